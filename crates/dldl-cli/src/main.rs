@@ -1,0 +1,2 @@
+//! The command `dldl`: arguments, progress and printing; no computation lives here.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Datasets on disk, the packed cache of aligned crops, and augmentation.

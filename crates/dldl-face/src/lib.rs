@@ -1,0 +1,1 @@
+//! From picture bytes to aligned face crops: decoding, detection, landmarks, alignment.

@@ -1,0 +1,1 @@
+//! Label sets, label distributions, the methods that learn them, and metrics.

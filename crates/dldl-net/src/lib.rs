@@ -1,0 +1,1 @@
+//! Network specifications, the weights file and the inference engine.

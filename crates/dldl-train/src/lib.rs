@@ -1,0 +1,1 @@
+//! Learning label distributions with Burn.

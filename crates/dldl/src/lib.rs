@@ -1,0 +1,1 @@
+//! Ages of the faces in a picture: the library user's entry.

@@ -1,1 +1,16 @@
 //! Convolution, pooling and their gradients on the CPU.
+//!
+//! Slices in, slices out, in NCHW order and f32, with no knowledge of any
+//! network. The arithmetic is plain Rust, compiled several times for
+//! different vector instructions and picked at run time ([`Level`]); this is
+//! the only crate of the workspace with `unsafe` in it, and only for those
+//! calls. Every kernel is tested against [`reference`].
+
+mod conv;
+mod ops;
+pub mod reference;
+mod simd;
+
+pub use conv::Conv2d;
+pub use ops::{global_average, linear, max_pool, prelu, relu};
+pub use simd::Level;

@@ -1,0 +1,81 @@
+//! Figures that compare predictions with true labels (spec 4), over slices with
+//! one entry per sample.
+//!
+//! Each gives `None` where it is not defined: without any sample and, for the
+//! correlation, without variation. A NaN among the predictions shows as NaN in
+//! the figure, and as a miss in [`cs`]. All panic when the slices' lengths
+//! differ.
+//!
+//! Not here: confidence intervals and protocols, which belong to evaluation.
+
+/// What a sigma of 0 is taken for in [`epsilon_error`], as in the authors' code.
+const MIN_SIGMA: f64 = 1e-10;
+
+/// Mean absolute error, in units of the label. `None` for no samples.
+pub fn mae(predictions: &[f64], truths: &[f64]) -> Option<f64> {
+    mean(errors(predictions, truths).map(f64::abs))
+}
+
+/// Root of the mean squared error, in units of the label. `None` for no samples.
+pub fn rmse(predictions: &[f64], truths: &[f64]) -> Option<f64> {
+    mean(errors(predictions, truths).map(|e| e * e)).map(f64::sqrt)
+}
+
+/// Pearson's correlation coefficient, in `[-1, 1]`. `None` for fewer than two
+/// samples or when either side is constant.
+pub fn pearson(predictions: &[f64], truths: &[f64]) -> Option<f64> {
+    check_lengths(predictions.len(), truths.len());
+    let constant = |values: &[f64]| values.iter().all(|&v| v == values[0]);
+    if predictions.len() < 2 || constant(predictions) || constant(truths) {
+        return None;
+    }
+    let mean_p = mean(predictions.iter().copied())?;
+    let mean_t = mean(truths.iter().copied())?;
+    let (mut pp, mut tt, mut pt) = (0.0, 0.0, 0.0);
+    for (p, t) in predictions.iter().zip(truths) {
+        let (p, t) = (p - mean_p, t - mean_t);
+        pp += p * p;
+        tt += t * t;
+        pt += p * t;
+    }
+    // Rounding must not carry it above 1; a NaN stays one.
+    Some((pt / (pp.sqrt() * tt.sqrt())).clamp(-1.0, 1.0))
+}
+
+/// Cumulative score CS(n): the percentage, 0 to 100, of samples whose absolute
+/// error is at most `n`. `None` for no samples.
+pub fn cs(predictions: &[f64], truths: &[f64], n: f64) -> Option<f64> {
+    mean(errors(predictions, truths).map(|e| if e.abs() <= n { 100.0 } else { 0.0 }))
+}
+
+/// The epsilon-error of the ChaLearn challenges, in `[0, 1]`: the mean of
+/// `1 - exp(-(prediction - truth)^2 / (2 sigma^2))` with the annotators' standard
+/// deviation of each sample. A sigma below 1e-10 counts as 1e-10: 0 for an exact
+/// prediction and 1 for any other. `None` for no samples.
+///
+/// # Panics
+/// When a sigma is negative or NaN, or the lengths differ.
+pub fn epsilon_error(predictions: &[f64], truths: &[f64], sigmas: &[f64]) -> Option<f64> {
+    check_lengths(predictions.len(), sigmas.len());
+    mean(errors(predictions, truths).zip(sigmas).map(|(error, &sigma)| {
+        assert!(sigma >= 0.0, "sigma {sigma} is negative or not a number");
+        let z = error / sigma.max(MIN_SIGMA);
+        -(-0.5 * z * z).exp_m1()
+    }))
+}
+
+/// Prediction minus truth, sample by sample.
+fn errors<'a>(predictions: &'a [f64], truths: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+    check_lengths(predictions.len(), truths.len());
+    predictions.iter().zip(truths).map(|(p, t)| p - t)
+}
+
+fn check_lengths(predictions: usize, others: usize) {
+    assert_eq!(predictions, others, "one prediction for each sample");
+}
+
+/// The arithmetic mean; `None` of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), v| (sum + v, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}

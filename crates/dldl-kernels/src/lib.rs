@@ -10,6 +10,7 @@ mod conv;
 mod ops;
 pub mod reference;
 mod simd;
+pub mod train;
 
 pub use conv::Conv2d;
 pub use ops::{global_average, linear, max_pool, prelu, relu};

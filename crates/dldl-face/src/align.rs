@@ -1,0 +1,112 @@
+//! From a picture and a face's landmarks to the crop that a network sees.
+//! Which template that is travels with the weights; here it is an argument.
+
+use crate::{Picture, Similarity};
+use dldl_net::{Crop, Template};
+
+/// The face, moved, turned and scaled (never stretched or mirrored) so that its
+/// landmarks lie as close to the template's as a similarity can bring them, in
+/// a crop of `size` x `size` pixels.
+///
+/// `landmarks` are the five points of [`crate::Face`], in pixels. The
+/// similarity is the least-squares one from template to picture, as Matlab's
+/// `cp2tform` that the paper used; sampling is bilinear, after an antialiased
+/// reduction where the picture has more pixels than the crop. Beyond the
+/// picture's border its outermost pixels go on.
+///
+/// Landmarks that are all the same, or not finite, say nothing: then this is
+/// [`whole_picture`].
+///
+/// # Panics
+/// If `size` is 0.
+pub fn align(
+    picture: &Picture,
+    landmarks: &[[f32; 2]; 5],
+    template: &Template,
+    size: usize,
+) -> Crop {
+    let from = template.points.map(|p| p.map(|v| v * size as f64));
+    let to = landmarks.map(|p| p.map(f64::from));
+    match Similarity::fit(&from, &to) {
+        Some(map) => warp(picture, &map, size),
+        None => whole_picture(picture, size),
+    }
+}
+
+/// The largest centred square of the picture, resampled to `size` x `size`
+/// pixels: what stands in for the aligned crop where no face was found.
+///
+/// # Panics
+/// If `size` is 0.
+pub fn whole_picture(picture: &Picture, size: usize) -> Crop {
+    let side = picture.width.min(picture.height) as f64;
+    let (x, y) = ((picture.width as f64 - side) / 2.0, (picture.height as f64 - side) / 2.0);
+    Crop { size, rgb: picture.part_resized([x, y, side, side], size, size).rgb }
+}
+
+/// The crop whose point p shows the picture's point `map(p)`.
+fn warp(picture: &Picture, map: &Similarity, size: usize) -> Crop {
+    assert!(size > 0, "a crop needs at least one pixel");
+    let scale = map.scale();
+    if scale <= 1.0 {
+        return sample(picture, [0.0, 0.0], [1.0, 1.0], map, size);
+    }
+    // More than one picture pixel per crop pixel: reduce the part that is
+    // needed by just that much first, or thin lines would flicker in and out
+    // as the face moves, and crops of large and of small pictures differ.
+    let side = size as f64;
+    let corners = [[0.0, 0.0], [side, 0.0], [0.0, side], [side, side]].map(|p| map.apply(p));
+    // The resampling kernel and the bilinear one reach three crop pixels.
+    let margin = 3.0 * scale + 1.0;
+    let span = |axis: usize, len: usize| {
+        let values = corners.map(|c| c[axis]);
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min) - margin;
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max) + margin;
+        let last = (len - 1) as f64;
+        let low = low.floor().clamp(0.0, last);
+        (low, high.ceil().clamp(low + 1.0, len as f64) - low)
+    };
+    let (x, width) = span(0, picture.width);
+    let (y, height) = span(1, picture.height);
+    let reduced = |n: f64| (n / scale).round().max(1.0);
+    let (w, h) = (reduced(width), reduced(height));
+    let part = picture.part_resized([x, y, width, height], w as usize, h as usize);
+    sample(&part, [x, y], [w / width, h / height], map, size)
+}
+
+/// Bilinear sampling. `pixels` shows the picture from `origin` on, `zoom` of its
+/// pixels to one of the picture's.
+fn sample(
+    pixels: &Picture,
+    origin: [f64; 2],
+    zoom: [f64; 2],
+    map: &Similarity,
+    size: usize,
+) -> Crop {
+    let mut rgb = Vec::with_capacity(3 * size * size);
+    // The two neighbours of a position between pixel centres, and the weight
+    // of the second.
+    let neighbours = |v: f64, len: usize| {
+        let v = (v - 0.5).clamp(0.0, (len - 1) as f64);
+        let low = v as usize;
+        (low, (low + 1).min(len - 1), (v - low as f64) as f32)
+    };
+    for v in 0..size {
+        for u in 0..size {
+            let [x, y] = map.apply([u as f64 + 0.5, v as f64 + 0.5]);
+            let (x0, x1, fx) = neighbours((x - origin[0]) * zoom[0], pixels.width);
+            let (y0, y1, fy) = neighbours((y - origin[1]) * zoom[1], pixels.height);
+            let at = |x: usize, y: usize| {
+                let at = 3 * (y * pixels.width + x);
+                &pixels.rgb[at..at + 3]
+            };
+            let (a, b, c, d) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
+            for k in 0..3 {
+                let mix = |p: u8, q: u8, t: f32| f32::from(p) + t * (f32::from(q) - f32::from(p));
+                let (top, bottom) = (mix(a[k], b[k], fx), mix(c[k], d[k], fx));
+                rgb.push((top + fy * (bottom - top) + 0.5) as u8);
+            }
+        }
+    }
+    Crop { size, rgb }
+}

@@ -1,0 +1,178 @@
+//! Picture files to upright RGB: JPEG, PNG, WebP, BMP, GIF and TIFF. The
+//! format is told from the first bytes, whatever the file is called. No
+//! detection and no resizing.
+
+use crate::{FaceError, Picture};
+use image::error::ImageError;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::io::{Cursor, ErrorKind};
+use std::path::Path;
+
+/// The largest picture that is decoded, in pixels: 64 megapixels. Larger ones
+/// are refused after their header was read and before memory is spent on them.
+pub const MAX_PIXELS: u64 = 64_000_000;
+
+/// What decoding may allocate beyond the file itself: the largest picture with
+/// four 16-bit channels, and some room for the decoder's tables.
+const MAX_ALLOC: u64 = MAX_PIXELS * 8 + (64 << 20);
+
+/// Decodes the file at `path`, see [`decode`].
+///
+/// # Errors
+/// [`FaceError::InFile`], which names the file and holds what went wrong.
+pub fn decode_file(path: &Path) -> Result<Picture, FaceError> {
+    std::fs::read(path)
+        .map_err(FaceError::Read)
+        .and_then(|bytes| decode(&bytes))
+        .map_err(|error| FaceError::InFile { path: path.to_path_buf(), error: Box::new(error) })
+}
+
+/// Decodes a picture file that lies in memory.
+///
+/// - JPEG (baseline, progressive; grey, YCbCr, RGB, CMYK, YCCK), PNG, WebP, BMP,
+///   TIFF, and the first picture of a GIF, an animated WebP or a many-page TIFF.
+/// - The EXIF or TIFF orientation is applied: the result is upright.
+/// - Grey becomes R = G = B, 16 bits are rounded to 8, and what is transparent
+///   is laid over white.
+/// - Colour profiles are not applied: the values are taken for sRGB.
+///
+/// # Errors
+/// Every other variant of [`FaceError`], each with the reason: not a picture,
+/// truncated, damaged, larger than [`MAX_PIXELS`], ...
+pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
+    let (format, name) = sniff(bytes)?;
+    let fail = |error: ImageError| describe(error, name);
+    let limits = || {
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MAX_ALLOC);
+        limits
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(fail)?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(FaceError::NoPixels { width, height });
+    }
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(FaceError::TooLarge { width, height });
+    }
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(FaceError::Truncated(name));
+    }
+    let mut limits = limits();
+    limits.reserve(decoder.total_bytes()).map_err(fail)?;
+    decoder.set_limits(limits).map_err(fail)?;
+    // Metadata that cannot be read is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(fail)?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    Picture::new(width, height, into_rgb(image))
+}
+
+/// The format by the first bytes, with its name as people write it.
+fn sniff(bytes: &[u8]) -> Result<(ImageFormat, &'static str), FaceError> {
+    if bytes.is_empty() {
+        return Err(FaceError::Empty);
+    }
+    // ISO media files: photographs of many telephones, which deserve a clear word.
+    if bytes.len() >= 12 && &bytes[4..8] == b"ftyp" {
+        let brand = &bytes[8..12];
+        return Err(match brand {
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" => {
+                FaceError::UnsupportedFormat("HEIC".into())
+            }
+            b"avif" | b"avis" => FaceError::UnsupportedFormat("AVIF".into()),
+            _ => FaceError::NotAPicture("the first bytes are those of a video or audio file"),
+        });
+    }
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => Ok((ImageFormat::Jpeg, "JPEG")),
+        Ok(ImageFormat::Png) => Ok((ImageFormat::Png, "PNG")),
+        Ok(ImageFormat::WebP) => Ok((ImageFormat::WebP, "WebP")),
+        Ok(ImageFormat::Bmp) => Ok((ImageFormat::Bmp, "BMP")),
+        Ok(ImageFormat::Gif) => Ok((ImageFormat::Gif, "GIF")),
+        Ok(ImageFormat::Tiff) => Ok((ImageFormat::Tiff, "TIFF")),
+        Ok(other) => Err(FaceError::UnsupportedFormat(format!("{other:?}"))),
+        Err(_) => {
+            Err(FaceError::NotAPicture(match std::str::from_utf8(&bytes[..bytes.len().min(64)]) {
+                // A character cut in two at the 64th byte is still text.
+                Err(e) if e.error_len().is_some() => "the first bytes are those of no known format",
+                Ok(text) if text.contains('\0') => "the first bytes are those of no known format",
+                _ => "the file holds text",
+            }))
+        }
+    }
+}
+
+fn describe(error: ImageError, format: &'static str) -> FaceError {
+    // Decoders report the end of the file in several layers of wrapping.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(e) = cause {
+        let io = e.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|e| e.kind() == ErrorKind::UnexpectedEof) {
+            return FaceError::Truncated(format);
+        }
+        cause = e.source();
+    }
+    match error {
+        ImageError::Limits(_) => FaceError::TooMuchMemory(format),
+        error => FaceError::Damaged { format, reason: error.to_string() },
+    }
+}
+
+/// Whether the end-of-image marker comes before the end of the file.
+///
+/// The decoder fills what is missing of a JPEG with grey and says nothing, so
+/// this is found out beforehand, by walking over the segments (an embedded
+/// thumbnail with an end marker of its own lies inside one of them).
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xD9;
+    let mut at = 2;
+    loop {
+        let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xFF))
+        else {
+            return false;
+        };
+        at += skip + 1;
+        match bytes.get(at) {
+            None => return false,
+            Some(&END_OF_IMAGE) => return true,
+            // Fill bytes, escaped 0xFF in entropy-coded data, restart markers.
+            Some(0xFF) => {}
+            Some(0x00 | 0x01 | 0xD0..=0xD8) => at += 1,
+            // What follows a scan's header is entropy-coded data, in which the
+            // search for the next marker goes on.
+            Some(_) => {
+                let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { return false };
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                at += 1 + length;
+            }
+        }
+    }
+}
+
+/// 8-bit RGB pixels; transparent ones over white.
+fn into_rgb(image: DynamicImage) -> Vec<u8> {
+    match image {
+        DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
+        image if image.color().has_alpha() => {
+            // In place: no second buffer for the common 8-bit case.
+            let mut bytes = image.into_rgba8().into_raw();
+            let pixels = bytes.len() / 4;
+            for i in 0..pixels {
+                let alpha = u16::from(bytes[4 * i + 3]);
+                for c in 0..3 {
+                    let value = u16::from(bytes[4 * i + c]) * alpha + 255 * (255 - alpha);
+                    bytes[3 * i + c] = ((value + 127) / 255) as u8;
+                }
+            }
+            bytes.truncate(3 * pixels);
+            bytes.shrink_to_fit();
+            bytes
+        }
+        image => image.into_rgb8().into_raw(),
+    }
+}

@@ -1,0 +1,205 @@
+//! Plane geometry: the similarity transform between two sets of points, and
+//! box arithmetic for the detector. No pixels.
+
+/// A non-reflective similarity of the plane, `x' = a x - b y + tx`,
+/// `y' = b x + a y + ty`: rotation, one scale, translation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Similarity {
+    /// Scale times cosine of the rotation.
+    pub a: f64,
+    /// Scale times sine of the rotation (clockwise as seen, since y points down).
+    pub b: f64,
+    /// Translation along x.
+    pub tx: f64,
+    /// Translation along y.
+    pub ty: f64,
+}
+
+impl Similarity {
+    /// The similarity that takes `from` to `to` with the least sum of squared
+    /// distances, in closed form: with centred points p, q,
+    /// `a = sum(p . q) / sum(p . p)` and `b = sum(p x q) / sum(p . p)`
+    /// (Umeyama 1991 for the plane; Matlab's `cp2tform(..., 'nonreflective
+    /// similarity')` solves the same equations).
+    ///
+    /// `None` if there are no points, or all of `from` coincide, or a
+    /// coordinate is not finite.
+    pub fn fit(from: &[[f64; 2]], to: &[[f64; 2]]) -> Option<Self> {
+        let pairs = || from.iter().zip(to);
+        let n = pairs().count() as f64;
+        let mean = |points: &[[f64; 2]], c: usize| points.iter().map(|p| p[c]).sum::<f64>() / n;
+        let (px, py) = (mean(&from[..n as usize], 0), mean(&from[..n as usize], 1));
+        let (qx, qy) = (mean(&to[..n as usize], 0), mean(&to[..n as usize], 1));
+        let (mut dot, mut cross, mut norm) = (0.0, 0.0, 0.0);
+        for (p, q) in pairs() {
+            let (p, q) = ([p[0] - px, p[1] - py], [q[0] - qx, q[1] - qy]);
+            dot += p[0] * q[0] + p[1] * q[1];
+            cross += p[0] * q[1] - p[1] * q[0];
+            norm += p[0] * p[0] + p[1] * p[1];
+        }
+        let (a, b) = (dot / norm, cross / norm);
+        let fit = Self { a, b, tx: qx - a * px + b * py, ty: qy - b * px - a * py };
+        (fit.scale() * norm > 0.0 && fit.tx.is_finite() && fit.ty.is_finite()).then_some(fit)
+    }
+
+    /// The image of a point.
+    pub fn apply(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
+    }
+
+    /// How many times longer distances become.
+    pub fn scale(&self) -> f64 {
+        self.a.hypot(self.b)
+    }
+}
+
+/// A scored box between its corners, as MTCNN counts: (x1, y1) top left,
+/// (x2, y2) bottom right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scored {
+    pub corners: [f32; 4],
+    pub score: f32,
+}
+
+impl Scored {
+    pub(crate) fn width(&self) -> f32 {
+        self.corners[2] - self.corners[0]
+    }
+
+    pub(crate) fn height(&self) -> f32 {
+        self.corners[3] - self.corners[1]
+    }
+
+    /// Moves each corner coordinate by `offsets` in units of the side, to which
+    /// MTCNN's later stages add one pixel.
+    pub(crate) fn shifted(&self, offsets: &[f32], extra: f32) -> Self {
+        let (w, h) = (self.width() + extra, self.height() + extra);
+        let mut corners = self.corners;
+        for (i, corner) in corners.iter_mut().enumerate() {
+            *corner += offsets[i] * if i % 2 == 0 { w } else { h };
+        }
+        Self { corners, ..*self }
+    }
+
+    /// The square around the same centre with the longer side.
+    pub(crate) fn squared(&self) -> Self {
+        let (w, h) = (self.width(), self.height());
+        let side = w.max(h);
+        let x = self.corners[0] + w * 0.5 - side * 0.5;
+        let y = self.corners[1] + h * 0.5 - side * 0.5;
+        Self { corners: [x, y, x + side, y + side], ..*self }
+    }
+}
+
+/// What two boxes' intersection is compared with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Overlap {
+    /// Their union; a box of n pixels measures n - 1.
+    Union,
+    /// The smaller of the two; a box of n pixels measures n.
+    Smaller,
+}
+
+/// Non-maximum suppression: indices of the boxes that overlap no better one by
+/// more than `limit`, best first. Equal scores keep their order.
+pub(crate) fn suppress(boxes: &[Scored], limit: f32, overlap: Overlap) -> Vec<usize> {
+    let extra = match overlap {
+        Overlap::Union => 0.0,
+        Overlap::Smaller => 1.0,
+    };
+    let area = |b: &Scored| (b.width() + extra) * (b.height() + extra);
+    let mut order: Vec<usize> = (0..boxes.len()).collect();
+    order.sort_by(|&i, &j| boxes[j].score.total_cmp(&boxes[i].score));
+    let mut keep: Vec<usize> = Vec::new();
+    for i in order {
+        let a = &boxes[i];
+        let better = keep.iter().any(|&k| {
+            let b = &boxes[k];
+            let side = |low: usize| {
+                a.corners[low + 2].min(b.corners[low + 2]) - a.corners[low].max(b.corners[low])
+                    + extra
+            };
+            let shared = side(0).max(0.0) * side(1).max(0.0);
+            let whole = match overlap {
+                Overlap::Union => area(a) + area(b) - shared,
+                Overlap::Smaller => area(a).min(area(b)),
+            };
+            shared > limit * whole
+        });
+        if !better {
+            keep.push(i);
+        }
+    }
+    keep
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn degenerate_points_have_no_fit() {
+        let square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]];
+        assert_eq!(Similarity::fit(&[], &[]), None);
+        assert_eq!(Similarity::fit(&[[2.0, 3.0]; 3], &square), None);
+        assert_eq!(Similarity::fit(&square, &[[2.0, 3.0]; 3]), None);
+        assert_eq!(Similarity::fit(&square, &[[f64::NAN, 0.0]; 3]), None);
+    }
+
+    #[test]
+    fn suppression_by_union_and_by_the_smaller_box() {
+        let scored = |corners, score| Scored { corners, score };
+        let boxes = [
+            scored([0.0, 0.0, 100.0, 100.0], 0.8),
+            scored([2.0, 2.0, 102.0, 102.0], 0.9),
+            scored([40.0, 40.0, 60.0, 60.0], 0.7),
+            scored([200.0, 0.0, 300.0, 100.0], 0.95),
+        ];
+        assert_eq!(suppress(&boxes, 0.7, Overlap::Union), [3, 1, 2]);
+        assert_eq!(suppress(&boxes, 0.7, Overlap::Smaller), [3, 1]);
+    }
+
+    proptest! {
+        /// Points moved by a similarity give that similarity back.
+        #[test]
+        fn fit_recovers_a_similarity(
+            scale in 0.05f64..20.0, angle in -3.1f64..3.1,
+            tx in -500f64..500.0, ty in -500f64..500.0,
+            points in prop::array::uniform5(prop::array::uniform2(-100f64..100.0)),
+        ) {
+            let spread = points.iter().map(|p| (p[0] - points[0][0]).hypot(p[1] - points[0][1]));
+            prop_assume!(spread.fold(0.0, f64::max) > 1.0);
+            let truth = Similarity { a: scale * angle.cos(), b: scale * angle.sin(), tx, ty };
+            let fit = Similarity::fit(&points, &points.map(|p| truth.apply(p))).unwrap();
+            for (got, expected) in [(fit.a, truth.a), (fit.b, truth.b)] {
+                prop_assert!((got - expected).abs() < 1e-9 * scale.max(1.0));
+            }
+            for (got, expected) in [(fit.tx, tx), (fit.ty, ty)] {
+                prop_assert!((got - expected).abs() < 1e-6 * scale.max(1.0));
+            }
+        }
+
+        /// No small change of the parameters lowers the sum of squares.
+        #[test]
+        fn fit_is_the_least_squares_one(
+            from in prop::array::uniform5(prop::array::uniform2(-1f64..1.0)),
+            to in prop::array::uniform5(prop::array::uniform2(-1f64..1.0)),
+            step in prop::array::uniform4(-0.1f64..0.1),
+        ) {
+            let Some(fit) = Similarity::fit(&from, &to) else { return Ok(()) };
+            let cost = |s: &Similarity| -> f64 {
+                let residual = |(p, q): (&[f64; 2], &[f64; 2])| {
+                    let r = s.apply(*p);
+                    (r[0] - q[0]).powi(2) + (r[1] - q[1]).powi(2)
+                };
+                from.iter().zip(&to).map(residual).sum()
+            };
+            let other = Similarity {
+                a: fit.a + step[0], b: fit.b + step[1],
+                tx: fit.tx + step[2], ty: fit.ty + step[3],
+            };
+            prop_assert!(cost(&fit) <= cost(&other) + 1e-12);
+        }
+    }
+}

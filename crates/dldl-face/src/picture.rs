@@ -1,0 +1,91 @@
+//! The decoded picture. How it comes out of a file is [`crate::decode`]'s business.
+
+use crate::FaceError;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+/// An upright RGB picture, 8 bits per channel, sRGB values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels, at least 1.
+    pub width: usize,
+    /// Height in pixels, at least 1.
+    pub height: usize,
+    /// `3 * width * height` bytes: rows from the top, pixels from the left,
+    /// red, green, blue.
+    pub rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// A picture from its pixels.
+    ///
+    /// # Errors
+    /// [`FaceError::WrongLength`] if `rgb` does not hold `3 * width * height`
+    /// bytes, or there are none.
+    pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self, FaceError> {
+        if rgb.is_empty() || rgb.len() != 3 * width * height {
+            return Err(FaceError::WrongLength { width, height, bytes: rgb.len() });
+        }
+        Ok(Self { width, height, rgb })
+    }
+
+    /// Red, green and blue at column `x` of row `y`.
+    ///
+    /// # Panics
+    /// If the pixel lies outside.
+    pub fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
+        assert!(x < self.width && y < self.height, "pixel ({x}, {y}) is outside the picture");
+        let at = 3 * (y * self.width + x);
+        [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]
+    }
+
+    /// The picture at another size, antialiased (bicubic, the kernel widened by
+    /// the reduction).
+    ///
+    /// # Panics
+    /// If `width` or `height` is 0.
+    pub fn resized(&self, width: usize, height: usize) -> Picture {
+        self.part_resized([0.0, 0.0, self.width as f64, self.height as f64], width, height)
+    }
+
+    /// The rectangle `[x, y, width, height]`, which must lie inside the
+    /// picture, resampled to `width` x `height` pixels as in [`Picture::resized`].
+    pub(crate) fn part_resized(&self, part: [f64; 4], width: usize, height: usize) -> Picture {
+        assert!(width > 0 && height > 0, "a picture needs at least one pixel");
+        let [x, y, w, h] = part;
+        let size = |n: usize| u32::try_from(n).expect("sides fit 32 bits");
+        let from = ImageRef::new(size(self.width), size(self.height), &self.rgb, PixelType::U8x3)
+            .expect("a picture has 3 bytes per pixel");
+        let mut to = Image::new(size(width), size(height), PixelType::U8x3);
+        let options = ResizeOptions::new()
+            .crop(x, y, w, h)
+            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+        Resizer::new().resize(&from, &mut to, &options).expect("the part lies in the picture");
+        Picture { width, height, rgb: to.into_vec() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_is_checked() {
+        assert!(Picture::new(2, 1, vec![0; 6]).is_ok());
+        assert!(Picture::new(2, 1, vec![0; 5]).is_err());
+        assert!(Picture::new(0, 1, vec![]).is_err());
+    }
+
+    #[test]
+    fn resizing_keeps_the_mean_and_averages_stripes() {
+        // One-pixel stripes of 0 and 200 must become grey, not an alias of them.
+        let rgb = (0..64 * 48).flat_map(|i| [if i % 2 == 0 { 0 } else { 200 }; 3]).collect();
+        let small = Picture::new(64, 48, rgb).unwrap().resized(16, 12);
+        assert_eq!((small.width, small.height), (16, 12));
+        for y in 1..11 {
+            for x in 1..15 {
+                assert!(small.pixel(x, y)[0].abs_diff(100) < 4, "{:?}", small.pixel(x, y));
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@
 //! runs on those slices directly. It computes `wp - wo` junk columns at the
 //! end of every row, which are dropped when the result is copied out.
 
-use crate::simd::{Level, dispatch};
+use crate::simd::{self, Level};
 use rayon::prelude::*;
 
 /// How much of the input (in floats, summed over the channels) one task works
@@ -158,8 +158,7 @@ impl Conv2d {
             let mut first = 0;
             for panel in &self.panels {
                 let out = &mut scratch[..panel.rows * stride];
-                let job = Job { panel, taps: &taps, input: &padded[b * block * wp..], out };
-                dispatch(self.level, job);
+                run_panel(self.level, panel, &taps, &padded[b * block * wp..], out);
                 for (r, plane) in planes[first..first + panel.rows].iter_mut().enumerate() {
                     let from = scratch[r * stride..].chunks(wp);
                     for (to, from) in plane.chunks_exact_mut(wo).zip(from) {
@@ -217,53 +216,29 @@ impl Conv2d {
     }
 }
 
-/// One panel of output channels over one block of rows.
-pub(crate) struct Job<'a> {
-    panel: &'a Panel,
-    taps: &'a [usize],
-    input: &'a [f32],
-    /// `[panel.rows, pixels]`, the number of pixels a multiple of the level's
-    /// columns.
-    out: &'a mut [f32],
+/// One panel of output channels over the pixels `0..pixels` of a block (a
+/// multiple of the level's columns); `out` is `[panel.rows, pixels]`.
+fn run_panel(level: Level, panel: &Panel, taps: &[usize], input: &[f32], out: &mut [f32]) {
+    match panel.rows {
+        8 => run_rows::<8>(level, panel, taps, input, out),
+        4 => run_rows::<4>(level, panel, taps, input, out),
+        2 => run_rows::<2>(level, panel, taps, input, out),
+        _ => run_rows::<1>(level, panel, taps, input, out),
+    }
 }
 
-impl Job<'_> {
-    /// Runs the job in tiles of `panel.rows` x `COLUMNS` accumulators.
-    /// `FMA` says whether a fused multiply-add is one instruction here.
-    #[inline(always)]
-    pub(crate) fn run<const COLUMNS: usize, const FMA: bool>(self) {
-        match self.panel.rows {
-            8 => self.tiles::<8, COLUMNS, FMA>(),
-            4 => self.tiles::<4, COLUMNS, FMA>(),
-            2 => self.tiles::<2, COLUMNS, FMA>(),
-            _ => self.tiles::<1, COLUMNS, FMA>(),
-        }
-    }
-
-    #[inline(always)]
-    fn tiles<const ROWS: usize, const COLUMNS: usize, const FMA: bool>(self) {
-        let stride = self.out.len() / ROWS;
-        let bias: &[f32; ROWS] = self.panel.bias.as_slice().try_into().expect("bias per row");
-        let (weights, _) = self.panel.weight.as_chunks::<ROWS>();
-        for q in (0..stride).step_by(COLUMNS) {
-            let mut acc = bias.map(|b| [b; COLUMNS]);
-            for (w, &tap) in weights.iter().zip(self.taps) {
-                let x: &[f32; COLUMNS] =
-                    self.input[tap + q..tap + q + COLUMNS].try_into().expect("COLUMNS pixels");
-                for r in 0..ROWS {
-                    for j in 0..COLUMNS {
-                        acc[r][j] = if FMA {
-                            w[r].mul_add(x[j], acc[r][j])
-                        } else {
-                            acc[r][j] + w[r] * x[j]
-                        };
-                    }
-                }
-            }
-            for (r, acc) in acc.iter().enumerate() {
-                self.out[r * stride + q..][..COLUMNS].copy_from_slice(acc);
-            }
-        }
+fn run_rows<const ROWS: usize>(
+    level: Level,
+    panel: &Panel,
+    taps: &[usize],
+    input: &[f32],
+    out: &mut [f32],
+) {
+    let (weights, _) = panel.weight.as_chunks::<ROWS>();
+    let bias: &[f32; ROWS] = panel.bias.as_slice().try_into().expect("a bias per row");
+    let pixels = out.len() / ROWS;
+    for q in (0..pixels).step_by(level.columns()) {
+        simd::tile(level, weights, bias, taps, &input[q..], &mut out[q..], pixels);
     }
 }
 

@@ -1,10 +1,9 @@
 //! Convolution, pooling and their gradients on the CPU.
 //!
 //! Slices in, slices out, in NCHW order and f32, with no knowledge of any
-//! network. The arithmetic is plain Rust, compiled several times for
-//! different vector instructions and picked at run time ([`Level`]); this is
-//! the only crate of the workspace with `unsafe` in it, and only for those
-//! calls. Every kernel is tested against [`reference`].
+//! network. The vector instructions are picked at run time ([`Level`]); this
+//! is the only crate of the workspace with `unsafe` in it, and only for their
+//! intrinsics. Every kernel is tested against [`reference`](mod@reference).
 
 mod conv;
 mod ops;

@@ -211,8 +211,12 @@ impl Distribution {
     }
 
     /// The probability of a value of at most `y`, each label's mass spread
-    /// evenly over its bin: piecewise linear, 0 below the range and 1 above it.
+    /// evenly over its bin: piecewise linear, 0 below the range and 1 above it. NaN
+    /// for NaN.
     pub fn cdf_at(&self, y: f64) -> f64 {
+        if y.is_nan() {
+            return y;
+        }
         let mut below = 0.0;
         for (k, p) in self.probabilities.iter().enumerate() {
             let (low, high) = self.bin(k);
@@ -291,4 +295,133 @@ pub(crate) fn check_length(
     actual: usize,
 ) -> Result<(), LabelError> {
     if expected == actual { Ok(()) } else { Err(LabelError::Length { what, expected, actual }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1, 2, 3 with the given probabilities.
+    fn three(p: [f64; 3]) -> Distribution {
+        Distribution::from_probabilities(&LabelSet::new(1.0, 3.0, 1.0).unwrap(), &p).unwrap()
+    }
+
+    #[test]
+    fn by_hand() {
+        let d = three([0.25, 0.5, 0.25]);
+        assert_eq!((d.expectation(), d.variance(), d.mode()), (2.0, 0.5, 2.0));
+        assert_eq!(d.std(), 0.5_f64.sqrt());
+        assert_eq!(d.entropy(), 1.5 * 2.0_f64.ln());
+        assert_eq!(d.cdf(), [0.25, 0.75, 1.0]);
+        // Bins 1..1.5, 1.5..2.5 and 2.5..3.
+        assert_eq!(d.quantile(0.125), 1.25);
+        assert_eq!(d.quantile(0.5), 2.0);
+        assert_eq!(d.interval(0.5), (1.5, 2.5));
+        assert_eq!(d.interval(0.0), (2.0, 2.0));
+        assert_eq!(d.interval(1.0), (1.0, 3.0));
+        assert_eq!((d.cdf_at(1.25), d.cdf_at(2.0)), (0.125, 0.5));
+        assert!(d.cdf_at(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn of_a_certain_label() {
+        let d = three([0.0, 1.0, 0.0]);
+        assert_eq!((d.std(), d.entropy()), (0.0, 0.0));
+        assert!(d.entropy().is_sign_positive());
+        assert_eq!(d.interval(1.0), (1.5, 2.5));
+        assert_eq!(three([0.5, 0.0, 0.5]).mode(), 1.0);
+        // The smallest value with half of the mass below it.
+        assert_eq!(three([0.5, 0.0, 0.5]).quantile(0.5), 1.5);
+    }
+
+    #[test]
+    fn sigma_zero_off_the_grid_keeps_the_mean() {
+        let d = Distribution::gaussian(&LabelSet::age(), 31.25, 0.0).unwrap();
+        assert_eq!(d.probabilities()[30..34], [0.0, 0.75, 0.25, 0.0]);
+        assert_eq!(d.expectation(), 31.25);
+        let d = Distribution::gaussian(&LabelSet::age(), 116.0, 0.0).unwrap();
+        assert_eq!(d.probabilities()[100], 1.0);
+    }
+
+    #[test]
+    fn far_or_narrow_gaussians_do_not_underflow() {
+        let ages = LabelSet::age();
+        for (mean, sigma, label) in [
+            (31.4, 1e-10, 31.0),
+            (31.4, f64::MIN_POSITIVE, 31.0),
+            (1e6, 2.0, 100.0),
+            (-1e300, 1e-3, 0.0),
+        ] {
+            let d = Distribution::gaussian(&ages, mean, sigma).unwrap();
+            assert!((d.expectation() - label).abs() < 1e-9, "{mean} {sigma}");
+        }
+        // Halfway, both neighbours share.
+        let d = Distribution::gaussian(&ages, 31.5, 1e-200).unwrap();
+        assert_eq!(d.expectation(), 31.5);
+    }
+
+    #[test]
+    fn histogram_between_and_outside_labels() {
+        let d = Distribution::from_histogram(
+            &LabelSet::new(1.0, 3.0, 1.0).unwrap(),
+            &[(1.5, 2.0), (3.0, 1.0), (9.0, 1.0), (2.0, 0.0)],
+        );
+        assert_eq!(d.unwrap().probabilities(), [0.25, 0.25, 0.5]);
+    }
+
+    #[test]
+    fn wrong_input_is_named() {
+        let labels = LabelSet::new(1.0, 3.0, 1.0).unwrap();
+        let said = |result: Result<Distribution, LabelError>| result.unwrap_err().to_string();
+        for (error, expected) in [
+            (said(Distribution::from_logits(&labels, &[0.0])), "logits: expected 3 values, got 1"),
+            (
+                said(Distribution::from_logits(&labels, &[0.0, f32::NAN, 0.0])),
+                "logits: value NaN at position 1 is not allowed",
+            ),
+            (
+                said(Distribution::from_probabilities(&labels, &[0.5, -0.5, 1.0])),
+                "probabilities: value -0.5 at position 1 is not allowed",
+            ),
+            (
+                said(Distribution::from_probabilities(&labels, &[1.0, 1.0, 1.0])),
+                "probabilities: sum 3 cannot be a distribution",
+            ),
+            (
+                said(Distribution::from_histogram(&labels, &[])),
+                "histogram counts: sum 0 cannot be a distribution",
+            ),
+            (
+                said(Distribution::from_histogram(&labels, &[(f64::INFINITY, 1.0)])),
+                "histogram values: value inf at position 0 is not allowed",
+            ),
+            (
+                said(Distribution::from_histogram(&labels, &[(2.0, 1.0), (2.0, -1.0)])),
+                "histogram counts: value -1 at position 1 is not allowed",
+            ),
+            (
+                said(Distribution::gaussian(&labels, 2.0, -1.0)),
+                "label with mean 2 and sigma -1: sigma must be finite and at least 0",
+            ),
+            (said(Distribution::average(&[])), "no distribution to average"),
+        ] {
+            assert_eq!(error, expected);
+        }
+        let other = Distribution::gaussian(&LabelSet::age(), 2.0, 1.0).unwrap();
+        let error = Distribution::average(&[three([0.2, 0.3, 0.5]), other]).unwrap_err();
+        assert_eq!(error, LabelError::DifferentLabels);
+    }
+
+    #[test]
+    fn huge_logits_do_not_overflow() {
+        let labels = LabelSet::new(1.0, 3.0, 1.0).unwrap();
+        let d = Distribution::from_logits(&labels, &[f32::MIN, f32::MAX, f32::MAX]).unwrap();
+        assert_eq!(d.probabilities(), [0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    #[should_panic(expected = "quantile 1.5 is not in [0, 1]")]
+    fn quantile_outside_panics() {
+        three([0.2, 0.3, 0.5]).quantile(1.5);
+    }
 }

@@ -17,6 +17,10 @@ pub const MAX_LABELS: usize = 65_536;
 /// as 0.1, which have no exact binary form.
 const GRID_TOLERANCE: f64 = 1e-6;
 
+/// The finest step, relative to the largest magnitude in the range: finer ones
+/// drown in the rounding of the labels themselves.
+const FINEST_STEP: f64 = 1e-9;
+
 /// Equally spaced labels `min, min + step, ..., max` (spec 1.1), at least two.
 ///
 /// Serialised as `{"min", "max", "step"}`; deserialising applies the checks of
@@ -58,8 +62,9 @@ impl LabelSet {
     ///
     /// # Errors
     /// When a value is not finite, `step` is not positive, `max` is not above
-    /// `min`, the range is not a whole number of steps (to 1e-6 steps), or
-    /// there would be more than [`MAX_LABELS`].
+    /// `min`, `step` is below 1e-9 of the largest magnitude, the range is not a
+    /// whole number of steps (to 1e-6 steps), or there would be more than
+    /// [`MAX_LABELS`].
     pub fn new(min: f64, max: f64, step: f64) -> Result<Self, LabelError> {
         let error = |reason: String| Err(LabelError::LabelSet { min, max, step, reason });
         if !(min.is_finite() && max.is_finite() && step.is_finite()) {
@@ -70,6 +75,9 @@ impl LabelSet {
         }
         if max <= min {
             return error("the largest label must be above the smallest".into());
+        }
+        if step < FINEST_STEP * min.abs().max(max.abs()) {
+            return error("the step is too fine for labels of this size".into());
         }
         let steps = (max - min) / step;
         if steps + 1.0 > MAX_LABELS as f64 + 0.5 {
@@ -205,5 +213,75 @@ impl Label {
             return error("sigma must be finite and at least 0");
         }
         Ok(Label { mean, sigma })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_sets() {
+        assert_eq!(LabelSet::age(), LabelSet::new(0.0, 100.0, 1.0).unwrap());
+        assert_eq!(LabelSet::attractiveness_5(), LabelSet::new(1.0, 5.0, 0.1).unwrap());
+        assert_eq!(LabelSet::attractiveness_7(), LabelSet::new(1.0, 7.0, 0.1).unwrap());
+        assert_eq!(LabelSet::attractiveness_5().values()[3], 1.3);
+        assert_eq!(LabelSet::attractiveness_7().values()[60], 7.0);
+        // HotOrNot, Selfie and BoneAge of spec 1.1.
+        assert_eq!(LabelSet::new(-3.6, 3.6, 0.1).unwrap().len(), 73);
+        assert_eq!(LabelSet::new(1.5, 7.0, 0.1).unwrap().len(), 56);
+        assert_eq!(LabelSet::new(1.0, 230.0, 1.0).unwrap().len(), 230);
+    }
+
+    #[test]
+    fn sets_that_are_none_are_refused() {
+        for (min, max, step, reason) in [
+            (f64::NAN, 1.0, 1.0, "finite"),
+            (0.0, f64::INFINITY, 1.0, "finite"),
+            (0.0, 10.0, 0.0, "positive"),
+            (0.0, 10.0, -1.0, "positive"),
+            (10.0, 10.0, 1.0, "above"),
+            (10.0, 0.0, 1.0, "above"),
+            (0.0, 10.0, 3.0, "whole number"),
+            (0.0, 1.0, 2.0, "whole number"),
+            (0.0, 100.0, 1e-3, "more than 65536"),
+            (1e12, 1e12 + 2.0, 1.0, "too fine"),
+        ] {
+            let error = LabelSet::new(min, max, step).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn deserialising_applies_the_same_checks() {
+        let text = r#"{"min":1.0,"max":5.0,"step":0.1}"#;
+        let labels: LabelSet = serde_json::from_str(text).unwrap();
+        assert_eq!(labels, LabelSet::attractiveness_5());
+        assert_eq!(serde_json::to_string(&labels).unwrap(), text);
+        for bad in [
+            r#"{"min":1,"max":5,"step":0.3}"#,
+            r#"{"min":1,"max":5}"#,
+            r#"{"min":1,"max":5,"step":1,"count":5}"#,
+        ] {
+            assert!(serde_json::from_str::<LabelSet>(bad).is_err(), "{bad}");
+        }
+        let label: Label = serde_json::from_str(r#"{"mean":31.4,"sigma":0}"#).unwrap();
+        assert_eq!(label, Label { mean: 31.4, sigma: 0.0 });
+        assert!(serde_json::from_str::<Label>(r#"{"mean":31.4,"sigma":-1}"#).is_err());
+        assert!(Label::new(f64::NAN, 1.0).is_err());
+        assert!(Label::new(1.0, f64::INFINITY).is_err());
+    }
+
+    #[test]
+    fn values_outside_belong_to_the_ends() {
+        let ages = LabelSet::age();
+        assert_eq!((ages.nearest(-7.0), ages.nearest(116.0)), (0, 100));
+        assert_eq!((ages.nearest(30.4), ages.nearest(30.5)), (30, 31));
+        assert_eq!((ages.nearest(f64::MIN), ages.nearest(f64::MAX)), (0, 100));
+        assert_eq!(ages.bracket(-7.0), (0, 0.0));
+        assert_eq!(ages.bracket(116.0), (99, 1.0));
+        assert_eq!(ages.bracket(30.25), (30, 0.25));
+        // 1.3 is a label although it is not exactly three steps from 1.
+        assert_eq!(LabelSet::attractiveness_5().bracket(1.3), (3, 0.0));
     }
 }

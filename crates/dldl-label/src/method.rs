@@ -289,3 +289,108 @@ pub fn ranking_target(distribution: &Distribution) -> Vec<f64> {
 pub fn ranking_code(labels: &LabelSet, y: f64) -> Vec<f64> {
     (0..labels.len() - 1).map(|k| if y > labels.value(k) { 1.0 } else { 0.0 }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_and_come_back() {
+        for name in Method::NAMES {
+            assert_eq!(name.parse::<Method>().unwrap().name(), *name);
+        }
+        assert_eq!(
+            "dex".parse::<Method>().unwrap_err().to_string(),
+            r#"unknown method "dex", expected one of: dldl, dldl-v2"#
+        );
+    }
+
+    #[test]
+    fn serialised_form() {
+        let v2 = Method::dldl_v2(0.5, Scaling::PerElement).unwrap();
+        for (method, text) in [
+            (Method::Dldl, r#"{"name":"dldl"}"#),
+            (v2, r#"{"name":"dldl-v2","lambda":0.5,"scaling":"per-element"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&method).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Method>(text).unwrap(), method);
+        }
+        let default: Method = serde_json::from_str(r#"{"name":"dldl-v2"}"#).unwrap();
+        assert_eq!(default, "dldl-v2".parse().unwrap());
+        assert_eq!(default, Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample });
+        for bad in [
+            r#"{"name":"dldl-v3"}"#,
+            r#"{"name":"dldl-v2","lambda":-1}"#,
+            r#"{"name":"dldl-v2","lamda":1}"#,
+            r#"{"name":"dldl-v2","scaling":"per-pixel"}"#,
+        ] {
+            assert!(serde_json::from_str::<Method>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn heads_targets_and_terms() {
+        let ages = LabelSet::age();
+        let label = Label::new(31.4, 2.0).unwrap();
+        let dldl = Method::Dldl.encode(&ages, &label).unwrap();
+        assert_eq!(dldl.expectation, None);
+        assert_eq!(Method::Dldl.loss_terms(&ages).len(), 1);
+        let method = Method::dldl_v2(2.0, Scaling::PerElement).unwrap();
+        assert_eq!(method.head_size(&ages), 101);
+        let target = method.encode(&ages, &label).unwrap();
+        assert_eq!(target.distribution, dldl.distribution);
+        assert_eq!(target.expectation, Some(31.4));
+        let terms = method.loss_terms(&ages);
+        assert_eq!(terms.iter().map(|t| t.weight).collect::<Vec<_>>(), [1.0 / 101.0, 2.0]);
+        assert!(Method::dldl_v2(f64::NAN, Scaling::PerSample).is_err());
+        // A public field can hold what `Label::new` refuses.
+        assert!(method.encode(&ages, &Label { mean: 1.0, sigma: -1.0 }).is_err());
+
+        let raters = Distribution::from_histogram(&ages, &[(20.5, 1.0), (30.0, 3.0)]).unwrap();
+        let target = method.encode_distribution(&raters);
+        assert_eq!(target.distribution.as_deref(), Some(raters.probabilities()));
+        assert!((target.expectation.unwrap() - 27.625).abs() < 1e-12);
+    }
+
+    /// Labels 0 and 1, logits 0 and ln 3: `p^ = (1/4, 3/4)`.
+    #[test]
+    fn loss_by_hand() {
+        let labels = LabelSet::new(0.0, 1.0, 1.0).unwrap();
+        let method = Method::dldl_v2(2.0, Scaling::PerSample).unwrap();
+        let target = Target { distribution: Some(vec![1.0, 0.0]), expectation: Some(0.25) };
+        let loss = method.loss(&labels, &target, &[0.0, 3.0_f64.ln()]).unwrap();
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-15, "{a} is not {b}");
+        close(loss.terms[0], 4.0_f64.ln());
+        close(loss.terms[1], 0.5);
+        close(loss.total, 4.0_f64.ln() + 1.0);
+        // p^ - p is (-3/4, 3/4); p^ (l - y^) is (-3/16, 3/16), twice.
+        close(loss.gradient[0], -1.125);
+        close(loss.gradient[1], 1.125);
+        // At the kink only the divergence pulls.
+        let target = Target { expectation: Some(0.5), ..target };
+        let loss = method.loss(&labels, &target, &[0.0, 0.0]).unwrap();
+        assert_eq!(loss.gradient, [-0.5, 0.5]);
+    }
+
+    #[test]
+    fn wrong_lengths_are_named() {
+        let ages = LabelSet::age();
+        let target = Target { distribution: Some(vec![1.0]), expectation: None };
+        let error = Method::Dldl.loss(&ages, &target, &[0.0; 101]).unwrap_err();
+        assert_eq!(error.to_string(), "target distribution: expected 101 values, got 1");
+        assert!(Method::Dldl.loss(&ages, &target, &[0.0; 7]).is_err());
+        assert!(Method::Dldl.decode(&ages, &[0.0; 7]).is_err());
+        let uniform = Method::Dldl.decode(&ages, &[0.0; 101]).unwrap();
+        assert!((uniform.expectation() - 50.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ranking_by_hand() {
+        let labels = LabelSet::new(1.0, 4.0, 1.0).unwrap();
+        // Strictly above: a value on a label does not exceed it.
+        assert_eq!(ranking_code(&labels, 3.0), [1.0, 1.0, 0.0]);
+        assert_eq!(ranking_code(&labels, 3.1), [1.0, 1.0, 1.0]);
+        let d = Distribution::from_probabilities(&labels, &[0.25, 0.25, 0.5, 0.0]).unwrap();
+        assert_eq!(ranking_target(&d), [0.75, 0.5, 0.0]);
+    }
+}

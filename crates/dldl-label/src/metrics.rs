@@ -79,3 +79,62 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), v| (sum + v, count + 1));
     (count > 0).then(|| sum / count as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_hand() {
+        let (p, t) = ([1.0, 5.0, 10.0, 20.0], [1.0, 8.0, 5.0, 28.0]);
+        assert_eq!(mae(&p, &t), Some(4.0));
+        assert_eq!(rmse(&p, &t), Some((98.0_f64 / 4.0).sqrt()));
+        // The bound itself counts.
+        assert_eq!(cs(&p, &t, 3.0), Some(50.0));
+        assert_eq!(cs(&p, &t, 5.0), Some(75.0));
+        assert_eq!(cs(&p, &t, 8.0), Some(100.0));
+        let e = epsilon_error(&p, &t, &[1.0, 3.0, 5.0, 8.0]).unwrap();
+        assert!((e - 0.75 * (1.0 - (-0.5_f64).exp())).abs() < 1e-15);
+        assert!((pearson(&[1.0, 2.0, 3.0], &[5.0, 7.0, 9.0]).unwrap() - 1.0).abs() < 1e-15);
+        assert!((pearson(&[1.0, 2.0, 3.0], &[9.0, 7.0, 5.0]).unwrap() + 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn undefined_without_samples_or_variation() {
+        assert_eq!(mae(&[], &[]), None);
+        assert_eq!(rmse(&[], &[]), None);
+        assert_eq!(pearson(&[], &[]), None);
+        assert_eq!(cs(&[], &[], 3.0), None);
+        assert_eq!(epsilon_error(&[], &[], &[]), None);
+        assert_eq!(pearson(&[1.0], &[2.0]), None);
+        assert_eq!(pearson(&[0.1, 0.1, 0.1], &[1.0, 2.0, 3.0]), None);
+        assert_eq!(pearson(&[1.0, 2.0, 3.0], &[0.1, 0.1, 0.1]), None);
+    }
+
+    #[test]
+    fn sigma_zero_asks_for_the_exact_value() {
+        assert_eq!(epsilon_error(&[5.0, 5.0], &[5.0, 5.1], &[0.0, 0.0]), Some(0.5));
+    }
+
+    #[test]
+    fn nan_shows() {
+        let (p, t) = ([f64::NAN, 1.0], [0.0, 2.0]);
+        assert!(mae(&p, &t).unwrap().is_nan());
+        assert!(rmse(&p, &t).unwrap().is_nan());
+        assert!(pearson(&p, &t).unwrap().is_nan());
+        assert!(epsilon_error(&p, &t, &[1.0, 1.0]).unwrap().is_nan());
+        assert_eq!(cs(&p, &t, 5.0), Some(50.0));
+    }
+
+    #[test]
+    #[should_panic(expected = "one prediction for each sample")]
+    fn lengths_must_agree() {
+        mae(&[1.0], &[1.0, 2.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "sigma -1 is negative")]
+    fn sigma_must_not_be_negative() {
+        epsilon_error(&[1.0], &[1.0], &[-1.0]);
+    }
+}

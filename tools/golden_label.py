@@ -1,0 +1,165 @@
+"""Expected values for the tests of crates/dldl-label, computed independently of
+it: distributions and metrics with numpy, losses and their gradients with
+PyTorch's own functions and automatic differentiation, all in double precision.
+
+    python tools/golden_label.py
+
+writes crates/dldl-label/tests/data/golden.json (numpy 2, torch 2).
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+OUT = Path(__file__).resolve().parent.parent / "crates/dldl-label/tests/data/golden.json"
+QUANTILES = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
+
+SETS = {
+    "age": (0.0, 100.0, 1.0, 101),
+    "attractiveness_5": (1.0, 5.0, 0.1, 41),
+    "attractiveness_7": (1.0, 7.0, 0.1, 61),
+    "hot_or_not": (-3.6, 3.6, 0.1, 73),
+    "bone_age": (1.0, 230.0, 1.0, 230),
+}
+
+
+def labels(name):
+    low, high, _, count = SETS[name]
+    return np.linspace(low, high, count)
+
+
+def gaussian(name, mean, sigma):
+    weights = np.exp(-0.5 * ((labels(name) - mean) / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def summary(name, p):
+    """What can be read from a distribution, from numpy's own functions."""
+    values = labels(name)
+    mean = np.average(values, weights=p)
+    middles = (values[1:] + values[:-1]) / 2
+    edges = np.concatenate([values[:1], middles, values[-1:]])
+    heights = np.concatenate([[0.0], np.cumsum(p)])
+    positive = p[p > 0]
+    return {
+        "set": name,
+        "probabilities": p.tolist(),
+        "expectation": float(mean),
+        "std": float(np.sqrt(np.average((values - mean) ** 2, weights=p))),
+        "mode": float(values[np.argmax(p)]),
+        "entropy": float(-np.sum(positive * np.log(positive))),
+        "quantiles": [[q, float(np.interp(q, heights, edges))] for q in QUANTILES],
+    }
+
+
+def gaussians():
+    cases = [
+        ("age", 31.4, 2.0),
+        ("age", 0.3, 5.0),
+        ("age", 116.0, 9.5),
+        ("attractiveness_5", 3.27, 0.61),
+        ("attractiveness_7", 6.9, 0.4),
+        ("hot_or_not", -1.234, 0.1),
+        ("bone_age", 229.0, 12.0),
+    ]
+    return [
+        {"mean": mean, "sigma": sigma} | summary(name, gaussian(name, mean, sigma))
+        for name, mean, sigma in cases
+    ]
+
+
+def softmaxes(rng):
+    cases = []
+    for name, spread in [("age", 3.0), ("attractiveness_5", 1.0)]:
+        logits = rng.normal(0, spread, SETS[name][3]).astype(np.float32)
+        p = torch.softmax(torch.from_numpy(logits).double(), 0).numpy()
+        cases.append({"logits": logits.tolist()} | summary(name, p))
+    return cases
+
+
+def losses(rng):
+    """Batches of three samples: the objective of spec 1.5 in both scalings."""
+    cases = []
+    for name, means, sigmas in [
+        ("age", [31.4, 2.0, 96.5], [2.0, 4.0, 6.0]),
+        ("attractiveness_5", [3.27, 1.1, 4.95], [0.6, 0.3, 0.5]),
+    ]:
+        values = torch.from_numpy(labels(name))
+        target = torch.from_numpy(np.stack([gaussian(name, m, s) for m, s in zip(means, sigmas)]))
+        y = torch.tensor(means, dtype=torch.float64)
+        start = rng.normal(0, 2.0, target.shape)
+        methods = [("dldl", 0.0, "per-sample")] + [
+            ("dldl-v2", weight, scaling)
+            for weight in [0.1, 1.0, 10.0]
+            for scaling in ["per-sample", "per-element"]
+        ]
+        results = []
+        for method, weight, scaling in methods:
+            logits = torch.tensor(start, requires_grad=True)
+            parts = F.kl_div(F.log_softmax(logits, 1), target, reduction="none")
+            loss = parts.sum(1).mean() if scaling == "per-sample" else parts.mean()
+            if method == "dldl-v2":
+                estimate = (F.softmax(logits, 1) * values).sum(1)
+                loss = loss + weight * F.l1_loss(estimate, y)
+            loss.backward()
+            results.append(
+                {
+                    "method": method,
+                    "lambda": weight,
+                    "scaling": scaling,
+                    "loss": loss.item(),
+                    "gradient": logits.grad.tolist(),
+                }
+            )
+        cases.append(
+            {
+                "set": name,
+                "means": means,
+                "sigmas": sigmas,
+                "logits": start.tolist(),
+                "results": results,
+            }
+        )
+    return cases
+
+
+def metrics(rng):
+    truths = np.round(rng.uniform(0, 100, 60), 2)
+    predictions = truths + rng.normal(0, 5, 60)
+    # Some errors exactly at the bounds of the cumulative score.
+    truths[:4] = [10, 20, 30, 40]
+    predictions[:4] = [13, 15, 38, 40]
+    sigmas = rng.uniform(0.5, 8, 60)
+    sigmas[:5] = 0
+    error = predictions - truths
+    sigma = np.where(sigmas == 0, 1e-10, sigmas)
+    return {
+        "predictions": predictions.tolist(),
+        "truths": truths.tolist(),
+        "sigmas": sigmas.tolist(),
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "pearson": float(np.corrcoef(predictions, truths)[0, 1]),
+        "cs": [[n, float(100 * np.mean(np.abs(error) <= n))] for n in [3, 5, 8]],
+        "epsilon_error": float(np.mean(1 - np.exp(-(error**2) / (2 * sigma**2)))),
+    }
+
+
+def main():
+    rng = np.random.default_rng(20070)
+    golden = {
+        "sets": [{"name": name, "values": labels(name).tolist()} for name in SETS],
+        "gaussians": gaussians(),
+        "softmaxes": softmaxes(rng),
+        "losses": losses(rng),
+        "metrics": metrics(rng),
+    }
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(golden) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+//! Random variations of an aligned crop for training: the list of the paper's
+//! code (specification 3.4). Resizing without chance is in [`crate::resize`].
+
+use dldl_net::Crop;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use serde::{Deserialize, Serialize};
+
+use crate::resample::{resample, to_u8};
+
+/// Red, green and blue in a grey value, as in the paper's code (ITU-R BT.601).
+const GREY: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// How strongly training crops are varied; a strength of 0 (for `min_scale`:
+/// 1) switches a variation off. As serde: missing fields are those of
+/// [`Augment::none`], unknown ones are refused.
+///
+/// The order is the paper's: flip, grey, low resolution, rotation, scaling to
+/// the target size, colours. The geometry is composed into one antialiased
+/// reduction to the low resolution and one bilinear pass from there, the
+/// colours into one affine map per pixel. Two departures from the paper's
+/// code: what a rotation brings in repeats the border instead of being black,
+/// and the low resolution is reached by a triangle instead of a cubic filter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augment {
+    /// Probability of mirroring left and right, 0..=1.
+    pub flip: f64,
+    /// Probability of turning grey, 0..=1.
+    pub grey: f64,
+    /// The crop passes through a lower resolution whose side is uniform in
+    /// `round(min_scale * size) ..= size`; 0 < `min_scale` <= 1.
+    pub min_scale: f64,
+    /// Rotation about the centre, uniform in ± this many degrees.
+    pub rotation: f64,
+    /// Shift along x and along y, each uniform in ± this fraction of the side.
+    pub shift: f64,
+    /// Magnification, uniform in 1 ± this; below 1.
+    pub zoom: f64,
+    /// Brightness is multiplied by 1 ± up to this.
+    pub brightness: f64,
+    /// The distance to the mean grey is multiplied by 1 ± up to this.
+    pub contrast: f64,
+    /// The distance to the pixel's grey is multiplied by 1 ± up to this.
+    pub saturation: f64,
+}
+
+impl Augment {
+    /// The paper's strengths (specification 3.4): flip and grey with
+    /// probability one half, low resolution down to one half, rotation ±15
+    /// degrees, brightness, contrast and saturation ±0.4; no shift, no zoom.
+    pub fn paper() -> Augment {
+        Augment {
+            flip: 0.5,
+            grey: 0.5,
+            min_scale: 0.5,
+            rotation: 15.0,
+            shift: 0.0,
+            zoom: 0.0,
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.4,
+        }
+    }
+
+    /// No variation: [`Augment::apply`] only resizes.
+    pub fn none() -> Augment {
+        Augment {
+            flip: 0.0,
+            grey: 0.0,
+            min_scale: 1.0,
+            rotation: 0.0,
+            shift: 0.0,
+            zoom: 0.0,
+            brightness: 0.0,
+            contrast: 0.0,
+            saturation: 0.0,
+        }
+    }
+
+    /// Names the first field that is out of its range.
+    pub fn check(&self) -> Result<(), String> {
+        let unit = 0.0..=1.0;
+        let fields = [
+            ("flip", self.flip, unit.clone()),
+            ("grey", self.grey, unit.clone()),
+            ("min_scale", self.min_scale, f64::MIN_POSITIVE..=1.0),
+            ("rotation", self.rotation, 0.0..=180.0),
+            ("shift", self.shift, unit.clone()),
+            ("zoom", self.zoom, 0.0..=0.9),
+            ("brightness", self.brightness, unit.clone()),
+            ("contrast", self.contrast, unit.clone()),
+            ("saturation", self.saturation, unit),
+        ];
+        for (name, value, range) in fields {
+            if !range.contains(&value) {
+                let (low, high) = (range.start(), range.end());
+                return Err(format!("augmentation: {name} = {value} is not within {low}..={high}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A random variation of `crop` with side `size` pixels. The same state of
+    /// `rng` gives the same crop.
+    ///
+    /// # Panics
+    /// If `size` is 0 or a field is out of range (see [`Augment::check`]).
+    pub fn apply(&self, crop: &Crop, size: usize, rng: &mut impl Rng) -> Crop {
+        let flip = rng.random_bool(self.flip);
+        let grey = rng.random_bool(self.grey);
+        let lowest = ((self.min_scale * size as f64).round() as usize).clamp(1, size);
+        let low = rng.random_range(lowest..=size);
+        let map = Affine {
+            angle: symmetric(rng, self.rotation).to_radians(),
+            zoom: 1.0 + symmetric(rng, self.zoom),
+            shift: [symmetric(rng, self.shift), symmetric(rng, self.shift)],
+            flip,
+        };
+        let mut pixels = resample(crop, low);
+        if low != size || !map.is_identity() {
+            pixels = map.warp(&pixels, low, size);
+        }
+        let mut colour = Colour::new(mean_grey(&pixels));
+        if grey {
+            colour.saturation(0.0);
+        }
+        let mut order = [0, 1, 2];
+        for last in [2, 1] {
+            order.swap(last, rng.random_range(0..=last));
+        }
+        for step in order {
+            match step {
+                0 => colour.brightness(1.0 + symmetric(rng, self.brightness) as f32),
+                1 => colour.contrast(1.0 + symmetric(rng, self.contrast) as f32),
+                _ => colour.saturation(1.0 + symmetric(rng, self.saturation) as f32),
+            }
+        }
+        let mut rgb = Vec::with_capacity(pixels.len());
+        for p in pixels.chunks_exact(3) {
+            let base = colour.grey * grey_of(p) + colour.offset;
+            rgb.extend(p.iter().map(|&c| to_u8(colour.own * c + base)));
+        }
+        Crop { size, rgb }
+    }
+}
+
+impl Default for Augment {
+    /// [`Augment::none`].
+    fn default() -> Augment {
+        Augment::none()
+    }
+}
+
+/// The random generator of one sample in one epoch: independent of the order
+/// and of the thread in which the samples are augmented. PCG because its
+/// stream is fixed for good, so that a recipe with a seed stays reproducible.
+pub fn sample_rng(seed: u64, epoch: u64, sample: u64) -> Pcg64 {
+    let mut bytes = [0; 32];
+    for (part, value) in bytes.chunks_exact_mut(8).zip([seed, epoch, sample, seed ^ !sample]) {
+        part.copy_from_slice(&value.to_le_bytes());
+    }
+    let mut rng = Pcg64::from_seed(bytes);
+    // Neighbouring seeds give correlated first outputs: step past them.
+    for _ in 0..4 {
+        rng.next_u64();
+    }
+    rng
+}
+
+/// Uniform in ± `strength`.
+fn symmetric(rng: &mut impl Rng, strength: f64) -> f64 {
+    strength * (2.0 * rng.random::<f64>() - 1.0)
+}
+
+fn grey_of(p: &[f32]) -> f32 {
+    GREY[0] * p[0] + GREY[1] * p[1] + GREY[2] * p[2]
+}
+
+fn mean_grey(pixels: &[f32]) -> f32 {
+    let sum: f32 = pixels.chunks_exact(3).map(grey_of).sum();
+    sum / (pixels.len() / 3) as f32
+}
+
+/// Where the pixels of the result come from: mirrored, rotated and magnified
+/// about the centre, then shifted (in sides).
+struct Affine {
+    angle: f64,
+    zoom: f64,
+    shift: [f64; 2],
+    flip: bool,
+}
+
+impl Affine {
+    fn is_identity(&self) -> bool {
+        self.angle == 0.0 && self.zoom == 1.0 && self.shift == [0.0; 2] && !self.flip
+    }
+
+    /// One bilinear pass over interleaved RGB, side `from` to side `to`; what
+    /// lies outside repeats the border.
+    fn warp(&self, src: &[f32], from: usize, to: usize) -> Vec<f32> {
+        let (sin, cos) = self.angle.sin_cos();
+        let mirror = if self.flip { -1.0 } else { 1.0 };
+        // Pixels of the source per pixel of the result, along its x and y.
+        let step = from as f64 / (to as f64 * self.zoom);
+        let along_x = [(mirror * cos * step) as f32, (-sin * step) as f32];
+        let along_y = [(mirror * sin * step) as f32, (cos * step) as f32];
+        let middle = (from as f64 - 1.0) / 2.0;
+        let origin = [
+            (middle - mirror * self.shift[0] * from as f64) as f32,
+            (middle - self.shift[1] * from as f64) as f32,
+        ];
+        let centre = (to as f32 - 1.0) / 2.0;
+        let limit = (from - 1) as f32;
+        let mut out = Vec::with_capacity(3 * to * to);
+        for y in 0..to {
+            let v = y as f32 - centre;
+            for x in 0..to {
+                let u = x as f32 - centre;
+                let sx = (origin[0] + u * along_x[0] + v * along_y[0]).clamp(0.0, limit);
+                let sy = (origin[1] + u * along_x[1] + v * along_y[1]).clamp(0.0, limit);
+                let (x0, y0) = (sx as usize, sy as usize);
+                let (fx, fy) = (sx - x0 as f32, sy - y0 as f32);
+                let right = if x0 + 1 < from { 3 } else { 0 };
+                let below = if y0 + 1 < from { 3 * from } else { 0 };
+                let at = 3 * (y0 * from + x0);
+                let top = &src[at..at + 3];
+                let top_right = &src[at + right..at + right + 3];
+                let bottom = &src[at + below..at + below + 3];
+                let bottom_right = &src[at + below + right..at + below + right + 3];
+                for c in 0..3 {
+                    let a = top[c] + fx * (top_right[c] - top[c]);
+                    let b = bottom[c] + fx * (bottom_right[c] - bottom[c]);
+                    out.push(a + fy * (b - a));
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Brightness, contrast and saturation in any order are one affine map
+/// `own * c + grey * g + offset` of a channel `c` and its pixel's grey `g`,
+/// because grey is linear and its mean is known after each step.
+struct Colour {
+    own: f32,
+    grey: f32,
+    offset: f32,
+    /// Mean grey of the picture before the map.
+    mean: f32,
+}
+
+impl Colour {
+    fn new(mean: f32) -> Colour {
+        Colour { own: 1.0, grey: 0.0, offset: 0.0, mean }
+    }
+
+    fn brightness(&mut self, a: f32) {
+        self.own *= a;
+        self.grey *= a;
+        self.offset *= a;
+    }
+
+    fn contrast(&mut self, a: f32) {
+        let mean = (self.own + self.grey) * self.mean + self.offset;
+        self.brightness(a);
+        self.offset += (1.0 - a) * mean;
+    }
+
+    fn saturation(&mut self, a: f32) {
+        let total = self.own + self.grey;
+        self.own *= a;
+        self.grey = total - self.own;
+    }
+}

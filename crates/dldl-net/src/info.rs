@@ -1,0 +1,101 @@
+//! What a weights file says of itself: everything that a model needs to be used
+//! rightly. Reading and writing the file lives in `weights.rs`.
+
+use dldl_label::{LabelSet, Method};
+use serde::{Deserialize, Serialize};
+
+use crate::{NetError, NetSpec, Template};
+
+/// How pixels become numbers: `(value / 255 - mean) / std` per channel, RGB.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    /// Subtracted, in units of full scale.
+    pub mean: [f32; 3],
+    /// Divided by.
+    pub std: [f32; 3],
+}
+
+impl Default for Normalisation {
+    /// The authors' numbers (specification 3.5).
+    fn default() -> Self {
+        Self { mean: [0.5958, 0.4637, 0.4065], std: [0.2693, 0.2409, 0.2352] }
+    }
+}
+
+/// A measured figure that travels with the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// What was measured, such as `val MAE`.
+    pub name: String,
+    /// The number, in the labels' unit.
+    pub value: f64,
+    /// On what and how.
+    pub of: String,
+}
+
+/// The description inside a weights file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Name of the model, such as `tiny-age`.
+    pub name: String,
+    /// What it estimates: `age` or `attractiveness`.
+    pub task: String,
+    /// The layers.
+    pub net: NetSpec,
+    /// The grid of labels that the head stands for.
+    pub labels: LabelSet,
+    /// How the labels were learned, and how outputs are decoded.
+    pub method: Method,
+    /// How faces are aligned for it.
+    pub template: Template,
+    /// Side of the crops it wants, in pixels.
+    pub input_size: usize,
+    /// How pixels become numbers.
+    pub normalisation: Normalisation,
+    /// What it was trained on.
+    #[serde(default)]
+    pub training_data: String,
+    /// How it was trained, in short.
+    #[serde(default)]
+    pub recipe: String,
+    /// Terms of use.
+    #[serde(default)]
+    pub licence: String,
+    /// What was measured of it.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
+}
+
+impl ModelInfo {
+    /// Checks that the parts fit each other.
+    ///
+    /// # Errors
+    /// [`NetError::Spec`] that says which do not.
+    pub fn check(&self) -> Result<(), NetError> {
+        self.net.check()?;
+        let head = self.method.head_size(&self.labels);
+        if self.net.outputs != head {
+            return Err(NetError::Spec(format!(
+                "the head has {} outputs, the method needs {head} for its labels",
+                self.net.outputs
+            )));
+        }
+        let step = self.net.size_step();
+        if self.input_size == 0 || !self.input_size.is_multiple_of(step) {
+            return Err(NetError::Spec(format!(
+                "the input size {} is no multiple of {step}",
+                self.input_size
+            )));
+        }
+        let Normalisation { mean, std } = self.normalisation;
+        if !mean.iter().chain(&std).all(|v| v.is_finite()) || std.iter().any(|&s| s <= 0.0) {
+            return Err(NetError::Spec("the normalisation is out of range".into()));
+        }
+        if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
+            return Err(NetError::Spec("the template has points that are no numbers".into()));
+        }
+        Ok(())
+    }
+}

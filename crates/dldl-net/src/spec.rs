@@ -1,0 +1,219 @@
+//! A network is a value: widths, pooling and head. Parameter and
+//! multiply-accumulate counts are computed from it. Running it is the engine's
+//! work, learning it `dldl-train`'s.
+
+use serde::{Deserialize, Serialize};
+
+use crate::NetError;
+
+/// How the last activations become one vector (specification 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// 2x2 max pooling, then the average over what remains (7x7 at 224).
+    Hybrid,
+    /// The average alone (14x14 at 224).
+    Average,
+}
+
+/// A stack of 3x3 convolutions (no bias, padding 1), each with batch norm and
+/// ReLU, in stages that end with a 2x2 max pool; then the pooling and a linear head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetSpec {
+    /// Output channels of every convolution, by stage.
+    pub stages: Vec<Vec<usize>>,
+    /// How the last stage ends.
+    pub pooling: Pooling,
+    /// Outputs of the head.
+    pub outputs: usize,
+}
+
+/// Pictures have three channels.
+const CHANNELS: usize = 3;
+
+impl NetSpec {
+    /// VGG-16's convolutions with every width times `num / den`: the paper's
+    /// compression rate. At least one channel each.
+    pub fn vgg16(num: usize, den: usize, outputs: usize) -> Self {
+        let width = |w: usize| (w * num / den).max(1);
+        let stages = [&[64, 64][..], &[128, 128], &[256, 256, 256], &[512; 3], &[512; 3]];
+        Self {
+            stages: stages.iter().map(|s| s.iter().map(|&w| width(w)).collect()).collect(),
+            pooling: Pooling::Hybrid,
+            outputs,
+        }
+    }
+
+    /// ThinAgeNet: half of VGG-16's widths.
+    pub fn thin_age(outputs: usize) -> Self {
+        Self::vgg16(1, 2, outputs)
+    }
+
+    /// TinyAgeNet: a quarter of VGG-16's widths.
+    pub fn tiny_age(outputs: usize) -> Self {
+        Self::vgg16(1, 4, outputs)
+    }
+
+    /// `ThinAgeNet`, `TinyAgeNet`, or a description of the widths.
+    pub fn name(&self) -> String {
+        if *self == Self::thin_age(self.outputs) {
+            "ThinAgeNet".into()
+        } else if *self == Self::tiny_age(self.outputs) {
+            "TinyAgeNet".into()
+        } else {
+            format!("VGG {:?}, {:?} pooling", self.stages, self.pooling)
+        }
+    }
+
+    /// Output channels of each convolution in order, and whether a 2x2 max pool follows it.
+    pub fn layers(&self) -> Vec<(usize, bool)> {
+        let last_stage = self.stages.len().saturating_sub(1);
+        let mut layers = Vec::new();
+        for (s, stage) in self.stages.iter().enumerate() {
+            let pooled = s < last_stage || self.pooling == Pooling::Hybrid;
+            for (i, &width) in stage.iter().enumerate() {
+                layers.push((width, pooled && i + 1 == stage.len()));
+            }
+        }
+        layers
+    }
+
+    /// Outputs of the head.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Length of the vector that the head sees.
+    pub fn features(&self) -> usize {
+        self.stages.last().and_then(|s| s.last()).copied().unwrap_or(CHANNELS)
+    }
+
+    /// Learnable numbers: convolutions, batch norm's scales and shifts, head.
+    pub fn parameter_count(&self) -> usize {
+        let mut inputs = CHANNELS;
+        let mut count = 0;
+        for (outputs, _) in self.layers() {
+            count += 9 * inputs * outputs + 2 * outputs;
+            inputs = outputs;
+        }
+        count + (inputs + 1) * self.outputs
+    }
+
+    /// Multiply-accumulates of the convolutions and the head for one crop of
+    /// `size` x `size`, counted as direct convolutions.
+    pub fn macs(&self, size: usize) -> u64 {
+        let (mut inputs, mut side, mut macs) = (CHANNELS, size, 0);
+        for (outputs, pool) in self.layers() {
+            macs += (9 * inputs * outputs * side * side) as u64;
+            inputs = outputs;
+            side /= if pool { 2 } else { 1 };
+        }
+        macs + (inputs * self.outputs) as u64
+    }
+
+    /// What a crop's side must be a multiple of: 32 for VGG's five stages.
+    pub fn size_step(&self) -> usize {
+        1 << self.stages.len()
+    }
+
+    /// Checks that a network of this description can exist.
+    ///
+    /// # Errors
+    /// [`NetError::Spec`] if there is no stage, an empty one or a width of 0, if
+    /// there are more than 8 stages or 4096 channels, or no output.
+    pub fn check(&self) -> Result<(), NetError> {
+        let fail = |what: &str| Err(NetError::Spec(what.into()));
+        if self.stages.is_empty() || self.stages.len() > 8 {
+            return fail("a network has 1 to 8 stages");
+        }
+        if self.stages.iter().any(|s| s.is_empty() || s.len() > 16) {
+            return fail("a stage has 1 to 16 convolutions");
+        }
+        if self.stages.iter().flatten().any(|w| !(1..=4096).contains(w)) {
+            return fail("a convolution has 1 to 4096 output channels");
+        }
+        if !(1..=100_000).contains(&self.outputs) {
+            return fail("a head has 1 to 100000 outputs");
+        }
+        Ok(())
+    }
+
+    /// Names and shapes of the tensors in a weights file, in order: for layer i
+    /// `conv{i}.weight` `[out, in, 3, 3]` and `bn{i}.weight`, `bn{i}.bias`,
+    /// `bn{i}.running_mean`, `bn{i}.running_var` `[out]`; then `fc.weight`
+    /// `[outputs, features]` and `fc.bias` `[outputs]`.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut inputs = CHANNELS;
+        let mut tensors = Vec::new();
+        for (i, (outputs, _)) in self.layers().into_iter().enumerate() {
+            tensors.push((format!("conv{i}.weight"), vec![outputs, inputs, 3, 3]));
+            for part in ["weight", "bias", "running_mean", "running_var"] {
+                tensors.push((format!("bn{i}.{part}"), vec![outputs]));
+            }
+            inputs = outputs;
+        }
+        tensors.push(("fc.weight".into(), vec![self.outputs, inputs]));
+        tensors.push(("fc.bias".into(), vec![self.outputs]));
+        tensors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Specification 2.3.
+    #[test]
+    fn parameters_are_the_papers() {
+        assert_eq!(NetSpec::thin_age(101).parameter_count(), 3_708_229);
+        assert_eq!(NetSpec::tiny_age(101).parameter_count(), 934_869);
+        assert_eq!(NetSpec::thin_age(41).parameter_count(), 3_692_809);
+        assert_eq!(NetSpec::tiny_age(41).parameter_count(), 927_129);
+        assert_eq!(NetSpec::thin_age(61).parameter_count(), 3_697_949);
+        assert_eq!(NetSpec::tiny_age(61).parameter_count(), 929_709);
+        // VGG-16's convolutions have a bias where these have two numbers of batch norm.
+        let vgg = NetSpec::vgg16(1, 1, 101);
+        assert_eq!(vgg.parameter_count() - 4224 - 513 * 101, 14_714_688);
+    }
+
+    /// By hand, stage by stage: 9 in out side^2.
+    #[test]
+    fn macs_are_the_papers() {
+        let by_hand = |w: [u64; 5]| {
+            let area = |k: u32| (224u64 >> k).pow(2);
+            9 * (area(0) * (3 * w[0] + w[0] * w[0])
+                + area(1) * (w[0] * w[1] + w[1] * w[1])
+                + area(2) * (w[1] * w[2] + 2 * w[2] * w[2])
+                + area(3) * (w[2] * w[3] + 2 * w[3] * w[3])
+                + area(4) * (w[3] * w[4] + 2 * w[4] * w[4]))
+                + w[4] * 101
+        };
+        let thin = NetSpec::thin_age(101).macs(224);
+        let tiny = NetSpec::tiny_age(101).macs(224);
+        assert_eq!(thin, by_hand([32, 64, 128, 256, 256]));
+        assert_eq!(tiny, by_hand([16, 32, 64, 128, 128]));
+        assert_eq!((thin as f64 / 1e6).round(), 3858.0);
+        assert_eq!((tiny as f64 / 1e6).round(), 975.0);
+    }
+
+    #[test]
+    fn average_pooling_leaves_the_last_max_pool_out() {
+        let mut spec = NetSpec::tiny_age(101);
+        assert_eq!(spec.layers().iter().filter(|l| l.1).count(), 5);
+        spec.pooling = Pooling::Average;
+        assert_eq!(spec.layers().iter().filter(|l| l.1).count(), 4);
+        assert_eq!(spec.parameter_count(), 934_869);
+        assert_eq!(spec.layers().len(), 13);
+    }
+
+    #[test]
+    fn impossible_networks_are_refused() {
+        let good = NetSpec::tiny_age(101);
+        assert!(good.check().is_ok());
+        assert!(NetSpec { stages: vec![], ..good.clone() }.check().is_err());
+        assert!(NetSpec { stages: vec![vec![]], ..good.clone() }.check().is_err());
+        assert!(NetSpec { stages: vec![vec![0]], ..good.clone() }.check().is_err());
+        assert!(NetSpec { outputs: 0, ..good }.check().is_err());
+    }
+}

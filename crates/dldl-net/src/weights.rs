@@ -1,0 +1,175 @@
+//! The weights file: safetensors with the description as JSON in its metadata.
+//! Any tool can read it; nothing is executed on loading.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use half::f16;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::{ModelInfo, NetError};
+
+/// The metadata key that holds the description.
+pub const INFO_KEY: &str = "dldl";
+
+/// How numbers are stored in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit.
+    F32,
+    /// 16-bit (IEEE half), half of the size.
+    F16,
+}
+
+/// A model: its description and its tensors in f32, PyTorch's layout, by the
+/// names of [`NetSpec::tensors`](crate::NetSpec::tensors).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// What the model is.
+    pub info: ModelInfo,
+    tensors: BTreeMap<String, Vec<f32>>,
+}
+
+impl Weights {
+    /// A model from its parts.
+    ///
+    /// # Errors
+    /// [`NetError`] if the description contradicts itself, or a tensor is
+    /// missing, superfluous, of a wrong length or not finite.
+    pub fn new(info: ModelInfo, tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, NetError> {
+        info.check()?;
+        let wanted = info.net.tensors();
+        for (name, shape) in &wanted {
+            let tensor = tensors.get(name).ok_or_else(|| NetError::missing(name))?;
+            let count: usize = shape.iter().product();
+            if tensor.len() != count {
+                let what = format!("has {} numbers instead of {count} ({shape:?})", tensor.len());
+                return Err(NetError::tensor(name, what));
+            }
+            if !tensor.iter().all(|v| v.is_finite()) {
+                return Err(NetError::tensor(name, "holds numbers that are not finite"));
+            }
+            if name.ends_with("running_var") && tensor.iter().any(|&v| v < 0.0) {
+                return Err(NetError::tensor(name, "holds a negative variance"));
+            }
+        }
+        if let Some(name) = tensors.keys().find(|k| !wanted.iter().any(|(w, _)| w == *k)) {
+            return Err(NetError::tensor(name, "has no place in this network"));
+        }
+        Ok(Self { info, tensors })
+    }
+
+    /// The numbers of one tensor, row-major.
+    ///
+    /// # Panics
+    /// If the network has no tensor of this name.
+    pub fn tensor(&self, name: &str) -> &[f32] {
+        &self.tensors[name]
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`NetError::File`], which names the file and what is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|e| NetError::file(path, &e))?;
+        Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
+    }
+
+    /// Reads a file's content.
+    ///
+    /// # Errors
+    /// If it is not safetensors, has no description, or as [`Weights::new`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
+        let info = Self::read_info(bytes)?;
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
+        let shapes: HashMap<String, Vec<usize>> = info.net.tensors().into_iter().collect();
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.iter() {
+            if let Some(shape) = shapes.get(name)
+                && shape != view.shape()
+            {
+                let what = format!("has shape {:?} instead of {shape:?}", view.shape());
+                return Err(NetError::tensor(name, what));
+            }
+            tensors.insert(name.to_owned(), numbers(name, &view)?);
+        }
+        Self::new(info, tensors)
+    }
+
+    /// Reads a file's description alone.
+    ///
+    /// # Errors
+    /// If it is not safetensors or has no valid description.
+    pub fn read_info(bytes: &[u8]) -> Result<ModelInfo, NetError> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
+        let json = metadata.metadata().as_ref().and_then(|m| m.get(INFO_KEY)).ok_or_else(|| {
+            NetError::Format(format!(
+                "a safetensors file without a description under \"{INFO_KEY}\": not a dldl model"
+            ))
+        })?;
+        let info: ModelInfo = serde_json::from_str(json)
+            .map_err(|e| NetError::Format(format!("the description is not valid: {e}")))?;
+        info.check()?;
+        Ok(info)
+    }
+
+    /// The file's content.
+    ///
+    /// # Errors
+    /// [`NetError::Tensor`] if a number is too large for half precision.
+    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, NetError> {
+        let mut data = Vec::new();
+        for (name, shape) in self.info.net.tensors() {
+            let values = &self.tensors[&name];
+            let bytes: Vec<u8> = match precision {
+                Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                Precision::F16 => {
+                    if values.iter().any(|&v| !f16::from_f32(v).is_finite()) {
+                        return Err(NetError::tensor(&name, "is too large for half precision"));
+                    }
+                    values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
+                }
+            };
+            data.push((name, shape, bytes));
+        }
+        let dtype = match precision {
+            Precision::F32 => Dtype::F32,
+            Precision::F16 => Dtype::F16,
+        };
+        let views = data.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(dtype, shape.clone(), bytes).expect("lengths fit shapes");
+            (name.as_str(), view)
+        });
+        let info = serde_json::to_string(&self.info).expect("a description is plain data");
+        let metadata = HashMap::from([(INFO_KEY.to_owned(), info)]);
+        safetensors::serialize(views, Some(metadata)).map_err(|e| NetError::Format(e.to_string()))
+    }
+
+    /// Writes a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`NetError::File`] if it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<(), NetError> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes(precision).map_err(|e| NetError::file(path, &e))?;
+        let temporary = path.with_extension("tmp");
+        std::fs::write(&temporary, bytes)
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .map_err(|e| NetError::file(path, &e))
+    }
+}
+
+fn numbers(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {
+    let data = view.data();
+    match view.dtype() {
+        Dtype::F32 => Ok(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+        Dtype::F16 => {
+            Ok(data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect())
+        }
+        other => Err(NetError::tensor(name, format!("is of type {other:?}, not F32 or F16"))),
+    }
+}

@@ -358,6 +358,15 @@ mod tests {
         // Halfway, both neighbours share.
         let d = Distribution::gaussian(&ages, 31.5, 1e-200).unwrap();
         assert_eq!(d.expectation(), 31.5);
+        // Also where rounding picks the neighbour that is a hair further away.
+        let labels = LabelSet::new(1.5, 7.0, 0.1).unwrap();
+        for k in 0..labels.len() - 1 {
+            let middle = 0.5 * (labels.value(k) + labels.value(k + 1));
+            for mean in [middle.next_down(), middle, middle.next_up()] {
+                let d = Distribution::gaussian(&labels, mean, 1e-200).unwrap();
+                assert!((d.expectation() - mean).abs() < 0.0501, "{mean}");
+            }
+        }
     }
 
     #[test]

@@ -92,6 +92,35 @@ pub struct Gradients {
 /// If a slice's length does not fit the shape.
 pub fn forward(shape: &BlockShape, x: &[f32], w: &[f32], gamma: &[f32], beta: &[f32]) -> Forward {
     shape.check(x, w, gamma, beta);
+    let (z, sums) = convolve(shape, x, w);
+    let (mean, variance) =
+        norm::Sums::total(&sums).mean_and_variance(shape.batch * shape.plane().area());
+    let affine = norm::Affine::new(&mean, &variance, gamma, beta, EPSILON);
+    let output = activate(shape, &affine, &z);
+    Forward { output, mean, variance, conv: z }
+}
+
+/// The block in use: the running statistics instead of the batch's. Output as
+/// [`Forward::output`].
+///
+/// # Panics
+/// If a slice's length does not fit the shape.
+pub fn apply(
+    shape: &BlockShape,
+    x: &[f32],
+    w: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    mean: &[f32],
+    variance: &[f32],
+) -> Vec<f32> {
+    shape.check(x, w, gamma, beta);
+    let (z, _) = convolve(shape, x, w);
+    activate(shape, &norm::Affine::new(mean, variance, gamma, beta, EPSILON), &z)
+}
+
+/// The convolution's output and its sums per task.
+fn convolve(shape: &BlockShape, x: &[f32], w: &[f32]) -> (Vec<f32>, Vec<norm::Sums>) {
     let (plane, cin, cout) = (shape.plane(), shape.cin, shape.cout);
     let weights = conv::pack(cin, cout, w);
     let (size_in, size) = (plane.area() * cin, plane.area() * cout);
@@ -110,18 +139,22 @@ pub fn forward(shape: &BlockShape, x: &[f32], w: &[f32], gamma: &[f32], beta: &[
             sums
         })
         .collect();
-    let (mean, variance) = norm::Sums::total(&sums).mean_and_variance(shape.batch * plane.area());
-    let affine = norm::Affine::new(&mean, &variance, gamma, beta, EPSILON);
+    (z, sums)
+}
+
+/// Batch norm, ReLU and the pool on the convolution's output.
+fn activate(shape: &BlockShape, affine: &norm::Affine, z: &[f32]) -> Vec<f32> {
+    let (plane, size) = (shape.plane(), shape.plane().area() * shape.cout);
     let mut output = vec![0.0; shape.output().iter().product()];
     let size_out = output.len() / shape.batch.max(1);
     output.par_chunks_mut(size_out).zip(z.par_chunks(size)).for_each(|(out, z)| {
         if shape.pool {
-            norm::affine_relu_pool(plane, &affine, z, out);
+            norm::affine_relu_pool(plane, affine, z, out);
         } else {
-            norm::affine_relu(&affine, z, out);
+            norm::affine_relu(affine, z, out);
         }
     });
-    Forward { output, mean, variance, conv: z }
+    output
 }
 
 /// Gradients of the block, given the gradient `dout` to its output and what

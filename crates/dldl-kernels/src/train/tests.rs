@@ -132,6 +132,17 @@ fn forward_agrees_with_the_definitions() {
 }
 
 #[test]
+fn in_use_with_the_batchs_own_statistics_it_is_the_block_in_training() {
+    for shape in shapes() {
+        let case = Case::new(shape);
+        let (x, w, gamma, beta) =
+            (narrow(&case.x), narrow(&case.w), narrow(&case.gamma), narrow(&case.beta));
+        let f = forward(&shape, &x, &w, &gamma, &beta);
+        assert_eq!(apply(&shape, &x, &w, &gamma, &beta, &f.mean, &f.variance), f.output);
+    }
+}
+
+#[test]
 fn gradients_agree_with_numeric_differences() {
     for shape in shapes() {
         let mut case = Case::new(shape);

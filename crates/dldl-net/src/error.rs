@@ -1,4 +1,4 @@
-//! What can be wrong with a model or a crop.
+//! What can be wrong with a model, a crop or a run.
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,12 @@ pub enum NetError {
     /// A crop that cannot be one, or that the network cannot take.
     #[error("{0}")]
     Crop(String),
+    /// Outputs that are no distribution.
+    #[error("the network's outputs are no distribution: {0}")]
+    Label(#[from] dldl_label::LabelError),
+    /// Threads that could not be started.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
 impl NetError {
@@ -43,5 +49,9 @@ impl NetError {
 
     pub(crate) fn missing(name: &str) -> Self {
         Self::tensor(name, "is missing")
+    }
+
+    pub(crate) fn superfluous(name: &str) -> Self {
+        Self::tensor(name, "has no place in this network")
     }
 }

@@ -35,7 +35,17 @@ pub struct Figure {
     pub of: String,
 }
 
-/// The description inside a weights file.
+/// What was fitted to held-out data after the training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The logits are divided by it before they are decoded; above 1 the
+    /// distributions become wider.
+    pub temperature: f64,
+}
+
+/// The description inside a weights file. Fields that are not known here are
+/// ignored on reading, so that files may say more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Name of the model, such as `tiny-age`.
@@ -66,9 +76,33 @@ pub struct ModelInfo {
     /// What was measured of it.
     #[serde(default)]
     pub figures: Vec<Figure>,
+    /// How the outputs are corrected, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 impl ModelInfo {
+    /// A description with defaults: task `age`, the default template, crops of
+    /// 224 pixels, the authors' normalisation, no calibration, and nothing said
+    /// about training, licence and figures.
+    pub fn new(name: &str, net: NetSpec, labels: LabelSet, method: Method) -> Self {
+        Self {
+            name: name.into(),
+            task: "age".into(),
+            net,
+            labels,
+            method,
+            template: Template::default_face(),
+            input_size: 224,
+            normalisation: Normalisation::default(),
+            training_data: String::new(),
+            recipe: String::new(),
+            licence: String::new(),
+            figures: Vec::new(),
+            calibration: None,
+        }
+    }
+
     /// Checks that the parts fit each other.
     ///
     /// # Errors
@@ -95,6 +129,9 @@ impl ModelInfo {
         }
         if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
             return Err(NetError::Spec("the template has points that are no numbers".into()));
+        }
+        if self.calibration.is_some_and(|c| !(c.temperature.is_finite() && c.temperature > 0.0)) {
+            return Err(NetError::Spec("the calibration's temperature is not above 0".into()));
         }
         Ok(())
     }

@@ -1,17 +1,19 @@
 //! Network specifications, the weights file and the inference engine.
 //!
 //! A network is a value ([`NetSpec`]), a model is a weights file that describes
-//! itself ([`Weights`], [`ModelInfo`]), and what goes in is an aligned [`Crop`].
-//! Training lives in `dldl-train`, pictures in `dldl-face`.
+//! itself ([`Weights`], [`ModelInfo`]), what goes in is an aligned [`Crop`], and
+//! the [`Engine`] makes a distribution of it. Training lives in `dldl-train`, pictures in `dldl-face`.
 
 mod crop;
+mod engine;
 mod error;
 mod info;
 mod spec;
 mod weights;
 
 pub use crop::{Crop, Template};
+pub use engine::{BN_EPSILON, Engine};
 pub use error::NetError;
-pub use info::{Figure, ModelInfo, Normalisation};
+pub use info::{Calibration, Figure, ModelInfo, Normalisation};
 pub use spec::{NetSpec, Pooling};
 pub use weights::{INFO_KEY, Precision, Weights};

@@ -2,6 +2,7 @@
 //! Any tool can read it; nothing is executed on loading.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::path::Path;
 
 use half::f16;
@@ -17,7 +18,9 @@ pub const INFO_KEY: &str = "dldl";
 pub enum Precision {
     /// 32-bit.
     F32,
-    /// 16-bit (IEEE half), half of the size.
+    /// 16-bit (IEEE half) for the convolutions' and the head's weights, half of
+    /// the size. Batch norm and biases, one number in two hundred, stay 32-bit:
+    /// a small variance would lose its digits.
     F16,
 }
 
@@ -35,28 +38,41 @@ impl Weights {
     ///
     /// # Errors
     /// [`NetError`] if the description contradicts itself, or a tensor is
-    /// missing, superfluous, of a wrong length or not finite.
+    /// missing, superfluous, of a wrong length or not finite, or a variance is
+    /// negative.
     pub fn new(info: ModelInfo, tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, NetError> {
-        info.check()?;
-        let wanted = info.net.tensors();
+        let weights = Self { info, tensors };
+        weights.check()?;
+        Ok(weights)
+    }
+
+    /// Checks that description and tensors are sound and fit each other; `info`
+    /// can be changed after [`Weights::new`].
+    ///
+    /// # Errors
+    /// As [`Weights::new`].
+    pub fn check(&self) -> Result<(), NetError> {
+        self.info.check()?;
+        let wanted = self.info.net.tensors();
         for (name, shape) in &wanted {
-            let tensor = tensors.get(name).ok_or_else(|| NetError::missing(name))?;
+            let tensor = self.tensors.get(name).ok_or_else(|| NetError::missing(name))?;
             let count: usize = shape.iter().product();
             if tensor.len() != count {
                 let what = format!("has {} numbers instead of {count} ({shape:?})", tensor.len());
                 return Err(NetError::tensor(name, what));
             }
-            if !tensor.iter().all(|v| v.is_finite()) {
-                return Err(NetError::tensor(name, "holds numbers that are not finite"));
+            if let Some(i) = tensor.iter().position(|v| !v.is_finite()) {
+                let what = format!("holds {} at position {i}", tensor[i]);
+                return Err(NetError::tensor(name, what));
             }
             if name.ends_with("running_var") && tensor.iter().any(|&v| v < 0.0) {
                 return Err(NetError::tensor(name, "holds a negative variance"));
             }
         }
-        if let Some(name) = tensors.keys().find(|k| !wanted.iter().any(|(w, _)| w == *k)) {
-            return Err(NetError::tensor(name, "has no place in this network"));
+        match self.tensors.keys().find(|k| !wanted.iter().any(|(w, _)| w == *k)) {
+            Some(name) => Err(NetError::superfluous(name)),
+            None => Ok(()),
         }
-        Ok(Self { info, tensors })
     }
 
     /// The numbers of one tensor, row-major.
@@ -73,7 +89,8 @@ impl Weights {
     /// [`NetError::File`], which names the file and what is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|e| NetError::file(path, &e))?;
+        let bytes = std::fs::read(path)
+            .map_err(|e| NetError::file(path, &format_args!("cannot be read: {e}")))?;
         Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
     }
 
@@ -88,9 +105,8 @@ impl Weights {
         let shapes: HashMap<String, Vec<usize>> = info.net.tensors().into_iter().collect();
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
-            if let Some(shape) = shapes.get(name)
-                && shape != view.shape()
-            {
+            let shape = shapes.get(name).ok_or_else(|| NetError::superfluous(name))?;
+            if shape != view.shape() {
                 let what = format!("has shape {:?} instead of {shape:?}", view.shape());
                 return Err(NetError::tensor(name, what));
             }
@@ -120,28 +136,27 @@ impl Weights {
     /// The file's content.
     ///
     /// # Errors
-    /// [`NetError::Tensor`] if a number is too large for half precision.
+    /// [`NetError::Tensor`] if a number is too large for half precision; or as
+    /// [`Weights::check`].
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, NetError> {
+        self.check()?;
         let mut data = Vec::new();
         for (name, shape) in self.info.net.tensors() {
             let values = &self.tensors[&name];
-            let bytes: Vec<u8> = match precision {
-                Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                Precision::F16 => {
-                    if values.iter().any(|&v| !f16::from_f32(v).is_finite()) {
-                        return Err(NetError::tensor(&name, "is too large for half precision"));
-                    }
-                    values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
+            if precision == Precision::F32 || shape.len() < 2 {
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                data.push((name, Dtype::F32, shape, bytes));
+            } else {
+                let halves = values.iter().map(|&v| f16::from_f32(v));
+                if halves.clone().any(|v| !v.is_finite()) {
+                    return Err(NetError::tensor(&name, "is too large for half precision"));
                 }
-            };
-            data.push((name, shape, bytes));
+                let bytes = halves.flat_map(|v| v.to_le_bytes()).collect();
+                data.push((name, Dtype::F16, shape, bytes));
+            }
         }
-        let dtype = match precision {
-            Precision::F32 => Dtype::F32,
-            Precision::F16 => Dtype::F16,
-        };
-        let views = data.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(dtype, shape.clone(), bytes).expect("lengths fit shapes");
+        let views = data.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).expect("lengths fit shapes");
             (name.as_str(), view)
         });
         let info = serde_json::to_string(&self.info).expect("a description is plain data");
@@ -149,18 +164,31 @@ impl Weights {
         safetensors::serialize(views, Some(metadata)).map_err(|e| NetError::Format(e.to_string()))
     }
 
-    /// Writes a file, whole or not at all.
+    /// Writes a file, whole or not at all: a file that stands there is replaced
+    /// in one step.
     ///
     /// # Errors
-    /// [`NetError::File`] if it cannot be written.
+    /// [`NetError::File`] if it cannot be written, or as [`Weights::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<(), NetError> {
         let path = path.as_ref();
         let bytes = self.to_bytes(precision).map_err(|e| NetError::file(path, &e))?;
-        let temporary = path.with_extension("tmp");
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .map_err(|e| NetError::file(path, &e))
+        write_whole(path, &bytes)
+            .map_err(|e| NetError::file(path, &format_args!("cannot be written: {e}")))
     }
+}
+
+/// Writes beside the file under another name, then renames.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default, a weights file is as any other.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".dldl-").suffix(".tmp").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 fn numbers(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {

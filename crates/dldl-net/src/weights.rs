@@ -26,7 +26,7 @@ pub enum Precision {
 
 /// A model: its description and its tensors in f32, PyTorch's layout, by the
 /// names of [`NetSpec::tensors`](crate::NetSpec::tensors).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Weights {
     /// What the model is.
     pub info: ModelInfo,
@@ -174,6 +174,13 @@ impl Weights {
         let bytes = self.to_bytes(precision).map_err(|e| NetError::file(path, &e))?;
         write_whole(path, &bytes)
             .map_err(|e| NetError::file(path, &format_args!("cannot be written: {e}")))
+    }
+}
+
+impl std::fmt::Debug for Weights {
+    /// The description; a million numbers would tell nobody anything.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Weights").field("info", &self.info).finish_non_exhaustive()
     }
 }
 

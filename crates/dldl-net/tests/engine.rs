@@ -1,0 +1,129 @@
+//! The engine against PyTorch (values of tools/golden_net.py), and its promises.
+
+mod common;
+
+use common::{crop, model};
+use dldl_net::{Calibration, Crop, Engine, NetError, NetSpec, Pooling, Precision, Weights};
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    net: String,
+    pooling: Pooling,
+    size: usize,
+    seed: u64,
+    logits: Vec<f64>,
+    fused_expectation: f64,
+}
+
+#[test]
+fn outputs_are_pytorchs() {
+    let golden: Vec<Golden> = serde_json::from_str(include_str!("data/golden.json")).unwrap();
+    assert_eq!(golden.len(), 4);
+    for case in golden {
+        let mut net = match case.net.as_str() {
+            "tiny-age" => NetSpec::tiny_age(101),
+            "thin-age" => NetSpec::thin_age(101),
+            other => panic!("unknown network {other}"),
+        };
+        net.pooling = case.pooling;
+        let engine = Engine::from_weights(&model(net, case.seed)).unwrap().flip_fusion(true);
+        let crops = [crop(case.size, case.seed)];
+        let logits = &engine.logits(&crops).unwrap()[0];
+        assert_eq!(logits.len(), case.logits.len());
+        for (k, (got, expected)) in logits.iter().zip(&case.logits).enumerate() {
+            let difference = (f64::from(*got) - expected).abs();
+            assert!(difference < 1e-4, "{} output {k}: {got} instead of {expected}", case.net);
+        }
+        let fused = engine.run(&crops).unwrap()[0].expectation();
+        assert!((fused - case.fused_expectation).abs() < 1e-3, "{}: {fused}", case.net);
+    }
+}
+
+fn tiny() -> Weights {
+    model(NetSpec::tiny_age(101), 7)
+}
+
+fn crops(sizes: &[usize]) -> Vec<Crop> {
+    sizes.iter().enumerate().map(|(i, &size)| crop(size, 20 + i as u64)).collect()
+}
+
+#[test]
+fn threads_and_company_do_not_change_a_bit() {
+    let crops = crops(&[64, 96, 32, 64, 128]);
+    let engine = |threads| Engine::from_weights(&tiny()).unwrap().threads(threads).unwrap();
+    let one = engine(1).run(&crops).unwrap();
+    assert_eq!(engine(3).run(&crops).unwrap(), one);
+    assert_eq!(engine(0).run(&crops).unwrap(), one);
+    for (crop, together) in crops.iter().zip(&one) {
+        assert_eq!(&engine(2).run(std::slice::from_ref(crop)).unwrap()[0], together);
+    }
+    assert!(engine(2).run(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn flip_fusion_does_not_see_left_and_right() {
+    let engine = Engine::from_weights(&tiny()).unwrap();
+    let crop = crop(64, 3);
+    let pair = [crop.clone(), crop.flipped()];
+    let plain = engine.run(&pair).unwrap();
+    assert!((plain[0].expectation() - plain[1].expectation()).abs() > 1e-3);
+    let fused = engine.flip_fusion(true).run(&pair).unwrap();
+    let mean = (plain[0].expectation() + plain[1].expectation()) / 2.0;
+    assert!((fused[0].expectation() - fused[1].expectation()).abs() < 1e-9);
+    assert!((fused[0].expectation() - mean).abs() < 1e-9);
+}
+
+#[test]
+fn a_temperature_divides_the_logits() {
+    let mut weights = tiny();
+    let crops = crops(&[64]);
+    let plain = Engine::from_weights(&weights).unwrap().run(&crops).unwrap();
+    weights.info.calibration = Some(Calibration { temperature: 2.0 });
+    let engine = Engine::from_weights(&weights).unwrap();
+    let cooled = engine.run(&crops).unwrap();
+    let log_ratio = |p: &[f64]| (p[10] / p[90]).ln();
+    let (a, b) = (log_ratio(plain[0].probabilities()), log_ratio(cooled[0].probabilities()));
+    assert!((a - 2.0 * b).abs() < 1e-5, "{a} against {b}");
+    assert!(cooled[0].entropy() > plain[0].entropy());
+}
+
+#[test]
+fn half_precision_changes_ages_little() {
+    let weights = tiny();
+    let halves = Weights::from_bytes(&weights.to_bytes(Precision::F16).unwrap()).unwrap();
+    let crops = crops(&[64, 96]);
+    let full = Engine::from_weights(&weights).unwrap().run(&crops).unwrap();
+    let half = Engine::from_weights(&halves).unwrap().run(&crops).unwrap();
+    assert_ne!(full, half);
+    for (a, b) in full.iter().zip(&half) {
+        assert!((a.expectation() - b.expectation()).abs() < 0.1);
+    }
+}
+
+#[test]
+fn crops_that_do_not_fit_are_named() {
+    let engine = Engine::from_weights(&tiny()).unwrap();
+    for (bad, word) in [
+        (Crop { size: 100, rgb: vec![0; 30_000] }, "multiple of 32"),
+        (Crop { size: 0, rgb: vec![] }, "multiple of 32"),
+        (Crop { size: 64, rgb: vec![0; 7] }, "7 bytes"),
+    ] {
+        let message = match engine.run(&[crop(64, 1), bad]) {
+            Err(NetError::Crop(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(message.contains("crop 1") && message.contains(word), "{message}");
+    }
+}
+
+#[test]
+fn outputs_beyond_numbers_are_an_error_and_not_an_age() {
+    let mut tensors = std::collections::BTreeMap::new();
+    let good = tiny();
+    for (name, _) in good.info.net.tensors() {
+        tensors.insert(name.clone(), good.tensor(&name).to_vec());
+    }
+    tensors.get_mut("fc.weight").unwrap().fill(3e38);
+    let engine = Engine::from_weights(&Weights::new(good.info, tensors).unwrap()).unwrap();
+    assert!(matches!(engine.run(&crops(&[64])), Err(NetError::Label(_))));
+}

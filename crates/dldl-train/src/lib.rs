@@ -1,1 +1,31 @@
-//! Learning label distributions with Burn.
+//! Learning label distributions with Burn: the networks of `dldl-net` as Burn
+//! modules, the losses of `dldl-label` on tensors, and the loop around them,
+//! on the CPU or a GPU chosen at run time.
+//!
+//! [`train`] reads the packed cache that `dldl prepare` made and fills a
+//! [`RunFolder`] with checkpoints, a log, a chart and in the end the weights
+//! file that everyone else reads; [`resume`] goes on where a training was
+//! interrupted. The recipe is a [`TrainConfig`], usually a TOML file.
+//!
+//! Not here: datasets as they lie on disk and augmentation (`dldl-data`), the
+//! kernels of the CPU (`dldl-kernels`), and drawing progress bars (whoever
+//! implements [`Progress`]).
+
+pub mod batches;
+pub mod chart;
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod export;
+mod fast;
+pub mod log;
+pub mod loss;
+pub mod model;
+pub mod optim;
+pub mod plan;
+pub mod schedule;
+mod train;
+
+pub use config::TrainConfig;
+pub use error::TrainError;
+pub use train::{Progress, RunFolder, Start, Step, Summary, device, resume, train};

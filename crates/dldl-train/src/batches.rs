@@ -1,0 +1,238 @@
+//! Batches made ahead of time by other threads: decode, augment, normalise,
+//! encode. Which samples and which random numbers a batch gets depends on the
+//! seed and its step alone, never on the threads.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use dldl_data::{Augment, Cache, Split, resize, sample_rng};
+use dldl_label::{LabelSet, Method};
+use dldl_net::{Crop, Normalisation};
+use rand::RngExt;
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::loss::Targets;
+use crate::plan::Plan;
+
+/// A batch on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Side of the crops.
+    pub size: usize,
+    /// Normalised pixels, `[n, 3, size, size]`.
+    pub pixels: Vec<f32>,
+    /// What the loss compares the logits with.
+    pub targets: Targets,
+    /// The labels' means, `[n]`.
+    pub means: Vec<f64>,
+}
+
+/// What a thread needs to make a batch: shared by all of them.
+#[derive(Clone)]
+pub struct Source {
+    cache: Arc<Cache>,
+    samples: Arc<Vec<usize>>,
+    method: Method,
+    labels: LabelSet,
+    sigma: f64,
+    normalisation: Normalisation,
+}
+
+impl Source {
+    /// The samples of one split of a cache.
+    pub fn new(
+        cache: &Arc<Cache>,
+        split: Split,
+        config: &TrainConfig,
+        normalisation: &Normalisation,
+    ) -> Self {
+        Self {
+            cache: cache.clone(),
+            samples: Arc::new(cache.indices(split)),
+            method: config.method,
+            labels: config.labels.clone(),
+            sigma: config.sigma,
+            normalisation: normalisation.clone(),
+        }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// The batch of the samples at `indices` (0..[`len`](Self::len)), each crop
+    /// made by `vary` from its index and the stored crop.
+    fn batch(
+        &self,
+        indices: &[usize],
+        size: usize,
+        vary: impl Fn(usize, Crop) -> Crop,
+    ) -> Result<Batch, TrainError> {
+        let plane = size * size;
+        let mut batch = Batch {
+            size,
+            pixels: vec![0.0; indices.len() * 3 * plane],
+            targets: Targets::default(),
+            means: Vec::with_capacity(indices.len()),
+        };
+        for (&index, planes) in indices.iter().zip(batch.pixels.chunks_exact_mut(3 * plane)) {
+            let at = self.samples[index];
+            let crop = self.cache.decode(at).map_err(|e| TrainError::Data(e.to_string()))?;
+            let crop = vary(index, crop);
+            normalise(&crop, &self.normalisation, planes);
+            let sample = &self.cache.samples()[at].sample;
+            let label = sample.label(self.sigma);
+            let target = self.method.encode(&self.labels, &label);
+            let target = target.map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)))?;
+            batch.targets.push(&target);
+            batch.means.push(label.mean);
+        }
+        Ok(batch)
+    }
+
+    /// The augmented batches of `plan` from step `from` on, in order.
+    pub fn train_batches(
+        &self,
+        plan: &Plan,
+        from: usize,
+        augment: &Augment,
+        seed: u64,
+        threads: usize,
+        prefetch: usize,
+    ) -> Ahead<Batch> {
+        let steps = plan.steps().saturating_sub(from);
+        let (source, plan, augment) = (self.clone(), plan.clone(), augment.clone());
+        let make = move || {
+            let (source, plan, augment) = (source.clone(), plan.clone(), augment.clone());
+            // Each thread shuffles for itself, once per epoch.
+            let mut epoch = usize::MAX;
+            let mut order = Vec::new();
+            move |i: usize| {
+                let p = plan.at(from + i);
+                if p.epoch != epoch {
+                    epoch = p.epoch;
+                    order = shuffled(source.len(), seed, epoch);
+                }
+                let indices = &order[p.step * p.batch..(p.step + 1) * p.batch];
+                source.batch(indices, p.size, |index, crop| {
+                    let mut rng = sample_rng(seed, p.epoch as u64, index as u64);
+                    augment.apply(&crop, p.size, &mut rng)
+                })
+            }
+        };
+        Ahead::start(steps, threads, prefetch, make)
+    }
+
+    /// The whole split at side `size` in its order, unvaried, in batches of at
+    /// most `batch`.
+    pub fn plain_batches(&self, size: usize, batch: usize, threads: usize) -> Ahead<Batch> {
+        let source = self.clone();
+        let make = move || {
+            let source = source.clone();
+            move |i: usize| {
+                let end = ((i + 1) * batch).min(source.len());
+                let indices: Vec<usize> = (i * batch..end).collect();
+                source.batch(&indices, size, |_, crop| resize(&crop, size))
+            }
+        };
+        Ahead::start(self.len().div_ceil(batch), threads, 1, make)
+    }
+}
+
+/// `planes[c][y][x] = (rgb[y][x][c] / 255 - mean[c]) / std[c]`.
+fn normalise(crop: &Crop, normalisation: &Normalisation, planes: &mut [f32]) {
+    let plane = crop.size * crop.size;
+    for (c, out) in planes.chunks_exact_mut(plane).enumerate() {
+        let scale = 1.0 / (255.0 * normalisation.std[c]);
+        let shift = normalisation.mean[c] / normalisation.std[c];
+        for (out, pixel) in out.iter_mut().zip(crop.rgb.chunks_exact(3)) {
+            *out = f32::from(pixel[c]) * scale - shift;
+        }
+    }
+}
+
+/// The order of `count` samples in an epoch (Fisher and Yates).
+fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    // Sample numbers are below `count`: this stream is nobody else's.
+    let mut rng = sample_rng(seed, epoch as u64, u64::MAX);
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        order.swap(last, rng.random_range(0..=last));
+    }
+    order
+}
+
+/// Items `0..count` made in order by several threads, each some items ahead.
+/// Thread t makes the items t, t + threads, ...; dropping it ends them.
+pub struct Ahead<T> {
+    channels: VecDeque<Receiver<Result<T, TrainError>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    /// Starts the threads, each with its own `make()`. An item that fails is
+    /// handed over as an error, and its thread stops.
+    fn start<F, G>(count: usize, threads: usize, prefetch: usize, make: G) -> Self
+    where
+        G: Fn() -> F,
+        F: FnMut(usize) -> Result<T, TrainError> + Send + 'static,
+    {
+        let mut ahead = Self { channels: VecDeque::new(), threads: Vec::new() };
+        for t in 0..threads {
+            let (sender, receiver) = sync_channel(prefetch);
+            let mut make = make();
+            ahead.channels.push_back(receiver);
+            ahead.threads.push(std::thread::spawn(move || {
+                for i in (t..count).step_by(threads) {
+                    let item = make(i);
+                    let failed = item.is_err();
+                    if sender.send(item).is_err() || failed {
+                        return;
+                    }
+                }
+            }));
+        }
+        ahead
+    }
+}
+
+impl<T> Iterator for Ahead<T> {
+    type Item = Result<T, TrainError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let channel = self.channels.pop_front()?;
+        let item = channel.recv();
+        self.channels.push_back(channel);
+        match item {
+            Ok(item) => Some(item),
+            Err(_) => {
+                // The thread is done, or it died: then its panic is ours.
+                self.channels.clear();
+                let mut panicked = false;
+                for thread in self.threads.drain(..) {
+                    panicked |= thread.join().is_err();
+                }
+                panicked.then(|| Err(TrainError::Data("a loader thread panicked".into())))
+            }
+        }
+    }
+}
+
+impl<T> Drop for Ahead<T> {
+    fn drop(&mut self) {
+        self.channels.clear();
+        for thread in self.threads.drain(..) {
+            // A panic has been reported by `next` or is of no interest now.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The course of a training as an SVG picture: the loss above, the validation
+//! error below, both over epochs.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::error::TrainError;
+use crate::log::{EpochRecord, Record};
+
+const SIZE: (u32, u32) = (960, 760);
+const INK: RGBColor = RGBColor(40, 44, 52);
+const MUTED: RGBColor = RGBColor(120, 126, 136);
+const GRID: RGBColor = RGBColor(226, 229, 233);
+const TRAIN: RGBColor = RGBColor(31, 119, 180);
+const VALIDATION: RGBColor = RGBColor(214, 92, 20);
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Point = (f64, f64);
+
+/// A line of a panel.
+struct Line {
+    name: &'static str,
+    colour: RGBAColor,
+    width: u32,
+    dots: bool,
+    points: Vec<Point>,
+}
+
+/// Draws the records of a log. `title` stands above, `unit` ("years") behind
+/// the validation error. Without a finished epoch there are only the steps.
+///
+/// # Errors
+/// [`TrainError::Chart`] if drawing fails.
+pub fn draw(records: &[Record], title: &str, unit: &str) -> Result<String, TrainError> {
+    let mut svg = String::new();
+    paint(records, title, unit, &mut svg).map_err(|e| TrainError::Chart(e.to_string()))?;
+    Ok(svg)
+}
+
+fn paint(
+    records: &[Record],
+    title: &str,
+    unit: &str,
+    svg: &mut String,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let epochs: Vec<&EpochRecord> = records
+        .iter()
+        .filter_map(|r| match r {
+            Record::Epoch(e) => Some(e),
+            Record::Step(_) => None,
+        })
+        .collect();
+    let steps = step_points(records);
+    let over = |value: fn(&EpochRecord) -> Option<f64>| -> Vec<Point> {
+        epochs.iter().filter_map(|e| Some((e.epoch as f64, value(e)?))).collect()
+    };
+    let end = epochs.last().map_or(1.0, |e| e.epoch as f64);
+    let end = steps.last().map_or(end, |p| p.0.max(end)).max(1.0);
+
+    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    let heading = ("sans-serif", 24).into_font().color(&INK);
+    root.draw(&Text::new(title.to_string(), (24, 18), heading))?;
+    if let Some(best) = best_of(&epochs) {
+        let mae = best.val_mae.unwrap_or_default();
+        let text = format!(
+            "best validation MAE {mae:.2} {unit} after epoch {} at {} pixels",
+            best.epoch, best.size
+        );
+        let font = ("sans-serif", 15).into_font().color(&MUTED);
+        root.draw(&Text::new(text, (24, 50), font))?;
+    }
+    let (_, body) = root.split_vertically(72);
+    let (upper, lower) = body.split_vertically(344);
+
+    let loss = [
+        Line {
+            name: "training, some steps",
+            colour: TRAIN.mix(0.35),
+            width: 1,
+            dots: false,
+            points: steps,
+        },
+        Line {
+            name: "training, epoch mean",
+            colour: TRAIN.to_rgba(),
+            width: 2,
+            dots: true,
+            points: over(|e| Some(e.loss)),
+        },
+        Line {
+            name: "validation",
+            colour: VALIDATION.to_rgba(),
+            width: 2,
+            dots: true,
+            points: over(|e| e.val_loss),
+        },
+    ];
+    panel(&upper, "loss", None, end, &loss, &epochs, None)?;
+    let mae = [Line {
+        name: "validation",
+        colour: VALIDATION.to_rgba(),
+        width: 2,
+        dots: true,
+        points: over(|e| e.val_mae),
+    }];
+    let label = format!("mean absolute error ({unit})");
+    panel(&lower, &label, Some("epoch"), end, &mae, &epochs, best_of(&epochs))?;
+    root.present()?;
+    Ok(())
+}
+
+/// The epoch that is exported: the lowest error of the last phase.
+fn best_of<'a>(epochs: &[&'a EpochRecord]) -> Option<&'a EpochRecord> {
+    let phase = epochs.last()?.phase;
+    let of_phase = epochs.iter().filter(|e| e.phase == phase && e.val_mae.is_some());
+    of_phase.min_by(|a, b| a.val_mae.partial_cmp(&b.val_mae).expect("no NaN is logged")).copied()
+}
+
+/// The losses of the step records, placed inside of their epochs.
+fn step_points(records: &[Record]) -> Vec<Point> {
+    // Steps per epoch differ between phases: count from epoch to epoch.
+    let mut points = Vec::new();
+    let mut pending: Vec<(usize, f64)> = Vec::new();
+    let (mut before, mut per_epoch) = (0, None);
+    let mut place = |pending: &mut Vec<(usize, f64)>, epoch: usize, before: usize, count: usize| {
+        for (step, loss) in pending.drain(..) {
+            points.push((epoch as f64 - 1.0 + (step - before) as f64 / count as f64, loss));
+        }
+    };
+    let mut epoch = 1;
+    for record in records {
+        match record {
+            Record::Step(s) => {
+                epoch = s.epoch;
+                pending.push((s.step, s.loss));
+            }
+            Record::Epoch(e) => {
+                let count = (e.step - before).max(1);
+                place(&mut pending, e.epoch, before, count);
+                (before, per_epoch) = (e.step, Some(count));
+            }
+        }
+    }
+    // An unfinished epoch is as long as the one before, as far as is known.
+    let last = pending.last().map_or(1, |p| p.0 - before).max(1);
+    place(&mut pending, epoch, before, per_epoch.map_or(last, |n| n.max(last)));
+    points
+}
+
+/// The range of the values with some air, leaving out the first points where
+/// they are far above everything else.
+fn range(lines: &[Line]) -> (f64, f64) {
+    let mut values: Vec<f64> =
+        lines.iter().flat_map(|l| &l.points).map(|p| p.1).filter(|v| v.is_finite()).collect();
+    if values.is_empty() {
+        return (0.0, 1.0);
+    }
+    values.sort_by(f64::total_cmp);
+    let low = values[0];
+    let most = values[(values.len() - 1) * 97 / 100];
+    let last = values[values.len() - 1];
+    let high = if last - low > 1.5 * (most - low) && values.len() > 30 { most } else { last };
+    let air = 0.08 * (high - low).max(1e-6 + 0.01 * high.abs());
+    ((low - air).max(0.0), high + air)
+}
+
+fn panel(
+    area: &Area<'_>,
+    y_label: &str,
+    x_label: Option<&str>,
+    end: f64,
+    lines: &[Line],
+    epochs: &[&EpochRecord],
+    best: Option<&EpochRecord>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let (low, high) = range(lines);
+    let font = |size: u32| ("sans-serif", size).into_font();
+    let mut chart = ChartBuilder::on(area)
+        .margin(8)
+        .margin_right(24)
+        .x_label_area_size(if x_label.is_some() { 48 } else { 28 })
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..end, low..high)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(MUTED)
+        .x_labels(((end as usize).min(12) + 1).max(3))
+        .y_labels(6)
+        .x_label_formatter(&|x| {
+            if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { format!("{x:.1}") }
+        })
+        .y_label_formatter(&|y| {
+            if high - low < 2.0 { format!("{y:.2}") } else { format!("{y:.1}") }
+        })
+        .label_style(font(14).color(&INK))
+        .axis_desc_style(font(15).color(&INK))
+        .x_desc(x_label.unwrap_or_default())
+        .y_desc(y_label)
+        .draw()?;
+
+    // Where the resolution changes.
+    let mut start = 0.0;
+    for (i, epoch) in epochs.iter().enumerate() {
+        let first = i == 0 || epochs[i - 1].phase != epoch.phase;
+        if !first {
+            continue;
+        }
+        if i > 0 {
+            start = epochs[i - 1].epoch as f64;
+            let line = [(start, low), (start, high)];
+            chart.draw_series(DashedLineSeries::new(line, 4, 4, MUTED.stroke_width(1)))?;
+        }
+        let style = font(13).color(&MUTED).pos(Pos::new(HPos::Left, VPos::Top));
+        let text = EmptyElement::at((start, high))
+            + Text::new(format!("{} px", epoch.size), (6, 4), style);
+        chart.draw_series(std::iter::once(text))?;
+    }
+
+    for line in lines.iter().filter(|l| !l.points.is_empty()) {
+        let style = ShapeStyle { color: line.colour, filled: true, stroke_width: line.width };
+        let inside = line.points.iter().filter(|p| p.1.is_finite()).map(|p| (p.0, p.1.min(high)));
+        chart
+            .draw_series(LineSeries::new(inside.clone(), style))?
+            .label(line.name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+        // Dots on every epoch would run into each other in long trainings.
+        if line.dots && line.points.len() <= 80 {
+            chart.draw_series(inside.map(|p| Circle::new(p, 3, style)))?;
+        }
+    }
+    if let Some((epoch, mae)) = best.and_then(|b| Some((b.epoch, b.val_mae?))) {
+        let at = (epoch as f64, mae);
+        let ring = Circle::new(at, 7, VALIDATION.stroke_width(2));
+        chart.draw_series(std::iter::once(ring))?;
+        let near_end = at.0 > 0.85 * end;
+        let (side, dx) = if near_end { (HPos::Right, -4) } else { (HPos::Left, 4) };
+        let style = font(15).color(&INK).pos(Pos::new(side, VPos::Bottom));
+        let text = EmptyElement::at(at) + Text::new(format!("{mae:.2}"), (dx, -12), style);
+        chart.draw_series(std::iter::once(text))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.9))
+        .border_style(GRID)
+        .label_font(font(14).color(&INK))
+        .margin(10)
+        .draw()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::StepRecord;
+    use std::collections::BTreeMap;
+
+    fn records(epochs: usize) -> Vec<Record> {
+        let mut out = Vec::new();
+        for epoch in 1..=epochs {
+            let (phase, size) = if epoch <= epochs / 2 { (1, 64) } else { (2, 96) };
+            for part in 1..=5 {
+                let step = (epoch - 1) * 50 + part * 10;
+                let loss = 3.0 + 20.0 / (step as f64).sqrt();
+                out.push(Record::Step(StepRecord {
+                    step,
+                    epoch,
+                    size,
+                    lr: 1e-3,
+                    loss,
+                    terms: BTreeMap::new(),
+                    images_per_second: 50.0,
+                    waiting: 0.0,
+                }));
+            }
+            let mae = 5.0 + 8.0 / epoch as f64 + if epoch % 3 == 0 { 0.4 } else { 0.0 };
+            out.push(Record::Epoch(EpochRecord {
+                step: epoch * 50,
+                epoch,
+                phase,
+                size,
+                lr: 1e-3,
+                loss: 3.0 + 4.0 / epoch as f64,
+                terms: BTreeMap::new(),
+                val_loss: Some(3.1 + 4.0 / epoch as f64),
+                val_mae: Some(mae),
+                best: false,
+                images_per_second: 50.0,
+                waiting: 0.0,
+                train_seconds: 60.0,
+                val_seconds: 5.0,
+                seconds: 65.0 * epoch as f64,
+            }));
+        }
+        out
+    }
+
+    #[test]
+    fn the_chart_names_its_lines_axes_phases_and_best_epoch() {
+        let svg = draw(&records(16), "tiny-age: UTKFace", "years").unwrap();
+        if let Some(path) = std::env::var_os("DLDL_CHART_OUT") {
+            std::fs::write(path, &svg).unwrap();
+        }
+        for word in [
+            "tiny-age: UTKFace",
+            "loss",
+            "mean absolute error (years)",
+            "epoch",
+            "training, epoch mean",
+            "validation",
+            "64 px",
+            "96 px",
+            // 5 + 8/16 in the last phase is its lowest.
+            "best validation MAE 5.50 years after epoch 16 at 96 pixels",
+        ] {
+            assert!(svg.contains(word), "{word} is missing");
+        }
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn an_empty_log_and_a_log_without_a_whole_epoch_can_be_drawn() {
+        assert!(draw(&[], "x", "years").unwrap().contains("loss"));
+        let started = &records(2)[..3];
+        assert!(draw(started, "x", "years").unwrap().contains("training, some steps"));
+    }
+
+    #[test]
+    fn steps_lie_inside_of_their_epochs() {
+        let points = step_points(&records(4));
+        assert_eq!(points.len(), 20);
+        assert!((points[0].0 - 0.2).abs() < 1e-12 && (points[19].0 - 4.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,197 @@
+//! Checkpoints: one safetensors file that holds all a training needs to go on
+//! as if nothing had happened, written whole or not at all.
+//!
+//! Tensors: the network's by the names of the weights file, `ema.NAME` for
+//! their moving average, `adam.m.NAME` and `adam.v.NAME` for the optimiser's
+//! moments. The rest is JSON in the metadata under `dldl-train`.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::model::NamedTensors;
+
+/// Version of the format.
+const VERSION: u32 = 1;
+/// Key of the state in the file's metadata.
+const KEY: &str = "dldl-train";
+
+/// Everything of a training but its tensors. The random numbers need no state
+/// of their own: they follow from the seed and the step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub(crate) version: u32,
+    /// Steps done.
+    pub step: usize,
+    /// Steps that the optimiser counts.
+    pub adam_time: usize,
+    /// Length of the log in bytes when this was written.
+    pub log_bytes: u64,
+    /// Seconds of training so far, over all sittings.
+    pub seconds: f64,
+    /// Sums over the current epoch.
+    pub epoch: EpochSums,
+    /// Sums since the last step record of the log.
+    pub recent: EpochSums,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+    /// The recipe.
+    pub config: TrainConfig,
+}
+
+/// Sums over some steps.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct EpochSums {
+    /// Steps.
+    pub steps: usize,
+    /// Samples.
+    pub images: usize,
+    /// Sum of the losses.
+    pub loss: f64,
+    /// Sums of the loss terms.
+    pub terms: Vec<f64>,
+    /// Seconds spent.
+    pub seconds: f64,
+    /// Seconds of these spent waiting for data.
+    pub waited: f64,
+}
+
+/// The epoch with the lowest validation MAE of its phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Index of its phase.
+    pub phase: usize,
+    /// Number of the epoch, from 1.
+    pub epoch: usize,
+    /// Its validation MAE.
+    pub mae: f64,
+}
+
+impl State {
+    /// The state before the first step.
+    pub fn new(config: TrainConfig) -> Self {
+        Self {
+            version: VERSION,
+            step: 0,
+            adam_time: 0,
+            log_bytes: 0,
+            seconds: 0.0,
+            epoch: EpochSums::default(),
+            recent: EpochSums::default(),
+            best: None,
+            config,
+        }
+    }
+}
+
+/// Writes a checkpoint: to a temporary file beside `path`, which then takes
+/// its place, so that a crash leaves the old one or the new one.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save(path: &Path, state: &State, tensors: &NamedTensors) -> Result<(), TrainError> {
+    let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
+    let bytes: Vec<Vec<u8>> = tensors
+        .values()
+        .map(|(_, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .collect();
+    let mut views = Vec::with_capacity(bytes.len());
+    for ((name, (shape, _)), bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        views.push((name.as_str(), view.map_err(|e| fail(e.to_string()))?));
+    }
+    let json = serde_json::to_string(state).map_err(|e| fail(e.to_string()))?;
+    let metadata = HashMap::from([(KEY.to_string(), json)]);
+    let file = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
+    write_atomically(path, &file)
+}
+
+/// Reads what [`save`] wrote.
+///
+/// # Errors
+/// If the file cannot be read, is cut short or is no checkpoint of this format.
+pub fn load(path: &Path) -> Result<(State, NamedTensors), TrainError> {
+    let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
+    let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
+    let json = header.metadata().as_ref().and_then(|m| m.get(KEY));
+    let json = json.ok_or_else(|| fail("is no checkpoint of a training".into()))?;
+    let state: State =
+        serde_json::from_str(json).map_err(|e| fail(format!("its state cannot be read: {e}")))?;
+    if state.version != VERSION {
+        return Err(fail(format!("has version {}, this program reads {VERSION}", state.version)));
+    }
+    let mut tensors = NamedTensors::new();
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
+    for (name, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(fail(format!("tensor {name} is not of type F32")));
+        }
+        let values = view.data().chunks_exact(4);
+        let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        tensors.insert(name.into(), (view.shape().to_vec(), values));
+    }
+    Ok((state, tensors))
+}
+
+/// Writes `bytes` to a temporary file beside `path` and renames it.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    let write = || {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        // Without this a power cut may leave the new name on an empty file.
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|e| TrainError::io(path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> (State, NamedTensors) {
+        let mut state = State::new(TrainConfig::new("c", "r"));
+        state.step = 17;
+        state.epoch.loss = 0.1 + 0.2;
+        state.best = Some(Best { phase: 1, epoch: 3, mae: 5.4321 });
+        let values = vec![1.5, -2.25e-30, f32::MIN_POSITIVE];
+        (state, NamedTensors::from([("ema.fc.bias".into(), (vec![3], values))]))
+    }
+
+    #[test]
+    fn what_is_saved_comes_back_to_the_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.ckpt");
+        let (state, tensors) = sample();
+        save(&path, &state, &tensors).unwrap();
+        save(&path, &state, &tensors).unwrap();
+        assert_eq!(load(&path).unwrap(), (state, tensors));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn damaged_and_foreign_files_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.ckpt");
+        let (state, tensors) = sample();
+        save(&path, &state, &tensors).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in [0, 4, 20, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let message = load(&path).unwrap_err().to_string();
+            assert!(message.contains("last.ckpt"), "{message}");
+        }
+        let foreign = safetensors::serialize(Vec::<(&str, TensorView)>::new(), None).unwrap();
+        std::fs::write(&path, foreign).unwrap();
+        assert!(load(&path).unwrap_err().to_string().contains("no checkpoint"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What can go wrong in a training.
+
+use std::path::PathBuf;
+
+/// An error of the trainer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The configuration cannot be read or makes no sense.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// A checkpoint cannot be used.
+    #[error("{}: {what}", path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A tensor of a checkpoint or weights file does not fit.
+    #[error("tensor {name} {what}")]
+    Tensor {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A weights file cannot be read or written.
+    #[error("weights: {0}")]
+    Weights(String),
+    /// The data cannot be trained on.
+    #[error("data: {0}")]
+    Data(String),
+    /// The loss is no longer a number.
+    #[error("the loss became {loss} at step {step} (epoch {epoch}): lower the learning rate")]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// The step, counted over all epochs from 1.
+        step: usize,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
+    /// The chart could not be drawn.
+    #[error("chart: {0}")]
+    Chart(String),
+}
+
+impl TrainError {
+    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}

@@ -1,0 +1,146 @@
+//! Which step belongs to which phase and epoch. A position in a training is
+//! one number, the steps done; everything else follows from it, the random
+//! numbers included.
+
+use crate::config::Phase;
+
+/// The phases laid out over steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    phases: Vec<Planned>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Planned {
+    phase: Phase,
+    first_epoch: usize,
+    first_step: usize,
+    steps_per_epoch: usize,
+}
+
+/// Where a step is. All indices count from 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// Index of the phase.
+    pub phase: usize,
+    /// Index of the epoch, over all phases.
+    pub epoch: usize,
+    /// Index of the step in its epoch.
+    pub step: usize,
+    /// Steps of that epoch.
+    pub steps: usize,
+    /// Side of the crops.
+    pub size: usize,
+    /// Samples per step.
+    pub batch: usize,
+    /// The phase's factor of the learning rate.
+    pub lr_scale: f64,
+}
+
+impl Position {
+    /// Whether the step is the last of its epoch.
+    pub fn ends_epoch(&self) -> bool {
+        self.step + 1 == self.steps
+    }
+
+    /// Epochs done before the step, with their fraction.
+    pub fn progress(&self) -> f64 {
+        self.epoch as f64 + self.step as f64 / self.steps as f64
+    }
+}
+
+impl Plan {
+    /// The plan for `samples` training samples. An epoch takes whole batches
+    /// only (a small last one would give poor batch statistics); where there
+    /// are fewer samples than a batch, all of them are one.
+    ///
+    /// # Panics
+    /// If there is no sample or no phase.
+    pub fn new(phases: &[Phase], samples: usize) -> Self {
+        assert!(samples > 0 && !phases.is_empty(), "a plan needs samples and phases");
+        let (mut first_epoch, mut first_step) = (0, 0);
+        let plan = |phase: &Phase| {
+            let batch = phase.batch.min(samples);
+            let steps_per_epoch = samples / batch;
+            let phase = Phase { batch, ..phase.clone() };
+            let planned = Planned { phase, first_epoch, first_step, steps_per_epoch };
+            first_epoch += planned.phase.epochs;
+            first_step += planned.phase.epochs * steps_per_epoch;
+            planned
+        };
+        Self { phases: phases.iter().map(plan).collect() }
+    }
+
+    /// Epochs of all phases.
+    pub fn epochs(&self) -> usize {
+        self.phases.iter().map(|p| p.phase.epochs).sum()
+    }
+
+    /// Steps of all phases.
+    pub fn steps(&self) -> usize {
+        self.phases.iter().map(|p| p.phase.epochs * p.steps_per_epoch).sum()
+    }
+
+    /// Index of the last phase.
+    pub fn last_phase(&self) -> usize {
+        self.phases.len() - 1
+    }
+
+    /// Where step `step` is.
+    ///
+    /// # Panics
+    /// If the plan has no such step.
+    pub fn at(&self, step: usize) -> Position {
+        assert!(step < self.steps(), "step {step} of {}", self.steps());
+        let phase = self.phases.partition_point(|p| p.first_step <= step) - 1;
+        let p = &self.phases[phase];
+        let within = step - p.first_step;
+        Position {
+            phase,
+            epoch: p.first_epoch + within / p.steps_per_epoch,
+            step: within % p.steps_per_epoch,
+            steps: p.steps_per_epoch,
+            size: p.phase.size,
+            batch: p.phase.batch,
+            lr_scale: p.phase.lr_scale,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(size: usize, epochs: usize, batch: usize) -> Phase {
+        Phase { size, epochs, batch, lr_scale: 1.0 }
+    }
+
+    #[test]
+    fn steps_count_through_phases_and_epochs() {
+        let plan = Plan::new(&[phase(32, 2, 4), phase(64, 1, 3)], 10);
+        assert_eq!((plan.epochs(), plan.steps(), plan.last_phase()), (3, 7, 1));
+        let seen: Vec<_> = (0..7)
+            .map(|s| plan.at(s))
+            .map(|p| (p.phase, p.epoch, p.step, p.steps, p.size, p.ends_epoch()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (0, 0, 0, 2, 32, false),
+                (0, 0, 1, 2, 32, true),
+                (0, 1, 0, 2, 32, false),
+                (0, 1, 1, 2, 32, true),
+                (1, 2, 0, 3, 64, false),
+                (1, 2, 1, 3, 64, false),
+                (1, 2, 2, 3, 64, true),
+            ]
+        );
+        assert_eq!(plan.at(5).progress(), 2.0 + 1.0 / 3.0);
+    }
+
+    #[test]
+    fn fewer_samples_than_a_batch_are_one_batch() {
+        let plan = Plan::new(&[phase(32, 2, 64)], 5);
+        assert_eq!((plan.steps(), plan.at(1).batch), (2, 5));
+    }
+}

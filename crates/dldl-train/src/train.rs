@@ -1,0 +1,604 @@
+//! The training loop: batches in, steps, validation, checkpoints, log, and at
+//! the end chart and weights. Each of these lives in its own file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use dldl_data::{Cache, Split};
+use dldl_label::metrics::mae;
+use dldl_net::Normalisation;
+
+use crate::batches::{Batch, Source};
+use crate::checkpoint::{self, Best, EpochSums, State};
+use crate::config::{DeviceKind, Export, TrainConfig};
+use crate::error::TrainError;
+use crate::log::{self, EpochRecord, Log, Record, StepRecord};
+use crate::loss::{BatchLoss, Criterion, Targets};
+use crate::model::{AgeNet, NamedTensors};
+use crate::optim::Adam;
+use crate::plan::{Plan, Position};
+use crate::{chart, export};
+
+/// What a training says while it runs. All methods have an empty default, and
+/// `()` is a listener that says nothing.
+pub trait Progress {
+    /// Before the first step.
+    fn start(&mut self, _start: &Start) {}
+    /// After each step.
+    fn step(&mut self, _step: &Step) {}
+    /// After each validation batch: samples done, and of how many.
+    fn validation(&mut self, _done: usize, _of: usize) {}
+    /// After each epoch.
+    fn epoch(&mut self, _record: &EpochRecord) {}
+    /// Something worth saying, once.
+    fn note(&mut self, _text: &str) {}
+    /// Asked before each step: true ends the training after a checkpoint, so
+    /// that it can be resumed.
+    fn stop(&mut self) -> bool {
+        false
+    }
+}
+
+impl Progress for () {}
+
+/// What is known before the first step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Epochs of all phases.
+    pub epochs: usize,
+    /// Steps of all phases.
+    pub steps: usize,
+    /// Steps done already in an earlier sitting.
+    pub done: usize,
+    /// Training samples.
+    pub train: usize,
+    /// Validation samples.
+    pub val: usize,
+    /// Learnable numbers of the network.
+    pub parameters: usize,
+}
+
+/// A step that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Steps done, this one included.
+    pub done: usize,
+    /// Where it was.
+    pub position: Position,
+    /// Its learning rate.
+    pub lr: f64,
+    /// Its loss.
+    pub loss: f64,
+    /// Mean loss of the epoch so far.
+    pub epoch_loss: f64,
+    /// Training samples per second in this epoch.
+    pub images_per_second: f64,
+}
+
+/// What came out of a training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Whether all epochs are done (not: stopped by the listener).
+    pub finished: bool,
+    /// Steps done.
+    pub steps: usize,
+    /// The best epoch of the last phase so far.
+    pub best: Option<Best>,
+    /// Seconds of training, over all sittings.
+    pub seconds: f64,
+    /// The exported weights in half precision; none before the end.
+    pub weights: Option<PathBuf>,
+}
+
+/// The files of a run folder.
+///
+/// | file | what |
+/// |---|---|
+/// | `config.toml` | the recipe, every field written out |
+/// | `last.ckpt` | the newest checkpoint (safetensors), for resuming |
+/// | `best.ckpt` | the checkpoint of the phase's epoch with the lowest validation MAE |
+/// | `log.jsonl` | one [`Record`] per line |
+/// | `chart.svg` | loss and validation MAE, drawn after each epoch |
+/// | `model.safetensors` | the weights, half precision, written at the end |
+/// | `model-f32.safetensors` | the same in single precision |
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// The files under `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+    /// The recipe.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+    /// The newest checkpoint.
+    pub fn last(&self) -> PathBuf {
+        self.0.join("last.ckpt")
+    }
+    /// The best checkpoint.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.ckpt")
+    }
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log.jsonl")
+    }
+    /// The chart.
+    pub fn chart(&self) -> PathBuf {
+        self.0.join("chart.svg")
+    }
+    /// The weights in half precision.
+    pub fn weights(&self) -> PathBuf {
+        self.0.join("model.safetensors")
+    }
+    /// The weights in single precision.
+    pub fn weights_f32(&self) -> PathBuf {
+        self.0.join("model-f32.safetensors")
+    }
+}
+
+/// Trains from the start. See [`RunFolder`] for what it leaves behind.
+///
+/// # Errors
+/// If the configuration or the data cannot be used, a file cannot be written,
+/// the run folder holds a checkpoint already, or the loss stops being a number.
+pub fn train(config: TrainConfig, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
+    let last = RunFolder::new(&config.run).last();
+    if last.exists() {
+        let what = "belongs to a training that was begun: resume it or choose another run folder";
+        return Err(TrainError::Checkpoint { path: last, what: what.into() });
+    }
+    Trainer::new(config, None, progress)?.run(progress)
+}
+
+/// Goes on from the newest checkpoint of the run folder as if nothing had
+/// happened: the log and the weights become those of an uninterrupted training.
+/// Without a checkpoint it trains from the start.
+///
+/// # Errors
+/// As [`train`], and if the checkpoint is of another recipe.
+pub fn resume(config: TrainConfig, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
+    let last = RunFolder::new(&config.run).last();
+    if !last.exists() {
+        progress.note("no checkpoint yet: training from the start");
+        return Trainer::new(config, None, progress)?.run(progress);
+    }
+    let (state, tensors) = checkpoint::load(&last)?;
+    if !state.config.same_curve(&config) {
+        let what = "belongs to another recipe: restore the configuration (config.toml beside it) \
+                    or choose another run folder";
+        return Err(TrainError::Checkpoint { path: last, what: what.into() });
+    }
+    progress.note(&format!("resuming after step {}", state.step));
+    Trainer::new(config, Some((state, tensors)), progress)?.run(progress)
+}
+
+/// The device of a configuration, without autodiff.
+///
+/// # Errors
+/// [`TrainError::Config`] if this build does not have it.
+pub fn device(kind: DeviceKind) -> Result<Device, TrainError> {
+    match kind {
+        DeviceKind::Cpu => Ok(Device::flex()),
+        #[cfg(feature = "vulkan")]
+        DeviceKind::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => Ok(Device::cuda(0)),
+        #[allow(unreachable_patterns)]
+        other => {
+            let name = if other == DeviceKind::Vulkan { "vulkan" } else { "cuda" };
+            Err(TrainError::Config(format!(
+                "this program was built without the feature `{name}` that device = \"{name}\" needs"
+            )))
+        }
+    }
+}
+
+struct Trainer {
+    config: TrainConfig,
+    files: RunFolder,
+    plan: Plan,
+    cache: Arc<Cache>,
+    train: Source,
+    val: Source,
+    device: Device,
+    net: AgeNet,
+    ema: Option<AgeNet>,
+    adam: Adam,
+    criterion: Criterion,
+    state: State,
+    log: Log,
+    /// When this sitting began, and the seconds of the earlier ones.
+    begun: Instant,
+    before: f64,
+}
+
+impl Trainer {
+    fn new(
+        config: TrainConfig,
+        checkpoint: Option<(State, NamedTensors)>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        config.check()?;
+        let inner = device(config.device)?;
+        let device = inner.clone().autodiff();
+        let cache = Cache::open(&config.cache).map_err(|e| TrainError::Data(e.to_string()))?;
+        let cache = Arc::new(cache);
+        let normalisation = Normalisation::default();
+        let train = Source::new(&cache, Split::Train, &config, &normalisation);
+        let val = Source::new(&cache, Split::Val, &config, &normalisation);
+        if train.len() < 2 {
+            let what = "has fewer than two samples in its train split";
+            return Err(TrainError::Data(format!("{} {what}", config.cache.display())));
+        }
+        if val.is_empty() {
+            progress.note("the cache has no val split: no validation, the last epoch is exported");
+        }
+        let plan = Plan::new(&config.phases, train.len());
+        let files = RunFolder::new(&config.run);
+        std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
+        checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
+
+        let spec = config.spec();
+        let mut net = AgeNet::new(&spec, config.seed, &device);
+        let mut adam = Adam::new(&config.optimizer);
+        let mut ema = None;
+        let state = match checkpoint {
+            Some((mut state, tensors)) => {
+                net = net.with_tensors(&tensors)?;
+                adam.restore(state.adam_time, &tensors, &inner)?;
+                if config.ema > 0.0 {
+                    ema = Some(net.frozen().with_tensors(&averaged(&tensors))?);
+                }
+                state.config = config.clone();
+                state
+            }
+            None => {
+                if let Some(path) = &config.init {
+                    net = start_from(net, path, progress)?;
+                }
+                if config.ema > 0.0 {
+                    ema = Some(net.frozen());
+                }
+                State::new(config.clone())
+            }
+        };
+        let log = Log::open(&files.log(), state.log_bytes)?;
+        progress.start(&Start {
+            epochs: plan.epochs(),
+            steps: plan.steps(),
+            done: state.step,
+            train: train.len(),
+            val: val.len(),
+            parameters: spec.parameter_count(),
+        });
+        Ok(Self {
+            criterion: Criterion::new(&config.method, &config.labels),
+            before: state.seconds,
+            begun: Instant::now(),
+            config,
+            files,
+            plan,
+            cache,
+            train,
+            val,
+            device,
+            net,
+            ema,
+            adam,
+            state,
+            log,
+        })
+    }
+
+    fn run(mut self, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
+        let mut batches = self.train.train_batches(
+            &self.plan,
+            self.state.step,
+            &self.config.augment,
+            self.config.seed,
+            self.config.loader_threads,
+            self.config.prefetch,
+        );
+        let pause = Duration::from_secs_f64(60.0 * self.config.checkpoint_minutes);
+        let mut saved = Instant::now();
+        while self.state.step < self.plan.steps() {
+            if progress.stop() {
+                self.save(&self.files.last())?;
+                return Ok(self.summary(false));
+            }
+            let begun = Instant::now();
+            let batch = batches.next().ok_or_else(|| {
+                TrainError::Data("the loader ended before the training did".into())
+            })??;
+            let waited = begun.elapsed().as_secs_f64();
+            let position = self.plan.at(self.state.step);
+            let (lr, loss) = self.step(batch, &position)?;
+            let seconds = begun.elapsed().as_secs_f64();
+            for sums in [&mut self.state.epoch, &mut self.state.recent] {
+                sums.add(&loss, position.batch, seconds, waited);
+            }
+            self.state.step += 1;
+            let sums = &self.state.epoch;
+            progress.step(&Step {
+                done: self.state.step,
+                lr,
+                loss: loss.total,
+                epoch_loss: sums.loss / sums.steps as f64,
+                images_per_second: sums.images as f64 / sums.seconds,
+                position: position.clone(),
+            });
+            let ends = position.ends_epoch();
+            if ends || (position.step + 1) % self.config.log_every == 0 {
+                self.log_steps(&position, lr)?;
+            }
+            if ends {
+                self.end_epoch(&position, lr, progress)?;
+                saved = Instant::now();
+            } else if saved.elapsed() >= pause {
+                self.save(&self.files.last())?;
+                saved = Instant::now();
+            }
+        }
+        self.finish(progress)
+    }
+
+    /// One step on one batch: the learning rate and the loss.
+    fn step(&mut self, batch: Batch, position: &Position) -> Result<(f64, Loss), TrainError> {
+        let total = self.plan.epochs() as f64;
+        let factor = self.config.schedule.factor(position.progress(), total);
+        let lr = self.config.learning_rate * factor * position.lr_scale;
+        let logits = self.net.forward(pixels(&batch, &self.device), true);
+        let loss = evaluate(&self.criterion, logits, &batch.targets)?;
+        let gradients = loss.total.backward();
+        let loss = Loss::read(loss);
+        if !loss.total.is_finite() {
+            return Err(TrainError::Diverged {
+                loss: loss.total,
+                step: self.state.step + 1,
+                epoch: position.epoch + 1,
+            });
+        }
+        self.adam.step(lr, &mut self.net, gradients);
+        if let Some(ema) = &mut self.ema {
+            let step = self.state.step as f64;
+            let decay = self.config.ema.min((1.0 + step) / (10.0 + step));
+            ema.blend(&self.net.frozen(), decay);
+        }
+        Ok((lr, loss))
+    }
+
+    fn log_steps(&mut self, position: &Position, lr: f64) -> Result<(), TrainError> {
+        let sums = std::mem::take(&mut self.state.recent);
+        self.log.write(&Record::Step(StepRecord {
+            step: self.state.step,
+            epoch: position.epoch + 1,
+            size: position.size,
+            lr,
+            loss: sums.loss / sums.steps as f64,
+            terms: sums.mean_terms(&self.criterion),
+            images_per_second: sums.images as f64 / sums.seconds,
+            waiting: sums.waited / sums.seconds,
+        }))
+    }
+
+    fn end_epoch(
+        &mut self,
+        position: &Position,
+        lr: f64,
+        progress: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        let begun = Instant::now();
+        let validation = self.validate(position, progress)?;
+        let val_mae = validation.map(|v| v.1);
+        let epoch = position.epoch + 1;
+        let best = val_mae.filter(|mae| match &self.state.best {
+            Some(best) => best.phase < position.phase || *mae < best.mae,
+            None => true,
+        });
+        if let Some(mae) = best {
+            self.state.best = Some(Best { phase: position.phase, epoch, mae });
+        }
+        let sums = std::mem::take(&mut self.state.epoch);
+        let record = EpochRecord {
+            step: self.state.step,
+            epoch,
+            phase: position.phase + 1,
+            size: position.size,
+            lr,
+            loss: sums.loss / sums.steps as f64,
+            terms: sums.mean_terms(&self.criterion),
+            val_loss: validation.map(|v| v.0),
+            val_mae,
+            best: best.is_some(),
+            images_per_second: sums.images as f64 / sums.seconds,
+            waiting: sums.waited / sums.seconds,
+            train_seconds: sums.seconds,
+            val_seconds: begun.elapsed().as_secs_f64(),
+            seconds: self.seconds(),
+        };
+        self.log.write(&Record::Epoch(record.clone()))?;
+        if best.is_some() {
+            self.save(&self.files.best())?;
+        }
+        self.save(&self.files.last())?;
+        self.draw()?;
+        progress.epoch(&record);
+        Ok(())
+    }
+
+    /// Loss and mean absolute error on the validation split, at the phase's
+    /// size and with the running statistics; none if there is no such split.
+    fn validate(
+        &self,
+        position: &Position,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<(f64, f64)>, TrainError> {
+        if self.val.is_empty() {
+            return Ok(None);
+        }
+        let net = self.ema.clone().unwrap_or_else(|| self.net.frozen());
+        let device = self.device.clone().inner();
+        let threads = self.config.loader_threads;
+        let (mut loss, mut estimates, mut truths) = (0.0, Vec::new(), Vec::new());
+        for batch in self.val.plain_batches(position.size, position.batch, threads) {
+            let batch = batch?;
+            let logits = net.forward(pixels(&batch, &device), false);
+            let value = evaluate(&self.criterion, logits.clone(), &batch.targets)?;
+            loss += Loss::read(value).total * batch.means.len() as f64;
+            let logits = crate::model::read(logits).1;
+            estimates.extend(decode(&self.config, &logits)?);
+            truths.extend(batch.means);
+            progress.validation(truths.len(), self.val.len());
+        }
+        Ok(mae(&estimates, &truths).map(|mae| (loss / truths.len() as f64, mae)))
+    }
+
+    fn finish(self, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
+        self.draw()?;
+        let source = match (self.config.export, &self.state.best) {
+            (Export::Best, Some(_)) => self.files.best(),
+            _ => self.files.last(),
+        };
+        let (state, mut tensors) = checkpoint::load(&source)?;
+        if self.config.ema > 0.0 {
+            tensors = averaged(&tensors);
+        }
+        let records = log::read(&self.files.log())?;
+        let of_step = |r| match r {
+            Record::Epoch(e) if e.step == state.step => Some(e),
+            _ => None,
+        };
+        let epoch =
+            records.into_iter().find_map(of_step).ok_or_else(|| TrainError::Checkpoint {
+                path: source,
+                what: format!("is of step {}, which ends no epoch of the log", state.step),
+            })?;
+        export::write(&self.config, self.cache.manifest(), &epoch, tensors, &self.files)?;
+        progress.note(&format!("weights written to {}", self.files.weights().display()));
+        Ok(self.summary(true))
+    }
+
+    fn summary(&self, finished: bool) -> Summary {
+        Summary {
+            finished,
+            steps: self.state.step,
+            best: self.state.best.clone(),
+            seconds: self.seconds(),
+            weights: finished.then(|| self.files.weights()),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.begun.elapsed().as_secs_f64()
+    }
+
+    fn draw(&self) -> Result<(), TrainError> {
+        let records = log::read(&self.files.log())?;
+        let unit = if self.config.task == "age" { "years" } else { "points" };
+        let svg = chart::draw(&records, &self.config.model_name(), unit)?;
+        checkpoint::write_atomically(&self.files.chart(), svg.as_bytes())
+    }
+
+    fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let mut tensors = self.net.to_tensors();
+        if let Some(ema) = &self.ema {
+            let named = ema.to_tensors().into_iter().map(|(n, t)| (format!("{EMA}{n}"), t));
+            tensors.extend(named);
+        }
+        let (adam_time, moments) = self.adam.to_tensors();
+        tensors.extend(moments);
+        let state = State {
+            adam_time,
+            log_bytes: self.log.bytes(),
+            seconds: self.seconds(),
+            ..self.state.clone()
+        };
+        checkpoint::save(path, &state, &tensors)
+    }
+}
+
+/// `net` with the tensors of a weights file, but with its own head where the
+/// file's is of another shape.
+fn start_from(net: AgeNet, path: &Path, progress: &mut dyn Progress) -> Result<AgeNet, TrainError> {
+    let mut tensors = export::load(path)?;
+    let own = net.to_tensors();
+    if tensors.get("fc.weight").map(|t| &t.0) != own.get("fc.weight").map(|t| &t.0) {
+        progress.note("the head has another shape than the one to start from: it starts anew");
+        for name in ["fc.weight", "fc.bias"] {
+            tensors.insert(name.into(), own[name].clone());
+        }
+    }
+    net.with_tensors(&tensors)
+}
+
+/// Prefix of the averaged weights' names in a checkpoint.
+const EMA: &str = "ema.";
+
+/// The averaged weights of a checkpoint under the network's own names.
+fn averaged(tensors: &NamedTensors) -> NamedTensors {
+    let strip = |(name, tensor): (&String, &(Vec<usize>, Vec<f32>))| {
+        Some((name.strip_prefix(EMA)?.to_string(), tensor.clone()))
+    };
+    tensors.iter().filter_map(strip).collect()
+}
+
+/// A loss read back from the device.
+struct Loss {
+    total: f64,
+    terms: Vec<f64>,
+}
+
+impl Loss {
+    fn read(loss: BatchLoss) -> Self {
+        let read = |t: Tensor<1>| f64::from(t.into_scalar::<f32>());
+        Self { total: read(loss.total), terms: loss.terms.into_iter().map(read).collect() }
+    }
+}
+
+impl EpochSums {
+    fn add(&mut self, loss: &Loss, images: usize, seconds: f64, waited: f64) {
+        self.steps += 1;
+        self.images += images;
+        self.loss += loss.total;
+        self.terms.resize(loss.terms.len(), 0.0);
+        for (sum, term) in self.terms.iter_mut().zip(&loss.terms) {
+            *sum += term;
+        }
+        self.seconds += seconds;
+        self.waited += waited;
+    }
+
+    fn mean_terms(&self, criterion: &Criterion) -> BTreeMap<String, f64> {
+        let means = self.terms.iter().map(|sum| sum / self.steps as f64);
+        criterion.term_names().into_iter().map(String::from).zip(means).collect()
+    }
+}
+
+fn pixels(batch: &Batch, device: &Device) -> Tensor<4> {
+    let shape = [batch.means.len(), 3, batch.size, batch.size];
+    Tensor::from_data(TensorData::new(batch.pixels.clone(), shape), device)
+}
+
+fn evaluate(
+    criterion: &Criterion,
+    logits: Tensor<2>,
+    targets: &Targets,
+) -> Result<BatchLoss, TrainError> {
+    criterion.loss(logits, targets).map_err(|e| TrainError::Config(e.to_string()))
+}
+
+/// The expectation of each row of logits.
+fn decode(config: &TrainConfig, logits: &[f32]) -> Result<Vec<f64>, TrainError> {
+    let head = config.method.head_size(&config.labels);
+    let rows = logits.chunks_exact(head);
+    let estimate = |row| Ok(config.method.decode(&config.labels, row)?.expectation());
+    rows.map(estimate)
+        .collect::<Result<_, dldl_label::LabelError>>()
+        .map_err(|e| TrainError::Data(format!("validation: {e}")))
+}

@@ -7,10 +7,12 @@
 //! `q = y * wp + x` lies at `q + ky * wp + kx`, for every `q`. So each row of
 //! the im2col matrix is a plain slice of the padded input, and the product
 //! runs on those slices directly. It computes `wp - wo` junk columns at the
-//! end of every row, which are dropped when the result is copied out.
+//! end of every row, which are dropped when the result is copied out. Without
+//! padding the input is used where it lies.
 
 use crate::simd::{self, Level};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// How much of the input (in floats, summed over the channels) one task works
 /// on: small enough to stay in a second-level cache beside the weights.
@@ -137,12 +139,20 @@ impl Conv2d {
         assert_eq!(input.len(), self.cin * height * width, "conv2d: input is not [cin, h, w]");
         let (ho, wo) = self.output_size(height, width);
         let (hp, wp) = (height + 2 * self.pad, width + 2 * self.pad);
-        let padded = self.padded(input, height, width);
         let taps = self.taps(hp, wp);
         let columns = self.level.columns();
         let mut output = vec![0.0; self.cout * ho * wo];
 
         let block = (BLOCK_FLOATS / (self.cin * wp)).clamp(1, ho);
+        // From the first to the last pixel of a block of so many rows.
+        let pixels = |rows: usize| (rows - 1) * wp + wo;
+        let last_block = ho - (ho.div_ceil(block) - 1) * block;
+        // A block of less than one tile reads beyond the input's end.
+        let source = if self.pad == 0 && pixels(last_block) >= columns {
+            Cow::Borrowed(input)
+        } else {
+            Cow::Owned(self.padded(input, height, width))
+        };
         // One entry per block of rows: that block's slice of every channel.
         let mut blocks: Vec<Vec<&mut [f32]>> =
             (0..ho.div_ceil(block)).map(|_| Vec::with_capacity(self.cout)).collect();
@@ -151,14 +161,15 @@ impl Conv2d {
                 slot.push(rows);
             }
         }
-        let scratch_len = self.level.max_rows() * (block * wp).next_multiple_of(columns);
+        let scratch_len = self.level.max_rows() * (block * wp).max(columns);
         let work = |scratch: &mut Vec<f32>, (b, mut planes): (usize, Vec<&mut [f32]>)| {
             let rows = planes[0].len() / wo;
-            let stride = (rows * wp).next_multiple_of(columns);
+            let stride = (rows * wp).max(columns);
             let mut first = 0;
             for panel in &self.panels {
                 let out = &mut scratch[..panel.rows * stride];
-                run_panel(self.level, panel, &taps, &padded[b * block * wp..], out);
+                let input = &source[b * block * wp..];
+                run_panel(self.level, panel, &taps, input, out, pixels(rows));
                 for (r, plane) in planes[first..first + panel.rows].iter_mut().enumerate() {
                     let from = scratch[r * stride..].chunks(wp);
                     for (to, from) in plane.chunks_exact_mut(wo).zip(from) {
@@ -184,10 +195,10 @@ impl Conv2d {
     }
 
     /// The input with its zero border, `[cin, hp, wp]`, and as many zeros
-    /// behind it as the last tile of junk columns may read.
+    /// behind it as a tile may read.
     fn padded(&self, input: &[f32], height: usize, width: usize) -> Vec<f32> {
         let (hp, wp) = (height + 2 * self.pad, width + 2 * self.pad);
-        let slack = self.kernel * (wp + 1) + self.level.columns();
+        let slack = self.level.columns();
         let mut padded = vec![0.0; self.cin * hp * wp + slack];
         if height == 0 || width == 0 {
             return padded;
@@ -216,14 +227,22 @@ impl Conv2d {
     }
 }
 
-/// One panel of output channels over the pixels `0..pixels` of a block (a
-/// multiple of the level's columns); `out` is `[panel.rows, pixels]`.
-fn run_panel(level: Level, panel: &Panel, taps: &[usize], input: &[f32], out: &mut [f32]) {
+/// One panel of output channels over the first `pixels` pixels of a block;
+/// `out` is `[panel.rows, stride]`, with a stride of at least `pixels` and of
+/// the level's columns.
+fn run_panel(
+    level: Level,
+    panel: &Panel,
+    taps: &[usize],
+    input: &[f32],
+    out: &mut [f32],
+    pixels: usize,
+) {
     match panel.rows {
-        8 => run_rows::<8>(level, panel, taps, input, out),
-        4 => run_rows::<4>(level, panel, taps, input, out),
-        2 => run_rows::<2>(level, panel, taps, input, out),
-        _ => run_rows::<1>(level, panel, taps, input, out),
+        8 => run_rows::<8>(level, panel, taps, input, out, pixels),
+        4 => run_rows::<4>(level, panel, taps, input, out, pixels),
+        2 => run_rows::<2>(level, panel, taps, input, out, pixels),
+        _ => run_rows::<1>(level, panel, taps, input, out, pixels),
     }
 }
 
@@ -233,12 +252,20 @@ fn run_rows<const ROWS: usize>(
     taps: &[usize],
     input: &[f32],
     out: &mut [f32],
+    pixels: usize,
 ) {
     let (weights, _) = panel.weight.as_chunks::<ROWS>();
     let bias: &[f32; ROWS] = panel.bias.as_slice().try_into().expect("a bias per row");
-    let pixels = out.len() / ROWS;
-    for q in (0..pixels).step_by(level.columns()) {
-        simd::tile(level, weights, bias, taps, &input[q..], &mut out[q..], pixels);
+    let stride = out.len() / ROWS;
+    // The last tile ends with the last pixel and may overlap the one before.
+    let last = pixels.saturating_sub(level.columns());
+    let mut q = 0;
+    loop {
+        simd::tile(level, weights, bias, taps, &input[q..], &mut out[q..], stride);
+        if q == last {
+            return;
+        }
+        q = (q + level.columns()).min(last);
     }
 }
 

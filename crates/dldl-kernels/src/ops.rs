@@ -63,15 +63,43 @@ pub fn max_pool(
     for (to, from) in output.chunks_exact_mut(ho * wo).zip(input.chunks_exact(h * w)) {
         for (oy, to) in to.chunks_exact_mut(wo).enumerate() {
             for from in from.chunks_exact(w).skip(oy * stride).take(kernel) {
-                for kx in 0..kernel.min(w) {
-                    for (t, &f) in to.iter_mut().zip(from[kx..].iter().step_by(stride)) {
-                        *t = t.max(f);
-                    }
+                if kernel == 2 && stride == 2 {
+                    row_maximum_2(to, from);
+                } else {
+                    row_maximum(to, from, kernel, stride);
                 }
             }
         }
     }
     (output, ho, wo)
+}
+
+/// Folds one row of the input into a row of maxima.
+fn row_maximum(to: &mut [f32], from: &[f32], kernel: usize, stride: usize) {
+    for kx in 0..kernel.min(from.len()) {
+        for (t, &f) in to.iter_mut().zip(from[kx..].iter().step_by(stride)) {
+            *t = greater(*t, f);
+        }
+    }
+}
+
+/// The common case, windows of two side by side, in a form that becomes
+/// vector instructions.
+fn row_maximum_2(to: &mut [f32], from: &[f32]) {
+    let (pairs, rest) = from.as_chunks::<2>();
+    for (t, &[a, b]) in to.iter_mut().zip(pairs) {
+        *t = greater(*t, greater(a, b));
+    }
+    // A window that hangs over the edge.
+    if let (Some(t), Some(&f)) = (to.get_mut(pairs.len()), rest.first()) {
+        *t = greater(*t, f);
+    }
+}
+
+/// The greater of two finite numbers: one instruction, where `f32::max` spends
+/// more on NaN.
+fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// Mean of each channel: `[channels, pixels]` to `[channels]`.

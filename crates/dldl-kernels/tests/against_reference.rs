@@ -99,9 +99,11 @@ fn a_wide_convolution_in_many_blocks() {
     let weight = values(1, cout * cin * 9);
     let bias = values(2, cout);
     let input = values(3, cin * h * w);
-    let expected = reference::conv2d(&input, &weight, &bias, cin, h, w, 3, 1);
-    let conv = Conv2d::new(&weight, &bias, cout, cin, 3, 1);
-    assert_close(&conv.forward(&input, h, w), &expected, cin * 9);
+    for pad in [0, 1] {
+        let expected = reference::conv2d(&input, &weight, &bias, cin, h, w, 3, pad);
+        let conv = Conv2d::new(&weight, &bias, cout, cin, 3, pad);
+        assert_close(&conv.forward(&input, h, w), &expected, cin * 9);
+    }
 }
 
 #[test]

@@ -101,7 +101,9 @@ pub(crate) enum Overlap {
 }
 
 /// Non-maximum suppression: indices of the boxes that overlap no better one by
-/// more than `limit`, best first. Equal scores keep their order.
+/// more than `limit`, best first. Of equal scores, which are common because
+/// good ones saturate at 1, the first comes first, but with
+/// [`Overlap::Smaller`] the last, as in facenet-pytorch.
 pub(crate) fn suppress(boxes: &[Scored], limit: f32, overlap: Overlap) -> Vec<usize> {
     let extra = match overlap {
         Overlap::Union => 0.0,
@@ -109,6 +111,9 @@ pub(crate) fn suppress(boxes: &[Scored], limit: f32, overlap: Overlap) -> Vec<us
     };
     let area = |b: &Scored| (b.width() + extra) * (b.height() + extra);
     let mut order: Vec<usize> = (0..boxes.len()).collect();
+    if let Overlap::Smaller = overlap {
+        order.reverse();
+    }
     order.sort_by(|&i, &j| boxes[j].score.total_cmp(&boxes[i].score));
     let mut keep: Vec<usize> = Vec::new();
     for i in order {

@@ -1,0 +1,185 @@
+//! The detector against facenet-pytorch 2.6.0 on real photographs (stored
+//! values, made by `tools/golden_face.py`), and against itself: bands, threads,
+//! scale, limits.
+
+use dldl_face::{Detector, DetectorParams, Face, Picture, decode_file};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Deserialize)]
+struct Golden {
+    pictures: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    file: String,
+    width: usize,
+    height: usize,
+    faces: Vec<ExpectedFace>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedFace {
+    bbox: [f32; 4],
+    score: f32,
+    landmarks: [[f32; 2]; 5],
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder of face sets, which is no part of the repository.
+fn data() -> PathBuf {
+    std::env::var_os("DLDL_DATA").map_or_else(|| repository().join("../shared/data"), PathBuf::from)
+}
+
+fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let side = |k: usize| (a[k] + a[k + 2]).min(b[k] + b[k + 2]) - a[k].max(b[k]);
+    let shared = side(0).max(0.0) * side(1).max(0.0);
+    shared / (a[2] * a[3] + b[2] * b[3] - shared)
+}
+
+/// The largest distance between corresponding landmarks, in inter-ocular distances.
+fn landmark_error(found: &[[f32; 2]; 5], expected: &[[f32; 2]; 5]) -> f32 {
+    let distance = |a: &[f32; 2], b: &[f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
+    let worst = found.iter().zip(expected).map(|(a, b)| distance(a, b)).fold(0.0, f32::max);
+    worst / distance(&expected[0], &expected[1])
+}
+
+fn astronaut() -> Picture {
+    decode_file(&repository().join("assets/astronaut.jpg")).unwrap()
+}
+
+#[test]
+fn agrees_with_facenet_pytorch_on_photographs() {
+    let golden: Golden = serde_json::from_str(include_str!("data/mtcnn_golden.json")).unwrap();
+    let detector = Detector::new(DetectorParams::default());
+    let (mut compared, mut skipped) = (0, 0);
+    for expected in &golden.pictures {
+        let name = &expected.file;
+        let ours = name.starts_with("assets/");
+        let path = if ours { repository() } else { data() }.join(name);
+        if !ours && !path.exists() {
+            skipped += 1;
+            continue;
+        }
+        let picture = decode_file(&path).unwrap();
+        assert_eq!((picture.width, picture.height), (expected.width, expected.height), "{name}");
+        let faces = detector.detect(&picture);
+        assert_eq!(faces.len(), expected.faces.len(), "faces in {name}");
+        for (face, expected) in faces.iter().zip(&expected.faces) {
+            // The issue asks for 0.9 and 3 %; with the same pixels it is closer.
+            let iou = iou(&face.bbox, &expected.bbox);
+            assert!(iou >= 0.99, "{name}: boxes overlap by {iou}");
+            let error = landmark_error(&face.landmarks, &expected.landmarks);
+            assert!(error < 0.01, "{name}: landmarks differ by {error} inter-ocular distances");
+            assert!((face.score - expected.score).abs() < 1e-3, "{name}: score {}", face.score);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 1);
+    if skipped > 0 {
+        eprintln!("skipped: {skipped} pictures that are not below {}", data().display());
+    }
+}
+
+#[test]
+fn exactly_one_face_in_nearly_every_portrait() {
+    let root = data().join("london/images");
+    if !root.exists() {
+        eprintln!("skipped: no portraits at {}", root.display());
+        return;
+    }
+    let detector = Detector::new(DetectorParams::default());
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in ["composite", "neutral_front", "smiling_front"] {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap();
+        files.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    // Every fifth keeps the test short; the example `detect` does them all.
+    files.sort();
+    for file in files.iter().step_by(5) {
+        let faces = detector.detect(&decode_file(file).unwrap());
+        assert_eq!(faces.len(), 1, "faces in {}", file.display());
+    }
+}
+
+/// A grey canvas with the astronaut at several sizes.
+fn collage(sizes: &[usize], width: usize, height: usize) -> Picture {
+    let face = astronaut();
+    let mut rgb = vec![128; 3 * width * height];
+    let mut left = 0;
+    for &size in sizes {
+        let small = face.resized(size, size);
+        for (y, row) in small.rgb.chunks_exact(3 * size).enumerate() {
+            let at = 3 * (y * width + left);
+            rgb[at..at + 3 * size].copy_from_slice(row);
+        }
+        left += size;
+    }
+    Picture::new(width, height, rgb).unwrap()
+}
+
+#[test]
+fn several_faces_come_largest_first() {
+    let picture = collage(&[250, 512, 400], 1162, 512);
+    let faces = Detector::new(DetectorParams::default()).detect(&picture);
+    assert_eq!(faces.len(), 3, "{faces:?}");
+    let lefts = [250.0, 762.0, 0.0].map(|left| left..left + 512.0);
+    for (face, range) in faces.iter().zip(&lefts) {
+        assert!(range.contains(&face.bbox[0]), "{faces:?}");
+        assert!((0.9..=1.0).contains(&face.score));
+    }
+}
+
+#[test]
+fn a_large_picture_is_searched_reduced_and_found_in_its_own_pixels() {
+    let detector = Detector::new(DetectorParams { max_short_side: 512, ..Default::default() });
+    let small = detector.detect(&astronaut());
+    let large = detector.detect(&astronaut().resized(2048, 2048));
+    assert_eq!((small.len(), large.len()), (1, 1));
+    let scaled = Face {
+        bbox: small[0].bbox.map(|v| 4.0 * v),
+        landmarks: small[0].landmarks.map(|p| p.map(|v| 4.0 * v)),
+        ..small[0]
+    };
+    assert!(iou(&large[0].bbox, &scaled.bbox) > 0.9, "{:?} {scaled:?}", large[0]);
+    assert!(landmark_error(&large[0].landmarks, &scaled.landmarks) < 0.05);
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let picture = collage(&[512, 300], 812, 512);
+    let detector = Detector::new(DetectorParams::default());
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| detector.detect(&picture))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn pictures_without_a_face_and_of_odd_shapes() {
+    let detector = Detector::new(DetectorParams::default());
+    for (width, height) in [(1, 1), (19, 300), (20, 20), (21, 23), (2000, 21), (300, 200)] {
+        let rgb = (0..3 * width * height).map(|i| (i * 7919 % 256) as u8).collect();
+        let faces = detector.detect(&Picture::new(width, height, rgb).unwrap());
+        assert!(faces.is_empty(), "{width}x{height}: {faces:?}");
+    }
+    let faces = detector.detect(&Picture::new(640, 480, vec![255; 640 * 480 * 3]).unwrap());
+    assert!(faces.is_empty());
+}
+
+#[test]
+fn parameters_do_what_they_say() {
+    let detect = |params| Detector::new(params).detect(&astronaut()).len();
+    let default = DetectorParams::default();
+    // The face is about 90 pixels wide and 110 high.
+    assert_eq!(detect(DetectorParams { min_face: 60.0, ..default }), 1);
+    assert_eq!(detect(DetectorParams { min_face: 300.0, ..default }), 0);
+    assert_eq!(detect(DetectorParams { thresholds: [0.6, 0.7, 1.0], ..default }), 0);
+    assert_eq!(detect(DetectorParams { max_candidates: 0, ..default }), 0);
+    assert_eq!(detect(DetectorParams { max_candidates: 20, ..default }), 1);
+}

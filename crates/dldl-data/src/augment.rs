@@ -11,8 +11,8 @@ use crate::resample::{resample, to_u8};
 /// Red, green and blue in a grey value, as in the paper's code (ITU-R BT.601).
 const GREY: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// How strongly training crops are varied; a strength of 0 (for `min_scale`:
-/// 1) switches a variation off. As serde: missing fields are those of
+/// How strongly training crops are varied; a strength of 0 switches a variation
+/// off (for `min_scale`, 1 does). As serde: missing fields are those of
 /// [`Augment::none`], unknown ones are refused.
 ///
 /// The order is the paper's: flip, grey, low resolution, rotation, scaling to
@@ -271,5 +271,166 @@ impl Colour {
         let total = self.own + self.grey;
         self.own *= a;
         self.grey = total - self.own;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resize;
+    use proptest::prelude::*;
+
+    fn pattern(n: usize) -> Crop {
+        let rgb = (0..3 * n * n).map(|i| ((i * i + 13 * i) % 251) as u8).collect();
+        Crop { size: n, rgb }
+    }
+
+    fn geometry() -> Augment {
+        Augment { shift: 0.1, zoom: 0.2, ..colourless() }
+    }
+
+    fn colourless() -> Augment {
+        Augment { grey: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, ..Augment::paper() }
+    }
+
+    #[test]
+    fn none_only_resizes() {
+        let crop = pattern(40);
+        let mut rng = sample_rng(1, 2, 3);
+        assert_eq!(Augment::none().apply(&crop, 40, &mut rng), crop);
+        assert_eq!(Augment::none().apply(&crop, 24, &mut rng), resize(&crop, 24));
+    }
+
+    #[test]
+    fn flip_mirrors() {
+        let crop = pattern(31);
+        let always = Augment { flip: 1.0, ..Augment::none() };
+        assert_eq!(always.apply(&crop, 31, &mut sample_rng(0, 0, 0)), crop.flipped());
+        let half = Augment { flip: 0.5, ..Augment::none() };
+        let flips =
+            (0..1000).filter(|&i| half.apply(&crop, 31, &mut sample_rng(0, 0, i)) != crop).count();
+        assert!((440..560).contains(&flips), "{flips} of 1000");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_crop_and_another_does_not() {
+        let crop = pattern(64);
+        let run =
+            |seed, epoch, i| Augment::paper().apply(&crop, 48, &mut sample_rng(seed, epoch, i));
+        assert_eq!(run(1, 2, 3), run(1, 2, 3));
+        assert_ne!(run(1, 2, 3), run(2, 2, 3));
+        assert_ne!(run(1, 2, 3), run(1, 3, 3));
+        assert_ne!(run(1, 2, 3), run(1, 2, 4));
+    }
+
+    #[test]
+    fn a_quarter_turn_moves_every_pixel_to_its_place() {
+        let crop = pattern(12);
+        let map = |angle: f64, shift| Affine { angle, zoom: 1.0, shift, flip: false };
+        let source: Vec<f32> = crop.rgb.iter().map(|&v| f32::from(v)).collect();
+        let turned = map(90f64.to_radians(), [0.0; 2]).warp(&source, 12, 12);
+        let shifted = map(0.0, [0.25, -0.5]).warp(&source, 12, 12);
+        for y in 0..12 {
+            for x in 0..12 {
+                let at = |x: usize, y: usize| 3 * (12 * y + x);
+                let close = |a: f32, b: f32| assert!((a - b).abs() < 1e-3, "{a} {b} at {x} {y}");
+                close(turned[at(x, y)], source[at(y, 11 - x)]);
+                // Three pixels to the right, six up; the border is repeated.
+                close(shifted[at(x, y)], source[at(x.saturating_sub(3), (y + 6).min(11))]);
+            }
+        }
+    }
+
+    #[test]
+    fn zoom_magnifies_about_the_centre() {
+        // A disc of radius 8 becomes one of radius 12.
+        let disc = |r: f32| {
+            let inside = move |i: usize| {
+                let (x, y) = ((i % 64) as f32 - 31.5, (i / 64) as f32 - 31.5);
+                x * x + y * y < r * r
+            };
+            (0..64 * 64).flat_map(move |i| [if inside(i) { 255.0f32 } else { 0.0 }; 3])
+        };
+        let map = Affine { angle: 0.3, zoom: 1.5, shift: [0.0; 2], flip: true };
+        let out = map.warp(&disc(8.0).collect::<Vec<f32>>(), 64, 64);
+        let wrong = out.iter().zip(disc(12.0)).filter(|(a, b)| (*a - b).abs() > 128.0).count();
+        assert!(wrong < 3 * 60, "{wrong} of {} values", out.len());
+    }
+
+    #[test]
+    fn low_resolution_takes_detail_away() {
+        // Stripes one pixel wide survive at full size and not at half of it.
+        let rgb = (0..64 * 64).flat_map(|i| [if i % 2 == 0 { 0u8 } else { 250 }; 3]).collect();
+        let stripes = Crop { size: 64, rgb };
+        let contrast = |crop: &Crop| {
+            let sum: u32 = crop.rgb.iter().map(|v| u32::from(v.abs_diff(125))).sum();
+            sum as f64 / crop.rgb.len() as f64
+        };
+        let low = Augment { min_scale: 0.5, ..Augment::none() };
+        let mut rng = sample_rng(5, 0, 0);
+        let seen: Vec<f64> =
+            (0..300).map(|_| contrast(&low.apply(&stripes, 64, &mut rng))).collect();
+        assert!(seen.contains(&125.0), "the full size is in the range: {seen:?}");
+        assert!(seen.iter().any(|&c| c < 5.0), "half the size is in the range: {seen:?}");
+    }
+
+    #[test]
+    fn grey_has_equal_channels() {
+        let grey = Augment { grey: 1.0, ..Augment::paper() };
+        let out = grey.apply(&pattern(32), 32, &mut sample_rng(0, 0, 9));
+        assert!(
+            out.rgb.chunks_exact(3).all(|p| p[0].abs_diff(p[1]) <= 1 && p[1].abs_diff(p[2]) <= 1)
+        );
+    }
+
+    #[test]
+    fn strengths_are_read_and_checked() {
+        let paper = serde_json::to_string(&Augment::paper()).unwrap();
+        assert_eq!(serde_json::from_str::<Augment>(&paper).unwrap(), Augment::paper());
+        let some: Augment = serde_json::from_str(r#"{"flip": 0.5, "rotation": 10}"#).unwrap();
+        assert_eq!(some, Augment { flip: 0.5, rotation: 10.0, ..Augment::none() });
+        assert!(serde_json::from_str::<Augment>(r#"{"rotate": 10}"#).is_err());
+        assert_eq!(Augment::paper().check(), Ok(()));
+        assert_eq!(Augment::none().check(), Ok(()));
+        let wrong = Augment { min_scale: 0.0, ..Augment::paper() }.check().unwrap_err();
+        assert!(wrong.contains("min_scale"), "{wrong}");
+        assert!(Augment { flip: f64::NAN, ..Augment::paper() }.check().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_border_is_never_black(seed: u64, colour in [1u8.., 1u8.., 1u8..], size in 8usize..70) {
+            let crop = Crop { size: 50, rgb: colour.repeat(2500) };
+            let out = geometry().apply(&crop, size, &mut sample_rng(seed, 0, 0));
+            prop_assert_eq!(out.rgb, colour.repeat(size * size));
+        }
+
+        #[test]
+        fn colours_compose_as_one_after_the_other(
+            steps in prop::collection::vec((0usize..3, 0.0f32..2.0), 0..6),
+            picture in prop::collection::vec(0.0f32..255.0, 27..28),
+        ) {
+            let mut colour = Colour::new(mean_grey(&picture));
+            let mut expected = picture.clone();
+            for (kind, a) in steps {
+                match kind {
+                    0 => colour.brightness(a),
+                    1 => colour.contrast(a),
+                    _ => colour.saturation(a),
+                }
+                // Blending with black, with the mean grey, with the grey picture.
+                let mean = mean_grey(&expected);
+                for p in expected.chunks_exact_mut(3) {
+                    let other = [0.0, mean, grey_of(p)][kind];
+                    p.iter_mut().for_each(|c| *c = a * *c + (1.0 - a) * other);
+                }
+            }
+            for (p, e) in picture.chunks_exact(3).zip(expected.chunks_exact(3)) {
+                for c in 0..3 {
+                    let v = colour.own * p[c] + colour.grey * grey_of(p) + colour.offset;
+                    prop_assert!((v - e[c]).abs() < 1e-2 * (1.0 + e[c].abs()), "{} {}", v, e[c]);
+                }
+            }
+        }
     }
 }

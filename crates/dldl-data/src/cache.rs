@@ -1,5 +1,5 @@
 //! The packed cache of aligned crops: what its files mean, and reading it. How
-//! it is made is in [`crate::prepare`].
+//! it is made is in [`mod@crate::prepare`].
 //!
 //! A cache is a folder of WebDataset shards, plain tar files
 //! `<split>-<number>.tar` that stream, can be appended to and are read by any

@@ -2,7 +2,7 @@
 //! augmentation of training crops. No networks, no detection: those live in
 //! `dldl-net` and `dldl-face`.
 //!
-//! A dataset is read by one of [`FORMATS`] into a [`Dataset`]; [`prepare`]
+//! A dataset is read by one of [`FORMATS`] into a [`Dataset`]; [`prepare()`]
 //! turns it into a folder of tar shards once; training and evaluation read
 //! that folder through [`Cache`].
 

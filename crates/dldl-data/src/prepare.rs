@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dldl_face::{Detector, DetectorParams, Face, FaceError};
@@ -113,15 +113,15 @@ pub struct Report {
 }
 
 /// Which of several faces a labelled picture is about: the one with the
-/// largest area less twice the squared distance between its centre and the
-/// picture's, so that a large face in the middle wins over a larger one at the
-/// border (the rule of David Sandberg's FaceNet, and so of `facenet-pytorch`).
+/// largest area times nearness, where nearness falls from 1 at the picture's
+/// centre linearly to 0 at its corners. So a large face in the middle wins over
+/// a somewhat larger one at the border, but a speck in the middle over none.
 pub fn main_face(faces: &[Face], width: usize, height: usize) -> Option<usize> {
+    let (cx, cy) = (width as f32 / 2.0, height as f32 / 2.0);
     let score = |face: &Face| {
         let [x, y, w, h] = face.bbox;
-        let dx = x + w / 2.0 - width as f32 / 2.0;
-        let dy = y + h / 2.0 - height as f32 / 2.0;
-        w * h - 2.0 * (dx * dx + dy * dy)
+        let distance = (x + w / 2.0 - cx).hypot(y + h / 2.0 - cy);
+        w * h * (1.0 - distance / cx.hypot(cy)).max(0.0)
     };
     (0..faces.len()).max_by(|&a, &b| score(&faces[a]).total_cmp(&score(&faces[b])))
 }
@@ -258,7 +258,10 @@ fn compare(out: &Path, wanted: &Manifest) -> Result<bool, DataError> {
     let mut found: serde_json::Value = serde_json::from_slice(&text)
         .map_err(|e| DataError::corrupt(&path, format!("not a cache's manifest: {e}")))?;
     let finished = found["finished"].take();
-    let wanted = serde_json::to_value(wanted).expect("a manifest is plain data");
+    // By way of text, as the one found: a value made directly holds single
+    // precision numbers with all their double precision digits.
+    let wanted = serde_json::to_string(wanted).expect("a manifest is plain data");
+    let wanted = serde_json::from_str(&wanted).expect("JSON that was just written");
     let mut what = Vec::new();
     differences("", &found, &wanted, &mut what);
     if what.is_empty() {
@@ -461,11 +464,7 @@ impl Run<'_> {
 
     /// The samples in a shard's file that are whole and in their place, with
     /// their positions in `plan`, and whether nothing else is in the file.
-    fn kept(
-        &self,
-        path: &PathBuf,
-        plan: &[usize],
-    ) -> Result<(Vec<(usize, Member)>, bool), DataError> {
+    fn kept(&self, path: &Path, plan: &[usize]) -> Result<(Vec<(usize, Member)>, bool), DataError> {
         if !path.exists() {
             return Ok((Vec::new(), false));
         }

@@ -79,3 +79,57 @@ pub(crate) fn resample(crop: &Crop, size: usize) -> Vec<f32> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A fixed pattern with detail at all scales; also in `tools/golden_data.py`.
+    fn pattern(n: usize) -> Crop {
+        let value =
+            |x: usize, y: usize, c: usize| ((x * x + 3 * y * y + 7 * x * y + 50 * c) % 251) as u8;
+        let rgb = (0..n * n).flat_map(|i| [0, 1, 2].map(|c| value(i % n, i / n, c))).collect();
+        Crop { size: n, rgb }
+    }
+
+    #[test]
+    fn agrees_with_pillow() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/data/pillow_resize.json")).unwrap();
+        let cases = golden.as_array().unwrap();
+        assert_eq!(cases.len(), 5);
+        for case in cases {
+            let number = |key: &str| case[key].as_u64().unwrap() as usize;
+            let small = resize(&pattern(number("from")), number("to"));
+            let expected: Vec<u8> = serde_json::from_value(case["rgb"].clone()).unwrap();
+            assert_eq!(small.rgb.len(), expected.len());
+            // Pillow rounds to bytes between its two passes as well.
+            for (i, (a, b)) in small.rgb.iter().zip(&expected).enumerate() {
+                assert!(
+                    a.abs_diff(*b) <= 1,
+                    "{} to {}, byte {i}: {a}, Pillow {b}",
+                    case["from"],
+                    case["to"]
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_flat_crop_stays_flat(from in 1usize..90, to in 1usize..90, colour: [u8; 3]) {
+            let crop = Crop { size: from, rgb: colour.repeat(from * from) };
+            prop_assert_eq!(resize(&crop, to).rgb, colour.repeat(to * to));
+        }
+
+        #[test]
+        fn mirroring_and_resizing_commute(from in 1usize..40, to in 1usize..40) {
+            let crop = pattern(from);
+            let (a, b) = (resize(&crop.flipped(), to), resize(&crop, to).flipped());
+            for (a, b) in a.rgb.iter().zip(&b.rgb) {
+                prop_assert!(a.abs_diff(*b) <= 1);
+            }
+        }
+    }
+}

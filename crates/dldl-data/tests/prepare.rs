@@ -1,0 +1,376 @@
+//! Caches made, interrupted, damaged and read again, on made-up pictures and on
+//! a handful of real ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dldl_data::{
+    Cache, Counts, DataError, Dataset, Parameters, Progress, Report, Sample, Split, main_face,
+    prepare,
+};
+use dldl_face::{Detector, DetectorParams, Face};
+use dldl_net::Template;
+use tempfile::TempDir;
+
+/// A JPEG of a smooth pattern: a picture without a face.
+fn picture(seed: usize) -> Vec<u8> {
+    let (w, h) = (60 + seed % 7, 50 + seed % 5);
+    let value = |x: usize, y: usize, c: usize| (x * (1 + seed % 3) + y * 2 + c * 40 + seed) as u8;
+    let rgb: Vec<u8> = (0..w * h).flat_map(|i| [0, 1, 2].map(|c| value(i % w, i / w, c))).collect();
+    let mut bytes = Vec::new();
+    jpeg_encoder::Encoder::new(&mut bytes, 90)
+        .encode(&rgb, w as u16, h as u16, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
+    bytes
+}
+
+fn sample(file: &str, split: Split) -> Sample {
+    Sample {
+        file: file.to_owned(),
+        mean: 30.0,
+        sigma: None,
+        split,
+        sex: None,
+        race: None,
+        group: None,
+    }
+}
+
+fn dataset(root: &Path, samples: Vec<Sample>) -> Dataset {
+    Dataset { name: "made-up".to_owned(), root: root.to_owned(), samples, problems: Vec::new() }
+}
+
+/// 40 samples, of which numbers 3, 17 and 39 cannot be read.
+fn made_up(root: &Path) -> Dataset {
+    let samples = (0..40).map(|i| {
+        let file = format!("{i}.jpg");
+        let bytes = picture(i);
+        match i {
+            3 => fs::write(root.join(&file), &bytes[..bytes.len() * 9 / 10]).unwrap(),
+            17 => {}
+            39 => fs::write(root.join(&file), "no picture").unwrap(),
+            _ => fs::write(root.join(&file), bytes).unwrap(),
+        }
+        let split = [Split::Train, Split::Test, Split::Train, Split::Val][i % 4];
+        let mut sample = sample(&file, split);
+        sample.sigma = (i % 2 == 0).then_some(1.0 + i as f64 / 3.0);
+        sample
+    });
+    dataset(root, samples.collect())
+}
+
+fn small() -> Parameters {
+    Parameters { crop_size: 32, shard_samples: 8, ..Parameters::default() }
+}
+
+fn make(set: &Dataset, out: &Path, threads: usize) -> Report {
+    prepare(set, out, &small(), threads, &|_| {}).unwrap()
+}
+
+/// All files of a folder but the lock.
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&p).unwrap()))
+        .filter(|(name, _)| name != ".lock")
+        .collect()
+}
+
+/// The made-up dataset and its finished cache.
+fn finished() -> (TempDir, Dataset, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let set = made_up(dir.path());
+    let out = dir.path().join("cache");
+    make(&set, &out, 2);
+    (dir, set, out)
+}
+
+fn unfinish(out: &Path) {
+    let path = out.join("cache.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["finished"] = serde_json::Value::Null;
+    fs::write(path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn counts_failures_and_keeps_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = made_up(dir.path());
+    let out = dir.path().join("cache");
+    let last = AtomicUsize::new(0);
+    let report = prepare(&set, &out, &small(), 2, &|p: Progress| {
+        assert_eq!(p.total, 40);
+        last.fetch_max(p.done, Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!(last.into_inner(), 40);
+    assert_eq!(report.counts, Counts { aligned: 0, whole_picture: 37, failed: 3 });
+    assert_eq!(report.kept, 0);
+    let mut failed: Vec<(&str, &str)> =
+        report.failed.iter().map(|p| (p.file.as_str(), p.reason.as_str())).collect();
+    failed.sort();
+    assert_eq!(failed.iter().map(|f| f.0).collect::<Vec<_>>(), ["17.jpg", "3.jpg", "39.jpg"]);
+    assert!(failed[0].1.contains("cannot be read"), "{failed:?}");
+    assert!(failed[1].1.contains("truncated"), "{failed:?}");
+    assert!(failed[2].1.contains("not a picture"), "{failed:?}");
+    let written: Report =
+        serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(written, report);
+
+    let cache = Cache::open(&out).unwrap();
+    assert_eq!(cache.len(), 37);
+    assert_eq!(cache.indices(Split::Train).len(), 20);
+    assert_eq!(cache.indices(Split::Val).len(), 8);
+    assert_eq!(cache.indices(Split::Test).len(), 9);
+    for (i, cached) in cache.samples().iter().enumerate() {
+        assert_eq!(set.samples[cached.key.parse::<usize>().unwrap()], cached.sample);
+        assert!(!cached.aligned && cached.landmarks.is_none());
+        let source = dldl_face::decode_file(&dir.path().join(&cached.sample.file)).unwrap();
+        assert_eq!(cached.picture, [source.width, source.height]);
+        // What comes out of the cache is what the crop was, but for the JPEG.
+        let crop = cache.decode(i).unwrap();
+        let expected = dldl_face::whole_picture(&source, 32);
+        let off: u32 =
+            crop.rgb.iter().zip(&expected.rgb).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        assert!((off as f64) < 4.0 * crop.rgb.len() as f64, "{off} in all");
+    }
+}
+
+#[test]
+fn thread_counts_make_no_difference_and_a_second_run_none_either() {
+    let (dir, set, out) = finished();
+    let expected = contents(&out);
+    for threads in [1, 3] {
+        let other = dir.path().join(format!("cache{threads}"));
+        make(&set, &other, threads);
+        assert!(contents(&other) == expected, "{threads} threads give another cache");
+    }
+    let report = make(&set, &out, 2);
+    assert_eq!(report.kept, 37);
+    assert!(contents(&out) == expected);
+}
+
+#[test]
+fn goes_on_wherever_it_was_interrupted() {
+    let (_dir, set, out) = finished();
+    let expected = contents(&out);
+    // The 20 training samples are in three shards.
+    let second = "train-00001.tar";
+    let whole = &expected[second];
+    let mut cuts: Vec<usize> = (0..=whole.len()).step_by(379).collect();
+    cuts.extend([0, 511, 512, 513, whole.len() - 1024, whole.len() - 1]);
+    let mut most = 0;
+    for cut in cuts {
+        fs::remove_file(out.join("train-00002.tar")).unwrap();
+        fs::remove_file(out.join(second)).unwrap();
+        fs::write(out.join(format!("{second}.partial")), &whole[..cut]).unwrap();
+        unfinish(&out);
+        assert!(matches!(Cache::open(&out), Err(DataError::Unfinished { .. })));
+        let report = make(&set, &out, 2);
+        assert!(contents(&out) == expected, "another cache after a cut at {cut}");
+        most = most.max(report.kept);
+        // All of the other finished shards, and the samples before the cut.
+        assert!(report.kept >= 37 - 12, "{} kept after a cut at {cut}", report.kept);
+    }
+    assert_eq!(most, 37 - 4, "a cut at the end loses no sample of that shard");
+}
+
+#[test]
+fn blocks_that_never_reached_the_disk_are_made_again() {
+    let (_dir, set, out) = finished();
+    let expected = contents(&out);
+    let name = "test-00000.tar";
+    for damage in [0..20_000, 5_000..5_600, 100..110] {
+        let mut bytes = expected[name].clone();
+        let end = damage.end.min(bytes.len());
+        bytes[damage.start..end].fill(0);
+        fs::remove_file(out.join(name)).unwrap();
+        fs::write(out.join(format!("{name}.partial")), &bytes).unwrap();
+        unfinish(&out);
+        make(&set, &out, 2);
+        assert!(contents(&out) == expected, "{damage:?}");
+    }
+    // The same with shards that were called finished.
+    for damage in [0..20_000, 5_000..5_600] {
+        let mut bytes = expected[name].clone();
+        let end = damage.end.min(bytes.len());
+        bytes[damage.start..end].fill(0);
+        fs::write(out.join(name), &bytes).unwrap();
+        make(&set, &out, 2);
+        assert!(contents(&out) == expected, "{damage:?}");
+    }
+}
+
+#[test]
+fn a_mended_picture_is_picked_up() {
+    let (dir, set, out) = finished();
+    fs::write(dir.path().join("17.jpg"), picture(17)).unwrap();
+    let report = make(&set, &out, 2);
+    assert_eq!(report.counts, Counts { aligned: 0, whole_picture: 38, failed: 2 });
+    let fresh = dir.path().join("fresh");
+    make(&set, &fresh, 2);
+    assert!(contents(&out) == contents(&fresh));
+}
+
+#[test]
+fn refuses_to_mix() {
+    let (_dir, mut set, out) = finished();
+    let before = contents(&out);
+    let other = Parameters { jpeg_quality: 90, detector: None, ..small() };
+    let message = prepare(&set, &out, &other, 1, &|_| {}).unwrap_err().to_string();
+    assert!(message.contains("cache.json"), "{message}");
+    assert!(message.contains("parameters.jpeg_quality: 95 there, 90 asked for"), "{message}");
+    assert!(message.contains("parameters.detector"), "{message}");
+    set.samples[0].mean += 1.0;
+    let error = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err();
+    assert!(matches!(error, DataError::OtherCache { .. }), "{error}");
+    assert!(contents(&out) == before);
+
+    fs::remove_file(out.join("cache.json")).unwrap();
+    let message = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err().to_string();
+    assert!(message.contains("cache.json") && message.contains(".tar"), "{message}");
+    for wrong in [
+        Parameters { crop_size: 0, ..small() },
+        Parameters { jpeg_quality: 0, ..small() },
+        Parameters { shard_samples: 0, ..small() },
+    ] {
+        let error = prepare(&set, &out.join("new"), &wrong, 1, &|_| {}).unwrap_err();
+        assert!(matches!(error, DataError::Parameter(_)), "{error}");
+    }
+}
+
+#[test]
+fn a_second_run_at_the_same_time_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = made_up(dir.path());
+    let out = dir.path().join("cache");
+    let tried = AtomicUsize::new(0);
+    prepare(&set, &out, &small(), 1, &|_| {
+        if tried.fetch_add(1, Ordering::Relaxed) == 0 {
+            let message = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err().to_string();
+            assert!(message.contains("another run"), "{message}");
+        }
+    })
+    .unwrap();
+    assert_eq!(Cache::open(&out).unwrap().len(), 37);
+}
+
+#[test]
+fn a_damaged_cache_names_the_file() {
+    let (_dir, _set, out) = finished();
+    let path = out.join("val-00000.tar");
+    let good = fs::read(&path).unwrap();
+    let opened = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        Cache::open(&out).map(|_| ()).unwrap_err().to_string()
+    };
+    let message = opened(&good[..good.len() - 700]);
+    assert!(message.contains("val-00000.tar") && message.contains("bytes long"), "{message}");
+    let mut bad = good.clone();
+    bad[0] ^= 1;
+    let message = opened(&bad);
+    assert!(message.contains("val-00000.tar"), "{message}");
+    bad.fill(0);
+    let message = opened(&bad);
+    assert!(message.contains("0 samples found, expected 7"), "{message}");
+
+    // A changed byte inside a picture shows when that picture is read.
+    let mut bad = good.clone();
+    bad[512 + 300] ^= 16;
+    fs::write(&path, &bad).unwrap();
+    let cache = Cache::open(&out).unwrap();
+    let first = cache.indices(Split::Val)[0];
+    let message = cache.decode(first).unwrap_err().to_string();
+    assert!(message.contains("val-00000.tar") && message.contains("00000007.jpg"), "{message}");
+    assert!(cache.decode(first + 1).is_ok());
+
+    fs::remove_file(&path).unwrap();
+    let message = Cache::open(&out).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("val-00000.tar"), "{message}");
+    fs::write(out.join("cache.json"), "{}").unwrap();
+    let message = Cache::open(&out).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("cache.json") && message.contains("manifest"), "{message}");
+}
+
+#[test]
+fn the_large_face_near_the_centre_is_meant() {
+    let face = |x, y, side| Face { bbox: [x, y, side, side], score: 0.9, landmarks: [[0.0; 2]; 5] };
+    assert_eq!(main_face(&[], 200, 200), None);
+    let small_centre = face(90.0, 90.0, 20.0);
+    let large_centre = face(60.0, 60.0, 80.0);
+    let larger_border = face(0.0, 110.0, 90.0);
+    let faces = [small_centre, large_centre, larger_border];
+    assert_eq!(main_face(&faces, 200, 200), Some(1));
+    // A speck in the middle is less than a real face at the border.
+    assert_eq!(main_face(&[faces[2], faces[0]], 200, 200), Some(0));
+}
+
+/// Where a real dataset lies; says so where it does not.
+fn shared_data(name: &str) -> Option<PathBuf> {
+    let base = std::env::var_os("DLDL_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    let path = base.join(name);
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: no data at {}", path.display());
+    None
+}
+
+#[test]
+fn real_portraits_are_aligned() {
+    let Some(london) = shared_data("london") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut portraits: Vec<PathBuf> = fs::read_dir(london.join("images/neutral_front"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    portraits.sort();
+    let mut samples = Vec::new();
+    for (i, portrait) in portraits.iter().take(3).enumerate() {
+        fs::copy(portrait, dir.path().join(format!("{i}.jpg"))).unwrap();
+        samples.push(sample(&format!("{i}.jpg"), Split::Train));
+    }
+    let bytes = fs::read(&portraits[3]).unwrap();
+    fs::write(dir.path().join("broken.jpg"), &bytes[..bytes.len() / 3]).unwrap();
+    fs::write(dir.path().join("empty.jpg"), picture(5)).unwrap();
+    samples.push(sample("broken.jpg", Split::Train));
+    samples.push(sample("empty.jpg", Split::Test));
+    let set = dataset(dir.path(), samples);
+    let out = dir.path().join("cache");
+    // The face at half the default size, so that all of it is in the crop and
+    // the detector can be asked about it again.
+    let mut template = Template::default_face();
+    template.points = template.points.map(|p| p.map(|v| 0.25 + 0.5 * v));
+    let parameters = Parameters { template: template.clone(), ..Parameters::default() };
+    let report = prepare(&set, &out, &parameters, 2, &|_| {}).unwrap();
+    assert_eq!(report.counts, Counts { aligned: 3, whole_picture: 1, failed: 1 });
+    assert_eq!(report.failed[0].file, "broken.jpg");
+    assert_eq!(report.whole_picture, ["empty.jpg"]);
+
+    let cache = Cache::open(&out).unwrap();
+    assert_eq!(cache.manifest().parameters, parameters);
+    let detector = Detector::new(DetectorParams::default());
+    for i in cache.indices(Split::Train) {
+        let cached = &cache.samples()[i];
+        assert!(cached.aligned && cached.score.unwrap() > 0.9, "{cached:?}");
+        let crop = cache.decode(i).unwrap();
+        assert_eq!(crop.size, 224);
+        // A face found in the crop has its points where the template wants them.
+        let picture = dldl_face::Picture::new(224, 224, crop.rgb).unwrap();
+        let faces = detector.detect(&picture);
+        let face = &faces[main_face(&faces, 224, 224).unwrap()];
+        for (found, wanted) in face.landmarks.iter().zip(&template.points) {
+            for axis in 0..2 {
+                let off = f64::from(found[axis]) - 224.0 * wanted[axis];
+                assert!(off.abs() < 5.0, "{}: {found:?}, {wanted:?}", cached.sample.file);
+            }
+        }
+    }
+}

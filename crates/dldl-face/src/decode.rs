@@ -6,6 +6,7 @@ use crate::{FaceError, Picture};
 use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::error::Error;
 use std::io::{Cursor, ErrorKind};
 use std::path::Path;
 
@@ -42,6 +43,15 @@ pub fn decode_file(path: &Path) -> Result<Picture, FaceError> {
 /// truncated, damaged, larger than [`MAX_PIXELS`], ...
 pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
     let (format, name) = sniff(bytes)?;
+    let complete = match format {
+        ImageFormat::Jpeg => jpeg_is_complete(bytes),
+        ImageFormat::WebP => webp_is_complete(bytes),
+        // The other decoders say by themselves that something is missing.
+        _ => true,
+    };
+    if !complete {
+        return Err(FaceError::Truncated(name));
+    }
     let fail = |error: ImageError| describe(error, name);
     let limits = || {
         let mut limits = Limits::no_limits();
@@ -57,9 +67,6 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(FaceError::TooLarge { width, height });
-    }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(FaceError::Truncated(name));
     }
     let mut limits = limits();
     limits.reserve(decoder.total_bytes()).map_err(fail)?;
@@ -108,19 +115,31 @@ fn sniff(bytes: &[u8]) -> Result<(ImageFormat, &'static str), FaceError> {
 }
 
 fn describe(error: ImageError, format: &'static str) -> FaceError {
-    // Decoders report the end of the file in several layers of wrapping.
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(e) = cause {
-        let io = e.downcast_ref::<std::io::Error>();
-        if io.is_some_and(|e| e.kind() == ErrorKind::UnexpectedEof) {
-            return FaceError::Truncated(format);
-        }
-        cause = e.source();
+    if ends_early(&error) {
+        return FaceError::Truncated(format);
     }
     match error {
         ImageError::Limits(_) => FaceError::TooMuchMemory(format),
-        error => FaceError::Damaged { format, reason: error.to_string() },
+        error => FaceError::Damaged { format, reason: error.to_string().trim().to_owned() },
     }
+}
+
+/// Whether the file's end is behind the error, which decoders wrap in several
+/// layers.
+fn ends_early(error: &ImageError) -> bool {
+    let at_end = |e: &std::io::Error| e.kind() == ErrorKind::UnexpectedEof;
+    if let ImageError::IoError(error) = error {
+        return at_end(error);
+    }
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        if e.downcast_ref().is_some_and(at_end) {
+            return true;
+        }
+        cause = e.source();
+    }
+    // The GIF decoder has words for it, but no kind.
+    error.to_string().to_lowercase().contains("unexpected end of file")
 }
 
 /// Whether the end-of-image marker comes before the end of the file.
@@ -152,6 +171,13 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
             }
         }
     }
+}
+
+/// Whether as many bytes are there as the RIFF header announces; the last one
+/// may be missing, as it is often mere padding.
+fn webp_is_complete(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..8).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    size.is_some_and(|size| bytes.len() as u64 + 1 >= u64::from(size) + 8)
 }
 
 /// 8-bit RGB pixels; transparent ones over white.

@@ -1,0 +1,242 @@
+//! Decoding: every kind of file (made by `tools/fixtures_face.py`, which has
+//! Pillow confirm them), and everything that is wrong with files.
+
+use dldl_face::{FaceError, MAX_PIXELS, Picture, decode, decode_file};
+use std::path::{Path, PathBuf};
+
+/// What the fixtures show: six squares of 16 pixels.
+const COLOURS: [[[u8; 3]; 3]; 2] =
+    [[[250, 10, 20], [20, 200, 30], [10, 30, 220]], [[255, 255, 255], [240, 220, 10], [0, 0, 0]]];
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name)
+}
+
+fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(path(name)).unwrap()
+}
+
+/// Compares pixels two steps away from every square's corners, and its centre,
+/// with `expected(colour, column)`.
+fn check(
+    name: &str,
+    picture: &Picture,
+    tolerance: u8,
+    expected: impl Fn([u8; 3], usize) -> [u8; 3],
+) {
+    assert_eq!((picture.width, picture.height), (48, 32), "{name}");
+    for (row, colours) in COLOURS.iter().enumerate() {
+        for (column, &colour) in colours.iter().enumerate() {
+            for (dx, dy) in [(2, 2), (13, 2), (8, 8), (2, 13), (13, 13)] {
+                let (x, y) = (16 * column + dx, 16 * row + dy);
+                let (got, expected) = (picture.pixel(x, y), expected(colour, column));
+                let off = got.iter().zip(expected).map(|(a, b)| a.abs_diff(b)).max().unwrap();
+                assert!(off <= tolerance, "{name} at ({x}, {y}): {got:?}, expected {expected:?}");
+            }
+        }
+    }
+}
+
+fn grey([r, g, b]: [u8; 3]) -> u8 {
+    (0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b)).round() as u8
+}
+
+/// Laid over white: the left column opaque, the middle half, the right wholly
+/// transparent.
+fn over_white(colour: [u8; 3], column: usize) -> [u8; 3] {
+    let alpha = [255, 128, 0][column];
+    colour.map(|v| (((255 - alpha) * 255 + alpha * u32::from(v)) as f64 / 255.0).round() as u8)
+}
+
+#[test]
+fn every_kind_of_colour_file() {
+    for (name, tolerance) in [
+        ("progressive.jpg", 8),
+        ("subsampled.jpg", 10),
+        ("cmyk.jpg", 8),
+        ("ycck.jpg", 8),
+        ("rgb.png", 0),
+        ("palette.png", 0),
+        ("rgb16.png", 0),
+        ("animated.gif", 0),
+        ("lossless.webp", 0),
+        ("lossy.webp", 40),
+        ("animated.webp", 0),
+        ("rgb.bmp", 0),
+        ("rgb.tiff", 0),
+        ("lzw.tiff", 0),
+        ("rgb16.tiff", 0),
+        ("cmyk.tiff", 1),
+    ] {
+        check(name, &decode_file(&path(name)).unwrap(), tolerance, |colour, _| colour);
+    }
+}
+
+#[test]
+fn grey_becomes_three_equal_channels() {
+    for (name, tolerance) in [("grey.jpg", 4), ("grey.png", 1), ("grey16.png", 1)] {
+        let picture = decode_file(&path(name)).unwrap();
+        check(name, &picture, tolerance, |colour, _| [grey(colour); 3]);
+    }
+}
+
+#[test]
+fn transparency_is_laid_over_white() {
+    for name in ["rgba.png", "rgba16.png", "rgba.webp"] {
+        check(name, &decode_file(&path(name)).unwrap(), 1, over_white);
+    }
+    let picture = decode_file(&path("grey_alpha.png")).unwrap();
+    check("grey_alpha.png", &picture, 1, |c, column| over_white([grey(c); 3], column));
+}
+
+#[test]
+fn every_orientation_comes_out_upright() {
+    for i in 1..=8 {
+        let name = format!("exif_{i}.jpg");
+        check(&name, &decode_file(&path(&name)).unwrap(), 8, |colour, _| colour);
+    }
+    for name in ["exif_6.png", "exif_6.webp", "orientation_8.tiff"] {
+        check(name, &decode_file(&path(name)).unwrap(), 0, |colour, _| colour);
+    }
+}
+
+#[test]
+fn the_name_says_nothing_about_the_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("png.jpg");
+    std::fs::copy(path("rgb.png"), &file).unwrap();
+    check("png.jpg", &decode_file(&file).unwrap(), 0, |colour, _| colour);
+}
+
+/// The file must be refused, with a message that holds `words`.
+fn refused(name: &str, bytes: &[u8], words: &str) {
+    let error = decode(bytes).expect_err(name).to_string();
+    assert!(error.contains(words), "{name}: \"{error}\" does not say \"{words}\"");
+}
+
+#[test]
+fn truncated_files_are_refused() {
+    let files = [
+        "exif_1.jpg",
+        "progressive.jpg",
+        "grey.jpg",
+        "cmyk.jpg",
+        "rgb.png",
+        "rgb16.png",
+        "animated.gif",
+        "lossless.webp",
+        "lossy.webp",
+        "rgb.bmp",
+        "rgb.tiff",
+        "lzw.tiff",
+    ];
+    for name in files {
+        let whole = bytes(name);
+        // Behind the first picture of the GIF comes another one.
+        let end = if name == "animated.gif" { whole.len() / 2 } else { whole.len() };
+        for part in [0.3, 0.5, 0.8] {
+            let cut = &whole[..(end as f64 * part) as usize];
+            let error = decode(cut).expect_err(&format!("{name} cut to {part}"));
+            let message = error.to_string();
+            assert!(message.contains("truncated"), "{name} cut to {part}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_that_ends_in_its_last_rows_is_refused_and_a_tail_is_not() {
+    let whole = bytes("exif_1.jpg");
+    refused("no end marker", &whole[..whole.len() - 2], "truncated JPEG");
+    refused("cut marker", &whole[..whole.len() - 1], "truncated JPEG");
+    refused("only the start", &whole[..3], "truncated JPEG");
+    let mut tail = whole.clone();
+    tail.extend_from_slice(b"and other data, as some telephones append");
+    assert_eq!(decode(&tail).unwrap(), decode(&whole).unwrap());
+}
+
+#[test]
+fn files_that_are_no_pictures_are_refused() {
+    refused("empty", b"", "empty file");
+    refused("text", b"name,age\nalice,31\n", "text");
+    let long = "Zum Beispiel gr\u{fc}\u{df}t man so. ".repeat(40);
+    refused("text with umlauts", long.as_bytes(), "text");
+    refused("binary", &[0, 1, 2, 3, 200, 201, 255, 254, 17, 4, 0, 0, 9], "no known format");
+    refused("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC pictures are not supported");
+    refused("AVIF", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "AVIF pictures are not supported");
+    refused("video", b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "video");
+    refused("icon", b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0", "not supported");
+}
+
+#[test]
+fn errors_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("holiday.jpg");
+    std::fs::write(&file, "not a picture at all").unwrap();
+    let error = decode_file(&file).unwrap_err().to_string();
+    assert!(error.contains("holiday.jpg: not a picture"), "{error}");
+    let error = decode_file(&folder.path().join("absent.jpg")).unwrap_err().to_string();
+    assert!(error.contains("absent.jpg: cannot be read"), "{error}");
+    let error = decode_file(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn sizes_out_of_range_are_refused_by_the_header() {
+    refused("bomb", &bytes("bomb.png"), "60000x60000 is 3600 megapixels, the limit is 64");
+    assert!(matches!(
+        decode(&bytes("bomb.png")),
+        Err(FaceError::TooLarge { width: 60_000, height: 60_000 })
+    ));
+    assert!(decode(&bytes("no_width.png")).is_err());
+
+    // The same in a JPEG's frame header: marker, length, precision, height, width.
+    let mut jpeg = bytes("exif_1.jpg");
+    let frame = jpeg.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    jpeg[frame + 5..frame + 9].fill(0xFF);
+    refused("large JPEG", &jpeg, "too large: 65535x65535");
+    jpeg[frame + 5..frame + 9].fill(0);
+    assert!(decode(&jpeg).is_err());
+
+    let mut bmp = bytes("rgb.bmp");
+    bmp[18..22].fill(0);
+    assert!(decode(&bmp).is_err());
+    bmp[18..26].copy_from_slice(&[0x60, 0xEA, 0, 0, 0x60, 0xEA, 0, 0]);
+    refused("large BMP", &bmp, "too large: 60000x60000");
+}
+
+#[test]
+fn the_limit_leaves_room_for_50_megapixels() {
+    const { assert!(MAX_PIXELS >= 50_000_000) };
+    // 8688 x 5792, as a 50-megapixel camera writes it; grey, so that the test is quick.
+    let (width, height) = (8688u32, 5792u32);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.png");
+    let pixels = vec![77u8; (width * height) as usize];
+    image::save_buffer(&file, &pixels, width, height, image::ColorType::L8).unwrap();
+    let picture = decode_file(&file).unwrap();
+    assert_eq!((picture.width, picture.height), (8688, 5792));
+    assert_eq!(picture.pixel(8687, 5791), [77; 3]);
+}
+
+#[test]
+fn damaged_bytes_never_panic() {
+    for name in [
+        "exif_6.jpg",
+        "progressive.jpg",
+        "rgba16.png",
+        "animated.gif",
+        "lossy.webp",
+        "lzw.tiff",
+        "rgb.bmp",
+        "ycck.jpg",
+    ] {
+        let whole = bytes(name);
+        for i in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[i] ^= 0x55;
+            if let Ok(picture) = decode(&damaged) {
+                assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
+            }
+        }
+    }
+}

@@ -20,14 +20,9 @@ use std::sync::{Mutex, PoisonError};
 use dldl_net::Crop;
 use serde::{Deserialize, Serialize};
 
-use crate::prepare::Parameters;
+use crate::manifest::{MANIFEST, VERSION};
 use crate::shard;
-use crate::{DataError, Sample, Split};
-
-/// The manifest's file name.
-pub(crate) const MANIFEST: &str = "cache.json";
-/// Raised whenever equal parameters would give other crops or other files.
-pub(crate) const VERSION: u32 = 1;
+use crate::{DataError, Manifest, Sample, Split};
 
 /// The metadata of one sample of a cache, the content of its `.json` member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,56 +51,6 @@ pub struct CachedSample {
     pub picture: [usize; 2],
     /// CRC-32 of the `.jpg` member.
     pub jpeg_crc32: u32,
-}
-
-/// What a cache holds and how it was made, the content of `cache.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The format's version.
-    pub version: u32,
-    /// [`crate::Dataset::name`].
-    pub dataset: String,
-    /// How many samples the dataset has.
-    pub samples: usize,
-    /// A hash of the samples' files and labels, in hexadecimal.
-    pub samples_hash: String,
-    /// How the crops were made.
-    pub parameters: Parameters,
-    /// Present once all shards are finished.
-    pub finished: Option<Finished>,
-}
-
-/// What is known when a cache is finished.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finished {
-    /// What became of the dataset's samples.
-    pub counts: Counts,
-    /// The shards, in the order of their samples.
-    pub shards: Vec<Shard>,
-}
-
-/// What became of a dataset's samples.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Crops aligned by a face's landmarks.
-    pub aligned: usize,
-    /// Whole pictures, because no face was found.
-    pub whole_picture: usize,
-    /// Pictures that could not be read, and are not in the cache.
-    pub failed: usize,
-}
-
-/// One finished shard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// The file's name.
-    pub file: String,
-    /// The split all its samples are from.
-    pub split: Split,
-    /// How many samples it holds.
-    pub samples: usize,
-    /// The file's length.
-    pub bytes: u64,
 }
 
 /// A finished cache, open for reading from any number of threads.
@@ -222,7 +167,7 @@ impl Cache {
         Ok(bytes)
     }
 
-    /// The crop of sample `i`, of side [`Parameters::crop_size`].
+    /// The crop of sample `i`, of side [`crate::Parameters::crop_size`].
     ///
     /// # Errors
     /// As [`Cache::encoded`], or the picture does not decode.

@@ -8,8 +8,12 @@
 
 pub mod augment;
 pub mod cache;
+mod colour;
 pub mod csv;
 mod error;
+mod make;
+pub mod manifest;
+mod parameters;
 pub mod prepare;
 mod resample;
 pub mod sample;
@@ -19,9 +23,12 @@ pub mod utkface;
 use std::path::Path;
 
 pub use augment::{Augment, sample_rng};
-pub use cache::{Cache, CachedSample, Counts, Manifest};
+pub use cache::{Cache, CachedSample};
 pub use error::DataError;
-pub use prepare::{Parameters, Progress, Report, main_face, prepare};
+pub use make::main_face;
+pub use manifest::{Counts, Finished, Manifest, Shard};
+pub use parameters::Parameters;
+pub use prepare::{Progress, Report, prepare};
 pub use resample::resize;
 pub use sample::{Dataset, Problem, Sample, Sex, Split};
 

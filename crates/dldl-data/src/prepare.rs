@@ -1,21 +1,20 @@
-//! From a dataset to its packed cache: decode, detect, align, compress, in
-//! parallel and resumable. The cache's files are described in [`crate::cache`].
+//! From a dataset to its packed cache, in parallel and resumable. The cache's
+//! files are described in [`crate::cache`]; what is done to one picture is in
+//! `make`.
 
 use std::fs::File;
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dldl_face::{Detector, DetectorParams, Face, FaceError};
-use dldl_net::{Crop, Template};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{CachedSample, Counts, Finished, MANIFEST, Manifest, Shard, VERSION};
+use crate::cache::CachedSample;
+use crate::make::{Made, Maker};
+use crate::manifest::{Counts, Finished, MANIFEST, Manifest, Shard, VERSION, compare, write_json};
 use crate::sample::fnv1a;
 use crate::shard::{self, Member, Writer};
-use crate::{DataError, Dataset, Problem, Sample, Split};
+use crate::{DataError, Dataset, Parameters, Problem, Sample, Split};
 
 /// The report's file name.
 const REPORT: &str = "report.json";
@@ -23,67 +22,6 @@ const REPORT: &str = "report.json";
 /// finished crops (some 30 kB each) take no memory worth naming, enough that
 /// threads seldom wait for the slowest.
 const BATCH: usize = 32;
-
-/// How crops are made. A cache is made with one set of parameters only.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Parameters {
-    /// Side of the crops in pixels; 224 by default, the network's largest input.
-    pub crop_size: usize,
-    /// Where the landmarks are put.
-    pub template: Template,
-    /// The detector's settings; none to take all pictures whole.
-    #[serde(with = "detector")]
-    pub detector: Option<DetectorParams>,
-    /// JPEG quality, 1..=100; 95 by default, without chroma subsampling.
-    pub jpeg_quality: u8,
-    /// Samples of the dataset that one shard covers; 1000 by default, some 30 MB.
-    pub shard_samples: usize,
-}
-
-/// The detector's settings as JSON; `dldl-face` itself knows no file formats
-/// but those of pictures.
-mod detector {
-    use dldl_face::DetectorParams;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(remote = "DetectorParams", deny_unknown_fields)]
-    struct Fields {
-        min_face: f32,
-        factor: f32,
-        thresholds: [f32; 3],
-        max_short_side: usize,
-        max_candidates: usize,
-    }
-
-    #[derive(Serialize, Deserialize)]
-    struct Whole(#[serde(with = "Fields")] DetectorParams);
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<DetectorParams>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.map(Whole).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<DetectorParams>, D::Error> {
-        Ok(Option::<Whole>::deserialize(from)?.map(|whole| whole.0))
-    }
-}
-
-impl Default for Parameters {
-    fn default() -> Parameters {
-        Parameters {
-            crop_size: 224,
-            template: Template::default_face(),
-            detector: Some(DetectorParams::default()),
-            jpeg_quality: 95,
-            shard_samples: 1000,
-        }
-    }
-}
 
 /// How far a preparation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,29 +39,15 @@ pub struct Report {
     pub dataset: String,
     /// How many samples were aligned, taken whole, or failed.
     pub counts: Counts,
-    /// The pictures that could not be read, and why, in the dataset's order.
+    /// The pictures that could not be read, and why, in the order of the shards.
     pub failed: Vec<Problem>,
-    /// The pictures without a detected face, in the dataset's order.
+    /// The pictures without a detected face, in the order of the shards.
     pub whole_picture: Vec<String>,
     /// [`Dataset::problems`]: entries that are no samples.
     pub problems: Vec<Problem>,
     /// How many samples were found finished by an earlier run.
     #[serde(skip)]
     pub kept: usize,
-}
-
-/// Which of several faces a labelled picture is about: the one with the
-/// largest area times nearness, where nearness falls from 1 at the picture's
-/// centre linearly to 0 at its corners. So a large face in the middle wins over
-/// a somewhat larger one at the border, but a speck in the middle over none.
-pub fn main_face(faces: &[Face], width: usize, height: usize) -> Option<usize> {
-    let (cx, cy) = (width as f32 / 2.0, height as f32 / 2.0);
-    let score = |face: &Face| {
-        let [x, y, w, h] = face.bbox;
-        let distance = (x + w / 2.0 - cx).hypot(y + h / 2.0 - cy);
-        w * h * (1.0 - distance / cx.hypot(cy)).max(0.0)
-    };
-    (0..faces.len()).max_by(|&a, &b| score(&faces[a]).total_cmp(&score(&faces[b])))
 }
 
 /// Packs a dataset into the cache folder `out`, with `threads` threads (0: as
@@ -147,7 +71,7 @@ pub fn prepare(
     threads: usize,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, DataError> {
-    check(parameters)?;
+    parameters.check()?;
     std::fs::create_dir_all(out).map_err(DataError::io(out))?;
     let _lock = lock(out)?;
     let pool = rayon::ThreadPoolBuilder::new()
@@ -169,11 +93,7 @@ pub fn prepare(
     let mut run = Run {
         dataset,
         out,
-        maker: Maker {
-            root: &dataset.root,
-            parameters,
-            detector: parameters.detector.map(Detector::new),
-        },
+        maker: Maker::new(&dataset.root, parameters),
         pool,
         done: AtomicUsize::new(0),
         progress,
@@ -203,20 +123,6 @@ pub fn prepare(
     Ok(report)
 }
 
-fn check(parameters: &Parameters) -> Result<(), DataError> {
-    let refuse = |what: &str| Err(DataError::Parameter(what.to_owned()));
-    if !(16..=4096).contains(&parameters.crop_size) {
-        return refuse("the crop size must be within 16..=4096 pixels");
-    }
-    if !(1..=100).contains(&parameters.jpeg_quality) {
-        return refuse("the JPEG quality must be within 1..=100");
-    }
-    if parameters.shard_samples == 0 {
-        return refuse("a shard needs at least one sample");
-    }
-    Ok(())
-}
-
 /// Keeps two runs from writing the same cache; given back when dropped, by the
 /// operating system if need be.
 fn lock(out: &Path) -> Result<File, DataError> {
@@ -235,133 +141,6 @@ fn lock(out: &Path) -> Result<File, DataError> {
 fn hash(samples: &[Sample]) -> String {
     let text = serde_json::to_vec(samples).expect("samples are plain data");
     format!("{:016x}", fnv1a(&text))
-}
-
-/// Looks for a manifest in `out`: whether there is one of a finished cache.
-/// Refuses one that was made otherwise than `wanted`, and shards without any.
-fn compare(out: &Path, wanted: &Manifest) -> Result<bool, DataError> {
-    let path = out.join(MANIFEST);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            for entry in std::fs::read_dir(out).map_err(DataError::io(out))? {
-                let found = entry.map_err(DataError::io(out))?.path();
-                if found.extension().is_some_and(|e| e == "tar" || e == "partial") {
-                    let reason = format!("missing, though there is {}", found.display());
-                    return Err(DataError::corrupt(&path, reason));
-                }
-            }
-            return Ok(false);
-        }
-        Err(e) => return Err(DataError::io(&path)(e)),
-    };
-    let mut found: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|e| DataError::corrupt(&path, format!("not a cache's manifest: {e}")))?;
-    let finished = found["finished"].take();
-    // By way of text, as the one found: a value made directly holds single
-    // precision numbers with all their double precision digits.
-    let wanted = serde_json::to_string(wanted).expect("a manifest is plain data");
-    let wanted = serde_json::from_str(&wanted).expect("JSON that was just written");
-    let mut what = Vec::new();
-    differences("", &found, &wanted, &mut what);
-    if what.is_empty() {
-        return Ok(!finished.is_null());
-    }
-    Err(DataError::OtherCache { path, what: what.join(", ") })
-}
-
-/// Names the fields in which two JSON values differ.
-fn differences(
-    name: &str,
-    found: &serde_json::Value,
-    wanted: &serde_json::Value,
-    out: &mut Vec<String>,
-) {
-    use serde_json::Value::Object;
-    if let (Object(a), Object(b)) = (found, wanted) {
-        let keys = a.keys().chain(b.keys().filter(|k| !a.contains_key(*k)));
-        for key in keys {
-            let inner = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-            differences(&inner, &found[key], &wanted[key], out);
-        }
-    } else if found != wanted {
-        out.push(format!("{name}: {found} there, {wanted} asked for"));
-    }
-}
-
-/// Writes a file so that it is either there whole or as it was before.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
-    let mut text = serde_json::to_vec_pretty(value).expect("plain data");
-    text.push(b'\n');
-    let temporary = path.with_extension("json.new");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(DataError::io(path))
-}
-
-/// A picture made into a sample, or why not.
-type Made = Result<(CachedSample, Vec<u8>), String>;
-
-/// Makes crops of pictures; the same for all threads.
-struct Maker<'a> {
-    root: &'a Path,
-    parameters: &'a Parameters,
-    detector: Option<Detector>,
-}
-
-impl Maker<'_> {
-    fn make(&self, index: usize, sample: &Sample) -> Made {
-        // A decoder that panics on one broken file must not end the run, which
-        // would meet the same file again each time it is resumed.
-        catch_unwind(AssertUnwindSafe(|| self.try_make(index, sample)))
-            .unwrap_or_else(|_| Err("the picture made the program panic".to_owned()))
-    }
-
-    fn try_make(&self, index: usize, sample: &Sample) -> Made {
-        let picture =
-            dldl_face::decode_file(&self.root.join(&sample.file)).map_err(|e| match e {
-                FaceError::InFile { error, .. } => error.to_string(),
-                other => other.to_string(),
-            })?;
-        let faces = self.detector.as_ref().map_or_else(Vec::new, |d| d.detect(&picture));
-        let face = main_face(&faces, picture.width, picture.height).map(|i| &faces[i]);
-        let size = self.parameters.crop_size;
-        let crop = match face {
-            Some(face) => {
-                dldl_face::align(&picture, &face.landmarks, &self.parameters.template, size)
-            }
-            None => dldl_face::whole_picture(&picture, size),
-        };
-        let jpeg = encode(&crop, self.parameters.jpeg_quality)?;
-        let cached = CachedSample {
-            key: format!("{index:08}"),
-            sample: sample.clone(),
-            aligned: face.is_some(),
-            faces: faces.len(),
-            bbox: face.map(|f| f.bbox),
-            score: face.map(|f| f.score),
-            landmarks: face.map(|f| f.landmarks),
-            picture: [picture.width, picture.height],
-            jpeg_crc32: crc32fast::hash(&jpeg),
-        };
-        Ok((cached, jpeg))
-    }
-}
-
-/// JPEG without chroma subsampling.
-fn encode(crop: &Crop, quality: u8) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
-    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_4_4);
-    let side = u16::try_from(crop.size).map_err(|e| e.to_string())?;
-    encoder
-        .encode(&crop.rgb, side, side, jpeg_encoder::ColorType::Rgb)
-        .map_err(|e| format!("the crop cannot be compressed: {e}"))?;
-    Ok(bytes)
 }
 
 /// One preparation on its way.

@@ -55,7 +55,7 @@ impl Source {
             method: config.method,
             labels: config.labels.clone(),
             sigma: config.sigma,
-            normalisation: normalisation.clone(),
+            normalisation: *normalisation,
         }
     }
 
@@ -233,6 +233,79 @@ impl<T> Drop for Ahead<T> {
         for thread in self.threads.drain(..) {
             // A panic has been reported by `next` or is of no interest now.
             let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn items_come_in_order_whoever_makes_them() {
+        for threads in [1, 3] {
+            let make = || {
+                |i: usize| {
+                    // Later items are done sooner.
+                    std::thread::sleep(Duration::from_millis(2 * (7 - i.min(7) as u64)));
+                    Ok(i)
+                }
+            };
+            let items: Vec<usize> =
+                Ahead::start(10, threads, 2, make).map(|item| item.unwrap()).collect();
+            assert_eq!(items, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_failure_comes_at_its_place_and_a_panic_is_told() {
+        let make = || {
+            |i: usize| match i {
+                2 => Err(TrainError::Data("two".into())),
+                _ => Ok(i),
+            }
+        };
+        let mut ahead = Ahead::start(5, 2, 1, make);
+        assert_eq!(ahead.next().unwrap().unwrap(), 0);
+        assert_eq!(ahead.next().unwrap().unwrap(), 1);
+        assert!(ahead.next().unwrap().unwrap_err().to_string().contains("two"));
+
+        let make = || |i: usize| if i == 1 { panic!("on purpose") } else { Ok(i) };
+        let mut ahead = Ahead::start(3, 1, 1, make);
+        assert_eq!(ahead.next().unwrap().unwrap(), 0);
+        assert!(ahead.next().unwrap().unwrap_err().to_string().contains("panicked"));
+        assert!(ahead.next().is_none());
+    }
+
+    #[test]
+    fn leaving_early_ends_the_threads() {
+        let mut ahead = Ahead::start(usize::MAX, 2, 1, || Ok);
+        assert_eq!(ahead.next().unwrap().unwrap(), 0);
+        drop(ahead); // would not return if a thread went on
+    }
+
+    #[test]
+    fn every_epoch_has_its_own_order_of_all_samples() {
+        let (a, b) = (shuffled(100, 1, 0), shuffled(100, 1, 1));
+        assert_ne!(a, b);
+        assert_eq!(a, shuffled(100, 1, 0));
+        assert_ne!(a, shuffled(100, 2, 0));
+        for mut order in [a, b] {
+            order.sort_unstable();
+            assert_eq!(order, (0..100).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn pixels_are_normalised_by_channel_into_planes() {
+        let crop = Crop { size: 2, rgb: vec![0, 51, 255, 0, 51, 255, 0, 51, 255, 255, 0, 0] };
+        let normalisation = Normalisation { mean: [0.5, 0.1, 0.0], std: [0.5, 0.1, 2.0] };
+        let mut planes = [0.0; 12];
+        normalise(&crop, &normalisation, &mut planes);
+        let expected = [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 0.5, 0.5, 0.5, 0.0];
+        for (got, e) in planes.iter().zip(expected) {
+            assert!((got - e).abs() < 1e-6, "{planes:?}");
         }
     }
 }

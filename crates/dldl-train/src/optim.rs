@@ -112,3 +112,78 @@ impl Adam {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dldl_net::{NetSpec, Pooling};
+
+    fn net(device: &Device) -> AgeNet {
+        let spec = NetSpec { stages: vec![vec![16]], pooling: Pooling::Hybrid, outputs: 3 };
+        AgeNet::new(&spec, 1, device)
+    }
+
+    fn gradients(net: &AgeNet, device: &Device) -> Gradients {
+        let x = (0..2 * 3 * 64).map(|i| ((i * 7919) % 101) as f32 / 50.0 - 1.0).collect::<Vec<_>>();
+        let x = Tensor::<4>::from_data(TensorData::new(x, [2, 3, 8, 8]), device);
+        let weights = Tensor::<2>::from_floats([[1.0, -2.0, 0.5]], device);
+        (net.forward(x, true) * weights).sum().backward()
+    }
+
+    /// The first step of Adam is `lr * g / (|g| + eps)`: the rate itself, with
+    /// the gradient's sign; the decay comes on top, on the weights alone.
+    #[test]
+    fn the_first_step_is_the_rate_and_decay_acts_on_weights_alone() {
+        let device = Device::flex().autodiff();
+        let before = net(&device);
+        let grads = gradients(&before, &device);
+        let sign = before.fc_weight.val().grad(&grads).unwrap().sign();
+        let sign = sign.into_data().try_into_vec::<f32>().unwrap();
+        let mut after = before.clone();
+        let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
+        Adam::new(&config).step(0.01, &mut after, grads);
+        let (before, after) = (before.to_tensors(), after.to_tensors());
+        let (old, new) = (&before["fc.weight"].1, &after["fc.weight"].1);
+        for i in 0..old.len() {
+            let expected = old[i] * (1.0 - 0.01 * 0.1) - 0.01 * sign[i];
+            assert!((new[i] - expected).abs() < 1e-5, "{i}: {} {expected}", new[i]);
+        }
+        // Bias 0 and its gradient 2 * (1, -2, 0.5): no decay to see.
+        let bias = &after["fc.bias"].1;
+        for (got, e) in bias.iter().zip([-0.01, 0.01, -0.01]) {
+            assert!((got - e).abs() < 1e-6, "{bias:?}");
+        }
+        for (old, new) in before["bn0.weight"].1.iter().zip(&after["bn0.weight"].1) {
+            // A scale of 1 moves by the rate or, without a gradient, not at all.
+            let moved = (new - old).abs();
+            assert!(moved < 1e-6 || (moved - 0.01).abs() < 1e-4, "{old} {new}");
+        }
+    }
+
+    #[test]
+    fn a_restored_optimiser_goes_on_as_the_old_one() {
+        let device = Device::flex().autodiff();
+        let config = OptimizerConfig::default();
+        let (mut net, mut adam) = (net(&device), Adam::new(&config));
+        let grads = gradients(&net, &device);
+        adam.step(0.01, &mut net, grads);
+        let (time, tensors) = adam.to_tensors();
+        assert_eq!((time, tensors.len()), (1, 2 * 5));
+        let mut other = Adam::new(&config);
+        other.restore(time, &tensors, &Device::flex()).unwrap();
+        let mut copy = net.clone();
+        let grads = gradients(&net, &device);
+        adam.step(0.01, &mut net, grads);
+        let grads = gradients(&copy, &device);
+        other.step(0.01, &mut copy, grads);
+        let parameters = |net: &AgeNet| {
+            let mut tensors = net.to_tensors();
+            tensors.retain(|name, _| !name.contains("running"));
+            tensors
+        };
+        assert_eq!(parameters(&net), parameters(&copy));
+        let mut half = tensors;
+        half.remove("adam.v.fc.bias");
+        assert!(other.restore(1, &half, &Device::flex()).is_err());
+    }
+}

@@ -334,7 +334,7 @@ impl Trainer {
                 position: position.clone(),
             });
             let ends = position.ends_epoch();
-            if ends || (position.step + 1) % self.config.log_every == 0 {
+            if ends || (position.step + 1).is_multiple_of(self.config.log_every) {
                 self.log_steps(&position, lr)?;
             }
             if ends {

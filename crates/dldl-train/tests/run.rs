@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use dldl_data::Augment;
+use dldl_label::LabelSet;
+use dldl_net::Weights;
 use dldl_train::config::Phase;
 use dldl_train::log::{EpochRecord, Record};
 use dldl_train::{Progress, RunFolder, Start, TrainConfig, TrainError, checkpoint, resume, train};
@@ -181,8 +183,74 @@ fn the_run_folder_holds_what_was_promised() {
     assert_eq!(best.mae, last_phase.fold(f64::INFINITY, f64::min));
     let svg = std::fs::read_to_string(files.chart()).unwrap();
     assert!(svg.contains("64 px") && svg.contains("run"));
-    let (state, _) = checkpoint::load(&files.best()).unwrap();
+    let (state, tensors) = checkpoint::load(&files.best()).unwrap();
     assert_eq!(state.best.unwrap(), best);
+
+    // The exported weights are the moving average of the best epoch, and say
+    // where they come from.
+    let weights = Weights::load(files.weights_f32()).unwrap();
+    assert_eq!(weights.tensor("conv4.weight"), tensors["ema.conv4.weight"].1);
+    let info = &weights.info;
+    assert_eq!((info.name.as_str(), info.input_size), ("run", 64));
+    assert_eq!((info.figures[0].name.as_str(), info.figures[0].value), ("val MAE", best.mae));
+    assert!(info.recipe.contains("learning_rate = 0.002"), "{}", info.recipe);
+    let folder = dir.path().to_string_lossy();
+    assert!(!info.recipe.contains(&*folder), "a folder of this machine: {}", info.recipe);
+    assert_eq!(&Weights::load(files.weights()).unwrap().info, info);
+    let size = |path| std::fs::metadata(path).unwrap().len();
+    assert!(size(files.weights()) < 2_000_000 && size(files.weights_f32()) > 3_700_000);
+
+    // A training can start from them; a head of another shape starts anew.
+    struct Notes(Vec<String>);
+    impl Progress for Notes {
+        fn note(&mut self, text: &str) {
+            self.0.push(text.into());
+        }
+        fn stop(&mut self) -> bool {
+            true
+        }
+    }
+    let second = |name: &str, labels: LabelSet| {
+        let config = TrainConfig {
+            init: Some(files.weights_f32()),
+            labels,
+            ema: 0.0,
+            ..recipe(&config.cache, dir.path().join(name))
+        };
+        let mut notes = Notes(Vec::new());
+        train(config.clone(), &mut notes).unwrap();
+        (checkpoint::load(&RunFolder::new(&config.run).last()).unwrap().1, notes.0)
+    };
+    let (tensors, notes) = second("same", LabelSet::age());
+    assert_eq!(tensors["fc.weight"].1, weights.tensor("fc.weight"));
+    assert!(notes.is_empty(), "{notes:?}");
+    let (tensors, notes) = second("other", LabelSet::new(0.0, 90.0, 1.0).unwrap());
+    assert_eq!(tensors["conv4.weight"].1, weights.tensor("conv4.weight"));
+    assert_eq!(tensors["fc.weight"].0, [91, 128]);
+    assert!(notes[0].contains("head"), "{notes:?}");
+}
+
+#[test]
+fn damaged_data_stops_the_training_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache(dir.path());
+    let config = recipe(&cache, dir.path().join("run"));
+    let shard = cache.join("train-00000.tar");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    // The first member is a JPEG; its bytes come after the tar header.
+    bytes[700] ^= 0xff;
+    std::fs::write(&shard, bytes).unwrap();
+    let message = train(config, &mut ()).unwrap_err().to_string();
+    assert!(message.contains("train-00000.tar"), "{message}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        TrainConfig { learning_rate: 1e30, ..recipe(&cache(dir.path()), dir.path().join("run")) };
+    let error = train(config, &mut ()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
 }
 
 #[test]

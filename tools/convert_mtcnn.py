@@ -14,8 +14,9 @@ two changes that make the file simpler to use:
   Caffe-Matlab original: the first dense layer's columns are reordered to the
   usual (channel, y, x), so that no transposition is left to do.
 
-Stored as float32: 2.0 MB, of which half precision would save half at the price of
-scores that differ from the original's in the third digit.
+Stored as float32, 2.0 MB. Half precision would save 1 MB and move landmarks by up
+to 2 % of the inter-ocular distance, since MTCNN chooses between windows whose
+scores hardly differ.
 """
 
 import sys

@@ -22,16 +22,18 @@ impl Similarity {
     /// (Umeyama 1991 for the plane; Matlab's `cp2tform(..., 'nonreflective
     /// similarity')` solves the same equations).
     ///
-    /// `None` if there are no points, or all of `from` coincide, or a
-    /// coordinate is not finite.
+    /// Points are taken in pairs; what one slice has more than the other is left
+    /// out. `None` if there are no pairs, or all points of one side coincide, or
+    /// a coordinate is not finite.
     pub fn fit(from: &[[f64; 2]], to: &[[f64; 2]]) -> Option<Self> {
-        let pairs = || from.iter().zip(to);
-        let n = pairs().count() as f64;
-        let mean = |points: &[[f64; 2]], c: usize| points.iter().map(|p| p[c]).sum::<f64>() / n;
-        let (px, py) = (mean(&from[..n as usize], 0), mean(&from[..n as usize], 1));
-        let (qx, qy) = (mean(&to[..n as usize], 0), mean(&to[..n as usize], 1));
+        let n = from.len().min(to.len());
+        let (from, to) = (&from[..n], &to[..n]);
+        let mean = |points: &[[f64; 2]], c: usize| {
+            points.iter().map(|p| p[c]).sum::<f64>() / points.len() as f64
+        };
+        let (px, py, qx, qy) = (mean(from, 0), mean(from, 1), mean(to, 0), mean(to, 1));
         let (mut dot, mut cross, mut norm) = (0.0, 0.0, 0.0);
-        for (p, q) in pairs() {
+        for (p, q) in from.iter().zip(to) {
             let (p, q) = ([p[0] - px, p[1] - py], [q[0] - qx, q[1] - qy]);
             dot += p[0] * q[0] + p[1] * q[1];
             cross += p[0] * q[1] - p[1] * q[0];

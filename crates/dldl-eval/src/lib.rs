@@ -1,1 +1,23 @@
-//! Evaluation protocols, metrics and reports.
+//! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
+//! and how far it is from the truth ([`Report`]). The formulas of the metrics
+//! are in `dldl-label`, running the model in `dldl`, reading datasets in
+//! `dldl-data`.
+//!
+//! ```no_run
+//! use dldl::Estimator;
+//! use dldl_data::Split;
+//! use dldl_eval::{Options, Source, evaluate};
+//!
+//! let dataset = dldl_data::load("utkface", "utkface".as_ref(), None)?;
+//! let estimator = Estimator::load(dldl::DEFAULT_MODEL)?;
+//! let options = Options { split: Some(Split::Test), ..Options::default() };
+//! let report = evaluate(estimator, &Source::Dataset(dataset), &options, &mut |_| ())?;
+//! println!("{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod evaluate;
+mod report;
+
+pub use evaluate::{EvalError, Options, Prediction, Progress, Source, evaluate};
+pub use report::{Baseline, Crops, Metrics, Report};

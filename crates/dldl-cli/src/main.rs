@@ -1,2 +1,46 @@
-//! The command `dldl`: arguments, progress and printing; no computation lives here.
-fn main() {}
+//! The command `dldl`: arguments, progress and printing; no computation lives
+//! here. One file per subcommand, and what they share: `inputs` (paths to
+//! files), `output` (records to text), `annotate` (drawing), `progress`.
+
+mod annotate;
+mod cli;
+mod draw;
+mod estimate;
+mod eval;
+mod info;
+mod inputs;
+mod output;
+mod prepare;
+mod progress;
+mod train;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command, Outcome, Usage};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Estimate(args) => estimate::run(args),
+        Command::Prepare(args) => prepare::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Info(args) => info::run(args),
+    };
+    match done {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        // Who reads has seen enough (`| head`): nothing to complain about.
+        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "error: {e:#}");
+            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>());
+    causes.any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

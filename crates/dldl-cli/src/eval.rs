@@ -1,0 +1,97 @@
+//! `dldl eval`: a model's errors on a labelled dataset.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dldl::Estimator;
+use dldl_data::Split;
+use dldl_eval::{Options, Progress, Source, evaluate};
+
+use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::progress;
+
+/// Measure a model's errors on a labelled dataset
+///
+/// Prints the mean absolute error (MAE), the root mean squared error (RMSE), the
+/// percentage of errors up to 3, 5 and 8 years (CS@3, CS@5, CS@8), and, where
+/// the spread of the raters is known, ChaLearn's epsilon-error; each with and
+/// without flip fusion (averaging with the mirror image). A picture in which no
+/// face is found is taken whole; one that cannot be read is counted and named.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name of a built-in model, or the path of a weights file
+    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
+    model: PathBuf,
+
+    /// How the dataset lies on disk
+    #[arg(long, value_name = "FORMAT", value_parser = cli::dataset_names(true))]
+    dataset: String,
+
+    /// The dataset's folder
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+
+    /// The table of labels [default: labels.csv in the dataset's folder]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+
+    /// What to measure on: train, val, test, or all
+    #[arg(long, default_value = "test", value_parser = split)]
+    split: Part,
+
+    /// Do not search faces: the pictures are aligned already
+    #[arg(long)]
+    no_detect: bool,
+
+    /// How the report is printed
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+
+    /// Threads [default: as many as there are processors]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dldl eval --dataset utkface --root utkface --split test
+  dldl eval --dataset csv --root photos --labels ages.csv --split all --format json
+  dldl eval --model runs/mine/model.safetensors --dataset cache --root cache/mine";
+
+/// One split, or all samples.
+#[derive(Clone, Copy)]
+struct Part(Option<Split>);
+
+fn split(text: &str) -> Result<Part, String> {
+    match text {
+        "all" => Ok(Part(None)),
+        _ => {
+            text.parse().map(|split| Part(Some(split))).map_err(|e: String| format!("{e}, or all"))
+        }
+    }
+}
+
+pub fn run(args: Args) -> Result<Outcome> {
+    let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
+    let source =
+        Source::open(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;
+    let options = Options {
+        split: args.split.0,
+        no_detect: args.no_detect,
+        threads: args.threads.map_or(0, usize::from),
+    };
+    let mut bar = None;
+    let mut show = |p: Progress| {
+        bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);
+    };
+    let report = evaluate(estimator, &source, &options, &mut show).map_err(Usage::from)?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    match args.format {
+        ReportFormat::Table => cli::print(&report.to_string())?,
+        ReportFormat::Json => cli::print(&report.to_json())?,
+    }
+    Ok(Outcome::of(report.failures + report.problems.len()))
+}

@@ -1,0 +1,108 @@
+//! `dldl prepare`: a dataset to a cache of aligned crops.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dldl_data::{Parameters, Report};
+
+use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::progress;
+
+/// Pack a dataset into a cache of aligned faces, for training
+///
+/// Detects and aligns the face in every picture, once, and packs the crops into
+/// a folder of tar files (WebDataset: NAME.jpg and NAME.json per picture, one
+/// split per file). A picture in which no face is found is taken whole. An
+/// interrupted preparation goes on where it was when started again.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// How the dataset lies on disk
+    #[arg(long, value_name = "FORMAT", value_parser = cli::dataset_names(false))]
+    dataset: String,
+
+    /// The dataset's folder
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+
+    /// The table of labels [default: labels.csv in the dataset's folder]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+
+    /// The cache's folder, created where missing
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Side of the crops in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    size: usize,
+
+    /// Do not search faces: take the middle square of every picture
+    #[arg(long)]
+    no_detect: bool,
+
+    /// How the report is printed; it is also written to report.json in the cache
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+
+    /// Threads [default: as many as there are processors]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dldl prepare --dataset utkface --root utkface --out cache/utkface
+  dldl prepare --dataset csv --root photos --labels ages.csv --out cache/mine
+
+A csv dataset is a table with the header file,age and, if you like, sigma, group
+and split (train, val or test); other columns are ignored. The files are relative
+to --root. Without a split, one is chosen by the group or the file's name.";
+
+pub fn run(args: Args) -> Result<Outcome> {
+    let dataset =
+        dldl_data::load(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;
+    let mut parameters = Parameters { crop_size: args.size, ..Parameters::default() };
+    if args.no_detect {
+        parameters.detector = None;
+    }
+    let bar = progress::bar(dataset.samples.len());
+    let threads = args.threads.map_or(0, usize::from);
+    let show = |p: dldl_data::Progress| bar.set_position(p.done as u64);
+    let report = dldl_data::prepare(&dataset, &args.out, &parameters, threads, &show)?;
+    bar.finish_and_clear();
+    match args.format {
+        ReportFormat::Table => cli::print(&text(&report, &args.out.display().to_string()))?,
+        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&report)?)?,
+    }
+    Ok(Outcome::of(report.failed.len() + report.problems.len()))
+}
+
+/// How many names of pictures are printed of each kind; report.json has all.
+const SHOWN: usize = 20;
+
+fn text(report: &Report, out: &str) -> String {
+    let counts = report.counts;
+    let packed = counts.aligned + counts.whole_picture;
+    let mut text = format!(
+        "{}: {packed} pictures packed into {out}\n\
+         {} aligned by a face, {} taken whole (no face found), {} failed",
+        report.dataset, counts.aligned, counts.whole_picture, counts.failed
+    );
+    if report.kept > 0 {
+        text += &format!("; {} were there already", report.kept);
+    }
+    text.push('\n');
+    for (what, list) in [("failed", &report.failed), ("no samples", &report.problems)] {
+        if !list.is_empty() {
+            text += &format!("\n{what}:\n");
+        }
+        for problem in list.iter().take(SHOWN) {
+            text += &format!("  {}: {}\n", problem.file, problem.reason);
+        }
+        if list.len() > SHOWN {
+            text += &format!("  and {} more, see report.json there\n", list.len() - SHOWN);
+        }
+    }
+    text
+}

@@ -1,0 +1,119 @@
+//! The other commands end to end: help, `info`, `prepare`, `eval`, and `train`
+//! as far as the default build has it.
+
+use std::path::Path;
+
+use crate::common::{dldl, portrait, portrait_pixels, run, write_jpeg};
+use serde_json::{Value, json};
+
+#[test]
+fn every_command_explains_itself() {
+    let all = run(dldl().arg("--help"));
+    assert_eq!((all.code, all.stderr.as_str()), (0, ""));
+    for command in ["estimate", "prepare", "train", "eval", "info"] {
+        assert!(all.stdout.contains(command), "{command} is not listed");
+        let help = run(dldl().args(["help", command]));
+        assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+        assert!(help.stdout.contains("Examples:") && help.stdout.contains("Usage:"));
+        assert!(!help.stdout.contains('\x1b'), "colours in a pipe");
+    }
+    let version = run(dldl().arg("--version"));
+    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn info_says_what_the_model_is() {
+    let table = run(&mut dldl().args(["info", "tiny-age"]));
+    assert_eq!((table.code, table.stderr.as_str()), (0, ""));
+    for part in ["TinyAgeNet", "934,869", "multiply-adds", "licence", "training data"] {
+        assert!(table.stdout.contains(part), "{part} in {}", table.stdout);
+    }
+    let json = run(dldl().args(["info", "--format", "json"]));
+    let info: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((info["parameters"].as_u64(), info["task"].as_str()), (Some(934_869), Some("age")));
+    assert_eq!(info["macs"].as_u64().unwrap() / 1_000_000, 975);
+    assert_eq!(info["labels"]["max"], 100.0);
+}
+
+#[cfg(not(feature = "train"))]
+#[test]
+fn train_says_how_to_get_it() {
+    let run = run(dldl().args(["train", "recipe.toml", "--resume"]));
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("cargo run --release --features train -- train"), "{}", run.stderr);
+}
+
+/// Three usable pictures, one of them without a face, one that is missing and a
+/// line that is no sample.
+fn dataset(root: &Path) {
+    std::fs::copy(portrait(), root.join("a.jpg")).unwrap();
+    write_jpeg(&portrait_pixels().fliph(), &root.join("b.jpg"));
+    write_jpeg(&image::DynamicImage::new_rgb8(120, 90), &root.join("black.jpg"));
+    let table = "file,age,sigma,split\n\
+        a.jpg,40,3,test\nb.jpg,40,,test\nblack.jpg,30,,test\nmissing.jpg,20,,test\n\
+        b.jpg,35,,train\nb.jpg,old,,train\n";
+    std::fs::write(root.join("labels.csv"), table).unwrap();
+}
+
+#[test]
+fn a_small_dataset_is_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let eval = |more: &[&str]| {
+        let mut dldl = dldl();
+        dldl.args(["eval", "--dataset", "csv", "--root"]).arg(dir.path()).args(more);
+        run(&mut dldl)
+    };
+    let json = eval(&["--format", "json"]);
+    assert_eq!((json.code, json.stderr.as_str()), (1, ""));
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((report["n"].as_u64(), report["failures"].as_u64()), (Some(3), Some(1)));
+    assert_eq!(report["crops"], json!({ "aligned": 2, "whole_picture": 1 }));
+    assert_eq!(report["failed"][0]["file"], "missing.jpg");
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1);
+    for way in ["plain", "flip_fusion"] {
+        let figure = |name: &str| report[way][name].as_f64().expect("a figure");
+        assert!((0.0..=100.0).contains(&figure("mae")));
+        assert!(figure("rmse") >= figure("mae"));
+        assert!(figure("cs3") <= figure("cs5") && figure("cs5") <= figure("cs8"));
+        assert!((0.0..=1.0).contains(&figure("epsilon_error")));
+    }
+    // Errors of 35 against 40, 40 and 30.
+    assert_eq!(report["baseline"], json!({ "train_median": 35.0, "mae": 5.0 }));
+
+    let table = eval(&["--split", "all", "--no-detect"]);
+    assert!(table.stdout.contains("flip fusion") && table.stdout.contains("missing.jpg"));
+    assert!(table.stdout.contains("0 aligned by a face, 4 taken whole"), "{}", table.stdout);
+    assert_eq!(eval(&["--split", "holdout"]).code, 2);
+    let nothing = eval(&["--split", "val"]);
+    assert!(nothing.code == 2 && nothing.stderr.contains("val"), "{}", nothing.stderr);
+}
+
+#[test]
+fn a_prepared_cache_gives_the_same_figures_nearly() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let cache = dir.path().join("cache");
+    let mut prepare = dldl();
+    prepare.args(["prepare", "--dataset", "csv", "--root"]).arg(dir.path());
+    prepare.arg("--out").arg(&cache);
+    let first = run(&mut prepare);
+    assert_eq!((first.code, first.stderr.as_str()), (1, ""));
+    assert!(first.stdout.contains("3 aligned by a face, 1 taken whole"), "{}", first.stdout);
+    assert!(first.stdout.contains("missing.jpg"), "{}", first.stdout);
+    assert!(cache.join("test-00000.tar").is_file() && cache.join("report.json").is_file());
+    // Again: what is there is kept.
+    assert!(run(&mut prepare).stdout.contains("4 were there already"));
+
+    let mae = |dataset: &str, root: &Path| {
+        let mut dldl = dldl();
+        dldl.args(["eval", "--format", "json", "--dataset", dataset, "--root"]).arg(root);
+        let report: Value = serde_json::from_str(&run(&mut dldl).stdout).unwrap();
+        assert_eq!(report["n"].as_u64(), Some(3));
+        report["flip_fusion"]["mae"].as_f64().unwrap()
+    };
+    let (direct, cached) = (mae("csv", dir.path()), mae("cache", &cache));
+    assert!((direct - cached).abs() < 1.5, "{direct} {cached}");
+    let wrong = run(dldl().args(["prepare", "--dataset", "mnist", "--root", ".", "--out", "x"]));
+    assert!(wrong.code == 2 && wrong.stderr.contains("utkface"), "{}", wrong.stderr);
+}

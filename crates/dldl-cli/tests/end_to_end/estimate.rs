@@ -1,0 +1,371 @@
+//! `dldl estimate` end to end: what pictures there are, and what goes wrong.
+//! Ages are checked for their form only, so that the weights can improve.
+
+use std::path::{Path, PathBuf};
+
+use crate::common::{age, dldl, estimate, faces, portrait, portrait_pixels, run, write_jpeg};
+use image::{DynamicImage, GenericImage, RgbImage};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder for a test's pictures.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        std::fs::write(self.at(name), bytes).unwrap();
+        self.at(name)
+    }
+
+    fn jpeg(&self, name: &str, image: &DynamicImage) -> PathBuf {
+        write_jpeg(image, &self.at(name));
+        self.at(name)
+    }
+}
+
+/// Stripes: a picture without a face.
+fn no_face() -> DynamicImage {
+    let stripes = |x: u32, _| image::Rgb([if x / 8 % 2 == 0 { 40 } else { 200 }; 3]);
+    DynamicImage::ImageRgb8(RgbImage::from_fn(200, 150, stripes))
+}
+
+#[test]
+fn the_portrait_has_one_face() {
+    let (code, records) = estimate(&[&portrait()], &[]);
+    assert_eq!((code, faces(&records[0])), (0, 1));
+    let record = &records[0];
+    assert_eq!((record["width"].as_u64(), record["height"].as_u64()), (Some(512), Some(512)));
+    assert!(record.get("error").is_none());
+    assert!(record["faces"][0]["age"].get("distribution").is_none());
+}
+
+#[test]
+fn exif_orientation_is_honoured() {
+    let folder = Folder::new();
+    // Stored lying on its left side; orientation 6 says to turn it clockwise.
+    let mut jpeg = std::fs::read(folder.jpeg("a.jpg", &portrait_pixels().rotate270())).unwrap();
+    let tiff = [
+        b"II\x2a\0\x08\0\0\0".as_slice(),
+        b"\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".as_slice(),
+    ]
+    .concat();
+    let length = u16::try_from(2 + 6 + tiff.len()).unwrap().to_be_bytes();
+    let exif = [b"\xff\xe1".as_slice(), &length, b"Exif\0\0", &tiff].concat();
+    jpeg.splice(2..2, exif);
+    let turned = folder.write("turned.jpg", &jpeg);
+    let (code, records) = estimate(&[&turned, &portrait()], &[]);
+    assert_eq!((code, faces(&records[0])), (0, 1));
+    for side in 0..4 {
+        let at = |r: &Value| r["faces"][0]["box"][side].as_f64().unwrap();
+        assert!((at(&records[0]) - at(&records[1])).abs() < 8.0, "{records:?}");
+    }
+}
+
+#[test]
+fn grey_pictures_and_other_formats_have_their_face() {
+    let folder = Folder::new();
+    let grey = DynamicImage::ImageLuma8(portrait_pixels().to_luma8());
+    let deep = DynamicImage::ImageLuma16(portrait_pixels().to_luma16());
+    deep.save(folder.at("deep.png")).unwrap();
+    portrait_pixels().to_rgba8().save(folder.at("alpha.png")).unwrap();
+    let paths = [folder.jpeg("grey.jpg", &grey), folder.at("deep.png"), folder.at("alpha.png")];
+    let (code, records) = estimate(&paths.each_ref().map(PathBuf::as_path), &[]);
+    assert_eq!(code, 0);
+    assert_eq!(records.iter().map(faces).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[test]
+fn every_face_of_several_is_found() {
+    let folder = Folder::new();
+    let one = portrait_pixels();
+    let mut collage = RgbImage::new(1024, 1024);
+    collage.copy_from(&one.to_rgb8(), 0, 0).unwrap();
+    collage.copy_from(&one.fliph().to_rgb8(), 512, 0).unwrap();
+    let small = one.thumbnail(300, 300).to_rgb8();
+    collage.copy_from(&small, 100, 600).unwrap();
+    let path = folder.jpeg("collage.jpg", &DynamicImage::ImageRgb8(collage));
+    let (code, records) = estimate(&[&path], &["--interval", "0.5"]);
+    assert_eq!((code, faces(&records[0])), (0, 3), "{records:?}");
+    let faces = records[0]["faces"].as_array().unwrap();
+    let areas: Vec<f64> = faces
+        .iter()
+        .map(|f| f["box"][2].as_f64().unwrap() * f["box"][3].as_f64().unwrap())
+        .collect();
+    assert!(areas.is_sorted_by(|a, b| a >= b), "largest first: {areas:?}");
+    assert!(faces.iter().all(|f| f["age"]["interval"]["level"] == 0.5));
+}
+
+#[test]
+fn a_picture_without_a_face_is_no_failure() {
+    let folder = Folder::new();
+    let path = folder.jpeg("stripes.jpg", &no_face());
+    let (code, records) = estimate(&[&path], &[]);
+    assert_eq!((code, faces(&records[0])), (0, 0));
+    assert!(records[0].get("error").is_none());
+    let table = run(dldl().arg("estimate").arg(&path));
+    assert!(table.stdout.contains("no face found"), "{}", table.stdout);
+    assert_eq!((table.code, table.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn whole_pictures_are_taken_on_demand() {
+    let folder = Folder::new();
+    let path = folder.jpeg("stripes.jpg", &no_face());
+    let (code, records) = estimate(&[&path], &["--no-detect"]);
+    let face = &records[0]["faces"][0];
+    assert_eq!((code, face["box"].to_string()), (0, "[25.0,0.0,150.0,150.0]".to_owned()));
+    assert!(face["score"].is_null() && face["landmarks"].is_null());
+    age(face);
+}
+
+/// Bad inputs of all kinds beside good ones: each is named with its reason, and
+/// the good ones come out.
+#[test]
+fn good_inputs_come_out_beside_bad_ones() {
+    let folder = Folder::new();
+    let jpeg = std::fs::read(portrait()).unwrap();
+    let good = folder.write("good.jpg", &jpeg);
+    std::fs::create_dir(folder.at("folder.jpg")).unwrap();
+    let secret = folder.write("secret.jpg", &jpeg);
+    let bad = [
+        (folder.write("truncated.jpg", &jpeg[..jpeg.len() / 2]), "truncated"),
+        (folder.write("text.jpg", b"Dear diary, today I was a text file."), "text"),
+        (folder.write("empty.jpg", b""), "empty"),
+        (folder.write("noise.png", &[0x9d; 300]), "not a picture"),
+        (folder.at("folder.jpg"), "no pictures"),
+        (folder.at("missing.jpg"), "cannot be read"),
+    ];
+    let mut paths: Vec<&Path> = vec![&good];
+    paths.extend(bad.iter().map(|(path, _)| path.as_path()));
+    let last = portrait();
+    paths.push(&last);
+    let (code, records) = estimate(&paths, &["--threads", "3"]);
+    assert_eq!(code, 1);
+    for (record, path) in records.iter().zip(&paths) {
+        assert_eq!(record["image"].as_str(), path.to_str());
+    }
+    assert_eq!((faces(&records[0]), faces(&records[records.len() - 1])), (1, 1));
+    for ((path, reason), record) in bad.iter().zip(&records[1..]) {
+        let error = record["error"].as_str().unwrap_or_else(|| panic!("no error for {path:?}"));
+        assert!(error.contains(reason), "{path:?}: {error}");
+        assert_eq!(faces(record), 0);
+        assert!(record["width"].is_null() && record["height"].is_null());
+    }
+
+    // As a table, the errors are on stderr, one a line, and the rest on stdout.
+    let table = run(dldl().arg("estimate").args(&paths));
+    assert_eq!((table.code, table.stderr.lines().count()), (1, bad.len()), "{}", table.stderr);
+    assert!(table.stderr.lines().all(|line| line.starts_with("error: ")));
+    assert!(table.stdout.contains("2 faces in 8 pictures, 6 failed"), "{}", table.stdout);
+    assert!(!table.stdout.contains('\x1b'));
+
+    // Permissions, where they bind (root reads everything).
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0)).unwrap();
+        let readable = std::fs::read(&secret).is_ok();
+        let (code, records) = estimate(&[&secret, &good], &[]);
+        assert_eq!(code, i32::from(!readable));
+        assert_eq!(records[0].get("error").is_some(), !readable);
+        assert_eq!(faces(&records[1]), 1);
+    }
+}
+
+#[test]
+fn an_empty_folder_is_named() {
+    let folder = Folder::new();
+    let run = run(dldl().arg("estimate").arg(folder.path()));
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains(folder.path().to_str().unwrap()), "{}", run.stderr);
+    assert!(run.stderr.contains("no pictures"), "{}", run.stderr);
+}
+
+#[test]
+fn models_that_cannot_be_used_are_named() {
+    let folder = Folder::new();
+    let broken = folder.write("broken.safetensors", b"{}");
+    for (model, reason) in [
+        (folder.at("missing.safetensors"), "tiny-age"),
+        (PathBuf::from("huge-age"), "tiny-age"),
+        (broken, "not a safetensors file"),
+    ] {
+        for command in ["estimate", "info"] {
+            let mut dldl = dldl();
+            match command {
+                "info" => dldl.arg("info").arg(&model),
+                _ => dldl.args(["estimate", "--model"]).arg(&model).arg(portrait()),
+            };
+            let run = run(&mut dldl);
+            assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+            assert!(run.stderr.contains(model.to_str().unwrap()), "{}", run.stderr);
+            assert!(run.stderr.contains(reason), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let picture = portrait();
+    let picture = picture.to_str().unwrap();
+    for wrong in [
+        &["estimate"][..],
+        &["estimate", "--interval", "90", picture],
+        &["estimate", "--format", "xml", picture],
+        &["estimate", "--threads", "0", picture],
+        &["estimate", "--distribution", picture],
+        &["estimat", picture],
+        &[],
+    ] {
+        let run = run(dldl().args(wrong));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{wrong:?}");
+        assert!(!run.stderr.is_empty());
+    }
+}
+
+#[test]
+fn ndjson_is_in_the_order_of_the_inputs_for_any_number_of_threads() {
+    let folder = Folder::new();
+    let mut list = String::new();
+    // The first ones take longest.
+    for i in 0..12u32 {
+        let size = 512 - 36 * i;
+        let path = folder.jpeg(&format!("{i:02}.jpg"), &portrait_pixels().thumbnail(size, size));
+        list += &format!("{}\n", path.display());
+    }
+    let ndjson = |threads: &str| {
+        let mut dldl = dldl();
+        dldl.args(["estimate", "-", "--format", "ndjson", "--threads", threads]);
+        let run = run(dldl.write_stdin(list.as_str()));
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        run.stdout
+    };
+    let one = ndjson("1");
+    let images: Vec<String> = one
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("one object a line"))
+        .map(|record| record["image"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(images, list.lines().collect::<Vec<_>>());
+    assert_eq!(ndjson("5"), one);
+    // The folder is the same list, sorted.
+    let run = run(dldl().args(["estimate", "--format", "ndjson"]).arg(folder.path()));
+    assert_eq!(run.stdout, one);
+}
+
+#[test]
+fn csv_has_a_line_per_face() {
+    let folder = Folder::new();
+    let stripes = folder.jpeg("no, \"face\".jpg", &no_face());
+    let mut dldl = dldl();
+    let run = run(dldl.args(["estimate", "--format", "csv"]).arg(portrait()).arg(&stripes));
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let mut reader = csv::Reader::from_reader(run.stdout.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(lines.len(), 1);
+    let cell = |name| &lines[0][header.iter().position(|h| h == name).expect(name)];
+    assert_eq!(cell("image"), portrait().to_str().unwrap());
+    for (name, range) in [("age", 0.0..=100.0), ("score", 0.5..=1.0), ("nose_x", 150.0..=300.0)] {
+        assert!(range.contains(&cell(name).parse::<f64>().unwrap()), "{name} {}", cell(name));
+    }
+}
+
+#[test]
+fn distributions_explain_themselves_and_sum_to_1() {
+    let (_, records) = estimate(&[&portrait()], &["--distribution"]);
+    let face = &records[0]["faces"][0];
+    let distribution = &face["age"]["distribution"];
+    let (min, step) =
+        (distribution["min"].as_f64().unwrap(), distribution["step"].as_f64().unwrap());
+    let p: Vec<f64> = distribution["probabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p.as_f64().unwrap())
+        .collect();
+    assert_eq!((p.len(), min, step), (101, 0.0, 1.0));
+    assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-4);
+    let mean: f64 = p.iter().enumerate().map(|(k, p)| p * (min + step * k as f64)).sum();
+    assert!((mean - age(face)).abs() < 0.02, "{mean} {}", age(face));
+}
+
+#[test]
+fn annotated_copies_have_names_of_their_own_and_leave_the_inputs_alone() {
+    let folder = Folder::new();
+    let out = folder.at("out");
+    for name in ["a", "b"] {
+        std::fs::create_dir(folder.at(name)).unwrap();
+        std::fs::copy(portrait(), folder.at(name).join("x.jpg")).unwrap();
+    }
+    let annotate = || {
+        let run = run(dldl().arg("estimate").arg(folder.path()).arg("--annotate").arg(&out));
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        assert!(run.stdout.contains("2 faces in 2 pictures"), "{}", run.stdout);
+        let mut names: Vec<String> = std::fs::read_dir(&out)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["x-ages-2.jpg", "x-ages.jpg"]);
+    };
+    annotate();
+    // Again: the copies are not taken for inputs though they lie below them.
+    annotate();
+    let original = std::fs::read(portrait()).unwrap();
+    for name in ["a/x.jpg", "b/x.jpg"] {
+        assert_eq!(std::fs::read(folder.at(name)).unwrap(), original);
+    }
+    let copy = image::open(out.join("x-ages.jpg")).unwrap().to_rgb8();
+    assert_eq!(copy.dimensions(), (512, 512));
+    let yellow = copy.pixels().filter(|p| p[0] > 220 && p[1] > 160 && p[2] < 80).count();
+    assert!(yellow > 500, "{yellow} pixels of box and label");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_utf8_work() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let path = folder.path().join(OsStr::from_bytes(b"m\xfcller.jpg"));
+    std::fs::copy(portrait(), &path).unwrap();
+    let (code, records) = estimate(&[&path], &[]);
+    assert_eq!((code, faces(&records[0])), (0, 1));
+    assert!(records[0]["image"].as_str().unwrap().ends_with("m\u{fffd}ller.jpg"));
+    let list = [path.as_os_str().as_bytes(), b"\0"].concat();
+    let run = run(dldl().args(["estimate", "-", "--format", "ndjson"]).write_stdin(list));
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 1));
+}
+
+/// Who reads only the first line (`| head -1`) gets it, and no complaint.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("dldl"))
+        .args(["estimate", "--format", "ndjson"])
+        .args(vec![portrait(); 40])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(serde_json::from_str::<Value>(&line).is_ok());
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert_eq!((child.wait().unwrap().code(), complaint.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,5 @@
+//! The binary from outside: arguments in, exit code, stdout and stderr out.
+
+mod commands;
+mod common;
+mod estimate;

@@ -51,9 +51,11 @@ def main(out: str) -> None:
         for name, tensor in state.items():
             tensors[f"{net}.{name}"] = tensor
     tensors = {k: v.detach().float().contiguous() for k, v in tensors.items()}
+    # One entry only: several come in no certain order, and the file would differ
+    # from run to run.
     save_file(tensors, out, metadata={
-        "origin": "facenet-pytorch 2.6.0, converted by tools/convert_mtcnn.py",
-        "licence": "MIT, Copyright (c) 2019 Timothy Esler",
+        "origin": "facenet-pytorch 2.6.0 (MIT, Copyright (c) 2019 Timothy Esler), "
+                  "converted by tools/convert_mtcnn.py",
     })
     for name, tensor in sorted(tensors.items()):
         print(name, list(tensor.shape))

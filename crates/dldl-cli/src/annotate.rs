@@ -69,9 +69,12 @@ pub fn write(mut picture: Picture, faces: &[FaceEstimate], target: &Path) -> Res
 fn draw(picture: &mut Picture, faces: &[FaceEstimate]) {
     // What is visible depends on the size at which the whole picture is shown.
     let unit = (picture.width as f32 * picture.height as f32).sqrt();
-    let line = (unit / 300.0).round().max(1.0);
-    for face in faces {
-        draw::outline(picture, face.bbox, line + 2.0 * (line / 3.0).ceil(), DARK, 0.5);
+    // A thick line would hide a small face.
+    let lines = faces.iter().map(|f| (unit / 300.0).min(f.bbox[2] / 24.0).round().max(1.0));
+    let lines: Vec<f32> = lines.collect();
+    for (face, &line) in faces.iter().zip(&lines) {
+        let halo = (line / 3.0).ceil();
+        draw::outline(picture, face.bbox, line + 2.0 * halo, DARK, 0.5);
         draw::outline(picture, face.bbox, line, BRIGHT, 1.0);
         let radius = (face.bbox[2] / 50.0).clamp(line * 0.8, line * 2.0);
         for point in face.landmarks.iter().flatten() {
@@ -79,7 +82,7 @@ fn draw(picture: &mut Picture, faces: &[FaceEstimate]) {
             draw::dot(picture, *point, radius, BRIGHT, 1.0);
         }
     }
-    for face in faces {
+    for (face, &line) in faces.iter().zip(&lines) {
         label(picture, face, line, unit);
     }
 }
@@ -89,12 +92,14 @@ fn label(picture: &mut Picture, face: &FaceEstimate, line: f32, unit: f32) {
     let digits = if face.label.labels().step() < 1.0 { 1 } else { 0 };
     let (mean, std) = (face.label.expectation(), face.label.std());
     let [x, y, w, h] = face.bbox;
-    let size = (w / 8.0).clamp(unit / 70.0, unit / 28.0).max(8.0);
+    let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
     let text = Text::new(&format!("{mean:.digits$} ± {std:.digits$}"), size);
     let margin = (size * 0.45).round();
-    let (width, height) = (text.width + 2.0 * margin, text.cap_height + 2.0 * margin);
+    let (width, height) = ((text.width + 2.0 * margin).ceil(), text.cap_height + 2.0 * margin);
     let edge = (line / 2.0).floor();
-    let left = (x.round() - edge).min(picture.width as f32 - width).max(0.0);
+    // Flush with the box, or in the middle of one that is narrower.
+    let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
+    let left = left.min(picture.width as f32 - width).max(0.0);
     let above = y.round() - edge - height;
     let below = (y + h).round() + edge;
     let top = match () {

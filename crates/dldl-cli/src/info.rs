@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dldl::{Method, ModelInfo, models};
+use dldl::{ModelInfo, models};
 use serde::Serialize;
 
 use crate::cli::{self, Outcome, ReportFormat, Usage, thousands};
@@ -62,12 +62,6 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     let [left, right, ..] = info.template.points;
     let size = info.input_size;
     let labels = &info.labels;
-    let method = match info.method {
-        Method::DldlV2 { lambda, scaling } => {
-            format!("{} (lambda {lambda}, {scaling:?})", info.method.name())
-        }
-        _ => info.method.name().to_owned(),
-    };
     let said = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
     let mut lines = vec![
         ("model", info.name.clone()),
@@ -90,7 +84,7 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
             "labels",
             format!("{}: {} to {} by {}", labels.len(), labels.min(), labels.max(), labels.step()),
         ),
-        ("method", method),
+        ("method", method(info)),
     ];
     if let Some(calibration) = info.calibration {
         lines.push(("calibration", format!("temperature {}", calibration.temperature)));
@@ -106,6 +100,16 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     }
     lines.push(("file", format!("{} bytes", thousands(bytes))));
     lines.iter().map(|(name, value)| format!("{name:14} {}\n", indented(value))).collect()
+}
+
+/// The method's name, and its parameters as the file has them.
+fn method(info: &ModelInfo) -> String {
+    let fields = serde_json::to_value(info.method).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
+    let parameters: Vec<String> = fields
+        .map(|(key, value)| format!("{key} {}", value.to_string().replace('"', "")))
+        .collect();
+    format!("{} {}", info.method.name(), parameters.join(", "))
 }
 
 /// Further lines stand below the first.

@@ -87,7 +87,8 @@ fn paint(
             colour: TRAIN.to_rgba(),
             width: 2,
             dots: true,
-            points: over(|e| Some(e.loss)),
+            // A mean over an epoch belongs into its middle, a validation to its end.
+            points: over(|e| Some(e.loss)).into_iter().map(|(x, y)| (x - 0.5, y)).collect(),
         },
         Line {
             name: "validation",
@@ -97,6 +98,16 @@ fn paint(
             points: over(|e| e.val_loss),
         },
     ];
+    // Once for both panels, above them: inside, it would hide something.
+    let mut right = SIZE.0 as i32 - 24;
+    for line in loss.iter().rev() {
+        let font = ("sans-serif", 14).into_font();
+        right -= 8 * line.name.len() as i32;
+        root.draw(&Text::new(line.name, (right, 52), font.color(&INK)))?;
+        let style = ShapeStyle { color: line.colour, filled: true, stroke_width: line.width };
+        root.draw(&PathElement::new([(right - 30, 60), (right - 8, 60)], style))?;
+        right -= 48;
+    }
     panel(&upper, "loss", None, end, &loss, &epochs, None)?;
     let mae = [Line {
         name: "validation",
@@ -149,19 +160,20 @@ fn step_points(records: &[Record]) -> Vec<Point> {
     points
 }
 
-/// The range of the values with some air, leaving out the first points where
-/// they are far above everything else.
+/// The range of the values with some air. Of the thin lines the highest few
+/// percent are left out: the first steps are far above everything else.
 fn range(lines: &[Line]) -> (f64, f64) {
-    let mut values: Vec<f64> =
-        lines.iter().flat_map(|l| &l.points).map(|p| p.1).filter(|v| v.is_finite()).collect();
-    if values.is_empty() {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for line in lines {
+        let mut values: Vec<f64> = line.points.iter().map(|p| p.1).collect();
+        values.sort_by(f64::total_cmp);
+        let (Some(first), Some(last)) = (values.first(), values.last()) else { continue };
+        let most = if line.dots { *last } else { values[(values.len() - 1) * 97 / 100] };
+        (low, high) = (low.min(*first), high.max(most));
+    }
+    if low > high {
         return (0.0, 1.0);
     }
-    values.sort_by(f64::total_cmp);
-    let low = values[0];
-    let most = values[(values.len() - 1) * 97 / 100];
-    let last = values[values.len() - 1];
-    let high = if last - low > 1.5 * (most - low) && values.len() > 30 { most } else { last };
     let air = 0.08 * (high - low).max(1e-6 + 0.01 * high.abs());
     ((low - air).max(0.0), high + air)
 }
@@ -222,11 +234,8 @@ fn panel(
 
     for line in lines.iter().filter(|l| !l.points.is_empty()) {
         let style = ShapeStyle { color: line.colour, filled: true, stroke_width: line.width };
-        let inside = line.points.iter().filter(|p| p.1.is_finite()).map(|p| (p.0, p.1.min(high)));
-        chart
-            .draw_series(LineSeries::new(inside.clone(), style))?
-            .label(line.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+        let inside = line.points.iter().copied().filter(|p| p.1 <= high);
+        chart.draw_series(LineSeries::new(inside.clone(), style))?;
         // Dots on every epoch would run into each other in long trainings.
         if line.dots && line.points.len() <= 80 {
             chart.draw_series(inside.map(|p| Circle::new(p, 3, style)))?;
@@ -242,14 +251,6 @@ fn panel(
         let text = EmptyElement::at(at) + Text::new(format!("{mae:.2}"), (dx, -12), style);
         chart.draw_series(std::iter::once(text))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
-        .label_font(font(14).color(&INK))
-        .margin(10)
-        .draw()?;
     Ok(())
 }
 

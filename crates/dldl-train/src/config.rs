@@ -72,8 +72,8 @@ pub struct TrainConfig {
     #[serde(default = "default_learning_rate")]
     pub learning_rate: f64,
     /// Decay per step of a moving average of the weights, which is then what is
-    /// validated and exported; 0 switches it off. The first steps use less, so
-    /// that the random weights are forgotten. Default: 0.
+    /// validated and exported; 0 switches it off. It begins anew with each
+    /// phase, with smaller decays first. Default: 0.
     #[serde(default)]
     pub ema: f64,
     /// Which epoch's weights are exported. Default: `best`.

@@ -23,6 +23,8 @@ struct Planned {
 pub struct Position {
     /// Index of the phase.
     pub phase: usize,
+    /// Index of the step in its phase.
+    pub phase_step: usize,
     /// Index of the epoch, over all phases.
     pub epoch: usize,
     /// Index of the step in its epoch.
@@ -97,6 +99,7 @@ impl Plan {
         let within = step - p.first_step;
         Position {
             phase,
+            phase_step: within,
             epoch: p.first_epoch + within / p.steps_per_epoch,
             step: within % p.steps_per_epoch,
             steps: p.steps_per_epoch,
@@ -121,18 +124,18 @@ mod tests {
         assert_eq!((plan.epochs(), plan.steps(), plan.last_phase()), (3, 7, 1));
         let seen: Vec<_> = (0..7)
             .map(|s| plan.at(s))
-            .map(|p| (p.phase, p.epoch, p.step, p.steps, p.size, p.ends_epoch()))
+            .map(|p| (p.phase, p.phase_step, p.epoch, p.step, p.steps, p.size, p.ends_epoch()))
             .collect();
         assert_eq!(
             seen,
             [
-                (0, 0, 0, 2, 32, false),
-                (0, 0, 1, 2, 32, true),
-                (0, 1, 0, 2, 32, false),
-                (0, 1, 1, 2, 32, true),
-                (1, 2, 0, 3, 64, false),
-                (1, 2, 1, 3, 64, false),
-                (1, 2, 2, 3, 64, true),
+                (0, 0, 0, 0, 2, 32, false),
+                (0, 1, 0, 1, 2, 32, true),
+                (0, 2, 1, 0, 2, 32, false),
+                (0, 3, 1, 1, 2, 32, true),
+                (1, 0, 2, 0, 3, 64, false),
+                (1, 1, 2, 1, 3, 64, false),
+                (1, 2, 2, 2, 3, 64, true),
             ]
         );
         assert_eq!(plan.at(5).progress(), 2.0 + 1.0 / 3.0);

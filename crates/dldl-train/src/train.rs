@@ -366,8 +366,10 @@ impl Trainer {
         }
         self.adam.step(lr, &mut self.net, gradients);
         if let Some(ema) = &mut self.ema {
-            let step = self.state.step as f64;
-            let decay = self.config.ema.min((1.0 + step) / (10.0 + step));
+            // The first steps count for little, and each phase begins anew:
+            // weights made for another resolution would spoil the average.
+            let step = position.phase_step as f64;
+            let decay = self.config.ema.min(step / (10.0 + step));
             ema.blend(&self.net.frozen(), decay);
         }
         Ok((lr, loss))

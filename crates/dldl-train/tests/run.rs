@@ -148,6 +148,20 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
 }
 
 #[test]
+fn the_moving_average_begins_anew_with_each_phase() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = recipe(&cache(dir.path()), dir.path().join("run"));
+    let last = RunFolder::new(&config.run).last();
+    train(config.clone(), &mut StopAfter(10)).unwrap();
+    let tensors = checkpoint::load(&last).unwrap().1;
+    assert_ne!(tensors["ema.fc.weight"], tensors["fc.weight"]);
+    resume(config, &mut StopAfter(1)).unwrap();
+    let tensors = checkpoint::load(&last).unwrap().1;
+    assert_eq!(tensors["ema.fc.weight"], tensors["fc.weight"]);
+    assert_eq!(tensors["ema.bn7.running_var"], tensors["bn7.running_var"]);
+}
+
+#[test]
 fn the_run_folder_holds_what_was_promised() {
     let dir = tempfile::tempdir().unwrap();
     let config = recipe(&cache(dir.path()), dir.path().join("run"));

@@ -73,6 +73,9 @@ fn split(text: &str) -> Result<Part, String> {
 }
 
 pub fn run(args: Args) -> Result<Outcome> {
+    if args.dataset == "cache" && args.labels.is_some() {
+        return Err(Usage::from("--labels: a cache brings its labels itself").into());
+    }
     let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
     let source =
         Source::open(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;

@@ -93,7 +93,9 @@ fn text(report: &Report, out: &str) -> String {
         text += &format!("; {} were there already", report.kept);
     }
     text.push('\n');
-    for (what, list) in [("failed", &report.failed), ("no samples", &report.problems)] {
+    for (what, list) in
+        [("failed", &report.failed), ("unusable entries of the dataset", &report.problems)]
+    {
         if !list.is_empty() {
             text += &format!("\n{what}:\n");
         }

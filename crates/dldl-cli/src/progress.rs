@@ -9,7 +9,7 @@ pub fn bar(total: usize) -> ProgressBar {
     }
     // Indicatif draws on stderr, and only on a terminal.
     let bar = ProgressBar::new(total as u64);
-    bar.set_style(style("{bar:30} {pos}/{len} pictures, {per_sec:.1}, {eta} left {msg}"));
+    bar.set_style(style("{bar:30} {pos}/{len} pictures, {eta} left"));
     bar
 }
 

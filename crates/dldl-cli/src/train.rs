@@ -3,10 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::ValueEnum;
-
-use crate::cli::Outcome;
 
 /// Train a model by a recipe (needs a build with the feature `train`)
 ///
@@ -75,7 +72,7 @@ A recipe needs two lines, the rest has defaults:
   run = \"runs/mine\"";
 
 #[cfg(not(feature = "train"))]
-pub fn run(_: Args) -> Result<Outcome> {
+pub fn run(_: Args) -> anyhow::Result<crate::cli::Outcome> {
     let what = "this build cannot train. Build one that can, in the project's folder:\n\n  \
                 cargo run --release --features train -- train CONFIG.toml\n\n\
                 (it compiles for some minutes)";

@@ -176,7 +176,9 @@ impl fmt::Display for Report {
         if self.n_sigma > 0 && self.n_sigma < self.n {
             writeln!(f, "\nthe eps-error is of {} pictures with known sigma", self.n_sigma)?;
         }
-        for (what, list) in [("failed", &self.failed), ("no samples", &self.problems)] {
+        for (what, list) in
+            [("failed", &self.failed), ("unusable entries of the dataset", &self.problems)]
+        {
             if !list.is_empty() {
                 writeln!(f, "\n{what}:")?;
             }

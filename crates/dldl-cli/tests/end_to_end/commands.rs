@@ -23,7 +23,7 @@ fn every_command_explains_itself() {
 
 #[test]
 fn info_says_what_the_model_is() {
-    let table = run(&mut dldl().args(["info", "tiny-age"]));
+    let table = run(dldl().args(["info", "tiny-age"]));
     assert_eq!((table.code, table.stderr.as_str()), (0, ""));
     for part in ["TinyAgeNet", "934,869", "multiply-adds", "licence", "training data"] {
         assert!(table.stdout.contains(part), "{part} in {}", table.stdout);

@@ -37,7 +37,7 @@ impl Folder {
 
 /// Stripes: a picture without a face.
 fn no_face() -> DynamicImage {
-    let stripes = |x: u32, _| image::Rgb([if x / 8 % 2 == 0 { 40 } else { 200 }; 3]);
+    let stripes = |x: u32, _| image::Rgb([if (x / 8).is_multiple_of(2) { 40 } else { 200 }; 3]);
     DynamicImage::ImageRgb8(RgbImage::from_fn(200, 150, stripes))
 }
 
@@ -175,7 +175,7 @@ fn good_inputs_come_out_beside_bad_ones() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
         let readable = std::fs::read(&secret).is_ok();
         let (code, records) = estimate(&[&secret, &good], &[]);
         assert_eq!(code, i32::from(!readable));

@@ -61,11 +61,9 @@ pub struct EpochSums {
     pub waited: f64,
 }
 
-/// The epoch with the lowest validation MAE of its phase.
+/// The epoch with the lowest validation MAE, each at its own size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// Index of its phase.
-    pub phase: usize,
     /// Number of the epoch, from 1.
     pub epoch: usize,
     /// Its validation MAE.
@@ -162,7 +160,7 @@ mod tests {
         let mut state = State::new(TrainConfig::new("c", "r"));
         state.step = 17;
         state.epoch.loss = 0.1 + 0.2;
-        state.best = Some(Best { phase: 1, epoch: 3, mae: 5.4321 });
+        state.best = Some(Best { epoch: 3, mae: 5.4321 });
         let values = vec![1.5, -2.25e-30, f32::MIN_POSITIVE];
         (state, NamedTensors::from([("ema.fc.bias".into(), (vec![3], values))]))
     }

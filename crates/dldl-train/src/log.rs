@@ -63,7 +63,7 @@ pub struct EpochRecord {
     /// Mean absolute error on the validation split at this size, in units of
     /// the label; none where the cache has no such split.
     pub val_mae: Option<f64>,
-    /// Whether it is the lowest of its phase so far.
+    /// Whether it is the lowest so far.
     pub best: bool,
     /// Training samples per second.
     pub images_per_second: f64,

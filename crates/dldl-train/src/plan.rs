@@ -83,11 +83,6 @@ impl Plan {
         self.phases.iter().map(|p| p.phase.epochs * p.steps_per_epoch).sum()
     }
 
-    /// Index of the last phase.
-    pub fn last_phase(&self) -> usize {
-        self.phases.len() - 1
-    }
-
     /// Where step `step` is.
     ///
     /// # Panics
@@ -121,7 +116,7 @@ mod tests {
     #[test]
     fn steps_count_through_phases_and_epochs() {
         let plan = Plan::new(&[phase(32, 2, 4), phase(64, 1, 3)], 10);
-        assert_eq!((plan.epochs(), plan.steps(), plan.last_phase()), (3, 7, 1));
+        assert_eq!((plan.epochs(), plan.steps()), (3, 7));
         let seen: Vec<_> = (0..7)
             .map(|s| plan.at(s))
             .map(|p| (p.phase, p.phase_step, p.epoch, p.step, p.steps, p.size, p.ends_epoch()))

@@ -85,7 +85,7 @@ pub struct Summary {
     pub finished: bool,
     /// Steps done.
     pub steps: usize,
-    /// The best epoch of the last phase so far.
+    /// The best epoch so far.
     pub best: Option<Best>,
     /// Seconds of training, over all sittings.
     pub seconds: f64,
@@ -99,7 +99,7 @@ pub struct Summary {
 /// |---|---|
 /// | `config.toml` | the recipe, every field written out |
 /// | `last.ckpt` | the newest checkpoint (safetensors), for resuming |
-/// | `best.ckpt` | the checkpoint of the phase's epoch with the lowest validation MAE |
+/// | `best.ckpt` | the checkpoint of the epoch with the lowest validation MAE |
 /// | `log.jsonl` | one [`Record`] per line |
 /// | `chart.svg` | loss and validation MAE, drawn after each epoch |
 /// | `model.safetensors` | the weights, half precision, written at the end |
@@ -399,12 +399,10 @@ impl Trainer {
         let validation = self.validate(position, progress)?;
         let val_mae = validation.map(|v| v.1);
         let epoch = position.epoch + 1;
-        let best = val_mae.filter(|mae| match &self.state.best {
-            Some(best) => best.phase < position.phase || *mae < best.mae,
-            None => true,
-        });
+        let so_far = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.mae);
+        let best = val_mae.filter(|mae| *mae < so_far);
         if let Some(mae) = best {
-            self.state.best = Some(Best { phase: position.phase, epoch, mae });
+            self.state.best = Some(Best { epoch, mae });
         }
         let sums = std::mem::take(&mut self.state.epoch);
         let record = EpochRecord {

@@ -87,7 +87,7 @@ mod with_burn {
     use anyhow::Result;
     use dldl_train::config::DeviceKind;
     use dldl_train::log::EpochRecord;
-    use dldl_train::{Progress, RunFolder, Start, Step, TrainConfig};
+    use dldl_train::{Progress, RunFolder, Start, Step, TrainConfig, TrainError};
     use indicatif::ProgressBar;
 
     use super::{Args, Device};
@@ -112,7 +112,10 @@ mod with_burn {
         let folder = RunFolder::new(&config.run);
         let mut bar = Bar { bar: ProgressBar::new(0), epochs: 0, mae: None };
         let train = if args.resume { dldl_train::resume } else { dldl_train::train };
-        let summary = train(config, &mut bar)?;
+        let summary = train(config, &mut bar).map_err(|e| match e {
+            TrainError::Config(_) => anyhow::Error::from(Usage::from(e)),
+            e => e.into(),
+        })?;
         bar.bar.finish_and_clear();
         let mut text = format!("{} steps in {:.0} s\n", summary.steps, summary.seconds);
         if let Some(best) = &summary.best {

@@ -91,7 +91,7 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     }
     lines.extend([
         ("training data", said(&info.training_data)),
-        ("recipe", said(&info.recipe)),
+        ("recipe", first_paragraph(&said(&info.recipe))),
         ("licence", said(&info.licence)),
     ]);
     for (i, figure) in info.figures.iter().enumerate() {
@@ -110,6 +110,14 @@ fn method(info: &ModelInfo) -> String {
         .map(|(key, value)| format!("{key} {}", value.to_string().replace('"', "")))
         .collect();
     format!("{} {}", info.method.name(), parameters.join(", "))
+}
+
+/// A recipe may go on for pages, which are there as JSON.
+fn first_paragraph(text: &str) -> String {
+    match text.split_once("\n\n") {
+        Some((first, _)) => format!("{first}\n... (all of it with --format json)"),
+        None => text.to_owned(),
+    }
 }
 
 /// Further lines stand below the first.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use burn::tensor::{Device, Tensor, TensorData};
 use dldl_data::{Augment, Cache, Split, resize, sample_rng};
 use dldl_label::{LabelSet, Method};
 use dldl_net::{Crop, Normalisation};
@@ -28,6 +29,14 @@ pub struct Batch {
     pub targets: Targets,
     /// The labels' means, `[n]`.
     pub means: Vec<f64>,
+}
+
+impl Batch {
+    /// The pixels on a device, `[n, 3, size, size]`.
+    pub fn tensor(&self, device: &Device) -> Tensor<4> {
+        let shape = [self.means.len(), 3, self.size, self.size];
+        Tensor::from_data(TensorData::new(self.pixels.clone(), shape), device)
+    }
 }
 
 /// What a thread needs to make a batch: shared by all of them.

@@ -59,3 +59,9 @@ impl TrainError {
         Self::Io { path: path.into(), source }
     }
 }
+
+impl From<dldl_label::LabelError> for TrainError {
+    fn from(e: dldl_label::LabelError) -> Self {
+        Self::Data(e.to_string())
+    }
+}

@@ -8,9 +8,9 @@ use dldl_net::{Figure, ModelInfo, NetError, Precision, Weights};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::folder::RunFolder;
 use crate::log::EpochRecord;
 use crate::model::NamedTensors;
-use crate::train::RunFolder;
 
 impl From<NetError> for TrainError {
     fn from(e: NetError) -> Self {

@@ -43,6 +43,23 @@ pub struct BatchLoss {
     pub terms: Vec<Tensor<1>>,
 }
 
+/// A [`BatchLoss`] read back from the device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossValues {
+    /// See [`BatchLoss::total`].
+    pub total: f64,
+    /// See [`BatchLoss::terms`].
+    pub terms: Vec<f64>,
+}
+
+impl BatchLoss {
+    /// Waits for the device and reads the values.
+    pub fn read(self) -> LossValues {
+        let read = |t: Tensor<1>| f64::from(t.into_scalar::<f32>());
+        LossValues { total: read(self.total), terms: self.terms.into_iter().map(read).collect() }
+    }
+}
+
 /// A method's loss on a device.
 pub struct Criterion {
     terms: Vec<LossTerm>,

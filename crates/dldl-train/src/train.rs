@@ -2,145 +2,27 @@
 //! the end chart and weights. Each of these lives in its own file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use dldl_data::{Cache, Split};
-use dldl_label::metrics::mae;
 use dldl_net::Normalisation;
 
 use crate::batches::{Batch, Source};
 use crate::checkpoint::{self, Best, EpochSums, State};
 use crate::config::{DeviceKind, Export, TrainConfig};
 use crate::error::TrainError;
+use crate::folder::RunFolder;
 use crate::log::{self, EpochRecord, Log, Record, StepRecord};
-use crate::loss::{BatchLoss, Criterion, Targets};
+use crate::loss::{Criterion, LossValues};
 use crate::model::{AgeNet, NamedTensors};
 use crate::optim::Adam;
 use crate::plan::{Plan, Position};
+use crate::progress::{Progress, Start, Step, Summary};
+use crate::validate::validate;
 use crate::{chart, export};
-
-/// What a training says while it runs. All methods have an empty default, and
-/// `()` is a listener that says nothing.
-pub trait Progress {
-    /// Before the first step.
-    fn start(&mut self, _start: &Start) {}
-    /// After each step.
-    fn step(&mut self, _step: &Step) {}
-    /// After each validation batch: samples done, and of how many.
-    fn validation(&mut self, _done: usize, _of: usize) {}
-    /// After each epoch.
-    fn epoch(&mut self, _record: &EpochRecord) {}
-    /// Something worth saying, once.
-    fn note(&mut self, _text: &str) {}
-    /// Asked before each step: true ends the training after a checkpoint, so
-    /// that it can be resumed.
-    fn stop(&mut self) -> bool {
-        false
-    }
-}
-
-impl Progress for () {}
-
-/// What is known before the first step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Start {
-    /// Epochs of all phases.
-    pub epochs: usize,
-    /// Steps of all phases.
-    pub steps: usize,
-    /// Steps done already in an earlier sitting.
-    pub done: usize,
-    /// Training samples.
-    pub train: usize,
-    /// Validation samples.
-    pub val: usize,
-    /// Learnable numbers of the network.
-    pub parameters: usize,
-}
-
-/// A step that was taken.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Steps done, this one included.
-    pub done: usize,
-    /// Where it was.
-    pub position: Position,
-    /// Its learning rate.
-    pub lr: f64,
-    /// Its loss.
-    pub loss: f64,
-    /// Mean loss of the epoch so far.
-    pub epoch_loss: f64,
-    /// Training samples per second in this epoch.
-    pub images_per_second: f64,
-}
-
-/// What came out of a training.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// Whether all epochs are done (not: stopped by the listener).
-    pub finished: bool,
-    /// Steps done.
-    pub steps: usize,
-    /// The best epoch so far.
-    pub best: Option<Best>,
-    /// Seconds of training, over all sittings.
-    pub seconds: f64,
-    /// The exported weights in half precision; none before the end.
-    pub weights: Option<PathBuf>,
-}
-
-/// The files of a run folder.
-///
-/// | file | what |
-/// |---|---|
-/// | `config.toml` | the recipe, every field written out |
-/// | `last.ckpt` | the newest checkpoint (safetensors), for resuming |
-/// | `best.ckpt` | the checkpoint of the epoch with the lowest validation MAE |
-/// | `log.jsonl` | one [`Record`] per line |
-/// | `chart.svg` | loss and validation MAE, drawn after each epoch |
-/// | `model.safetensors` | the weights, half precision, written at the end |
-/// | `model-f32.safetensors` | the same in single precision |
-#[derive(Debug, Clone)]
-pub struct RunFolder(PathBuf);
-
-impl RunFolder {
-    /// The files under `path`.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
-    }
-    /// The recipe.
-    pub fn config(&self) -> PathBuf {
-        self.0.join("config.toml")
-    }
-    /// The newest checkpoint.
-    pub fn last(&self) -> PathBuf {
-        self.0.join("last.ckpt")
-    }
-    /// The best checkpoint.
-    pub fn best(&self) -> PathBuf {
-        self.0.join("best.ckpt")
-    }
-    /// The log.
-    pub fn log(&self) -> PathBuf {
-        self.0.join("log.jsonl")
-    }
-    /// The chart.
-    pub fn chart(&self) -> PathBuf {
-        self.0.join("chart.svg")
-    }
-    /// The weights in half precision.
-    pub fn weights(&self) -> PathBuf {
-        self.0.join("model.safetensors")
-    }
-    /// The weights in single precision.
-    pub fn weights_f32(&self) -> PathBuf {
-        self.0.join("model-f32.safetensors")
-    }
-}
 
 /// Trains from the start. See [`RunFolder`] for what it leaves behind.
 ///
@@ -349,14 +231,14 @@ impl Trainer {
     }
 
     /// One step on one batch: the learning rate and the loss.
-    fn step(&mut self, batch: Batch, position: &Position) -> Result<(f64, Loss), TrainError> {
+    fn step(&mut self, batch: Batch, position: &Position) -> Result<(f64, LossValues), TrainError> {
         let total = self.plan.epochs() as f64;
         let factor = self.config.schedule.factor(position.progress(), total);
         let lr = self.config.learning_rate * factor * position.lr_scale;
-        let logits = self.net.forward(pixels(&batch, &self.device), true);
-        let loss = evaluate(&self.criterion, logits, &batch.targets)?;
+        let logits = self.net.forward(batch.tensor(&self.device), true);
+        let loss = self.criterion.loss(logits, &batch.targets)?;
         let gradients = loss.total.backward();
-        let loss = Loss::read(loss);
+        let loss = loss.read();
         if !loss.total.is_finite() {
             return Err(TrainError::Diverged {
                 loss: loss.total,
@@ -396,7 +278,9 @@ impl Trainer {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let begun = Instant::now();
-        let validation = self.validate(position, progress)?;
+        let net = self.ema.clone().unwrap_or_else(|| self.net.frozen());
+        let device = self.device.clone().inner();
+        let validation = validate(&net, &self.val, &self.config, position, &device, progress)?;
         let val_mae = validation.map(|v| v.1);
         let epoch = position.epoch + 1;
         let so_far = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.mae);
@@ -430,33 +314,6 @@ impl Trainer {
         self.draw()?;
         progress.epoch(&record);
         Ok(())
-    }
-
-    /// Loss and mean absolute error on the validation split, at the phase's
-    /// size and with the running statistics; none if there is no such split.
-    fn validate(
-        &self,
-        position: &Position,
-        progress: &mut dyn Progress,
-    ) -> Result<Option<(f64, f64)>, TrainError> {
-        if self.val.is_empty() {
-            return Ok(None);
-        }
-        let net = self.ema.clone().unwrap_or_else(|| self.net.frozen());
-        let device = self.device.clone().inner();
-        let threads = self.config.loader_threads;
-        let (mut loss, mut estimates, mut truths) = (0.0, Vec::new(), Vec::new());
-        for batch in self.val.plain_batches(position.size, position.batch, threads) {
-            let batch = batch?;
-            let logits = net.forward(pixels(&batch, &device), false);
-            let value = evaluate(&self.criterion, logits.clone(), &batch.targets)?;
-            loss += Loss::read(value).total * batch.means.len() as f64;
-            let logits = crate::model::read(logits).1;
-            estimates.extend(decode(&self.config, &logits)?);
-            truths.extend(batch.means);
-            progress.validation(truths.len(), self.val.len());
-        }
-        Ok(mae(&estimates, &truths).map(|mae| (loss / truths.len() as f64, mae)))
     }
 
     fn finish(self, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
@@ -548,21 +405,8 @@ fn averaged(tensors: &NamedTensors) -> NamedTensors {
     tensors.iter().filter_map(strip).collect()
 }
 
-/// A loss read back from the device.
-struct Loss {
-    total: f64,
-    terms: Vec<f64>,
-}
-
-impl Loss {
-    fn read(loss: BatchLoss) -> Self {
-        let read = |t: Tensor<1>| f64::from(t.into_scalar::<f32>());
-        Self { total: read(loss.total), terms: loss.terms.into_iter().map(read).collect() }
-    }
-}
-
 impl EpochSums {
-    fn add(&mut self, loss: &Loss, images: usize, seconds: f64, waited: f64) {
+    fn add(&mut self, loss: &LossValues, images: usize, seconds: f64, waited: f64) {
         self.steps += 1;
         self.images += images;
         self.loss += loss.total;
@@ -578,27 +422,4 @@ impl EpochSums {
         let means = self.terms.iter().map(|sum| sum / self.steps as f64);
         criterion.term_names().into_iter().map(String::from).zip(means).collect()
     }
-}
-
-fn pixels(batch: &Batch, device: &Device) -> Tensor<4> {
-    let shape = [batch.means.len(), 3, batch.size, batch.size];
-    Tensor::from_data(TensorData::new(batch.pixels.clone(), shape), device)
-}
-
-fn evaluate(
-    criterion: &Criterion,
-    logits: Tensor<2>,
-    targets: &Targets,
-) -> Result<BatchLoss, TrainError> {
-    criterion.loss(logits, targets).map_err(|e| TrainError::Config(e.to_string()))
-}
-
-/// The expectation of each row of logits.
-fn decode(config: &TrainConfig, logits: &[f32]) -> Result<Vec<f64>, TrainError> {
-    let head = config.method.head_size(&config.labels);
-    let rows = logits.chunks_exact(head);
-    let estimate = |row| Ok(config.method.decode(&config.labels, row)?.expectation());
-    rows.map(estimate)
-        .collect::<Result<_, dldl_label::LabelError>>()
-        .map_err(|e| TrainError::Data(format!("validation: {e}")))
 }

@@ -10,7 +10,7 @@
 //! end of every row, which are dropped when the result is copied out. Without
 //! padding the input is used where it lies.
 
-use crate::simd::{self, Level};
+use crate::{Level, simd};
 use rayon::prelude::*;
 use std::borrow::Cow;
 

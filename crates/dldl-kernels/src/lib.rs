@@ -6,11 +6,12 @@
 //! intrinsics. Every kernel is tested against [`reference`](mod@reference).
 
 mod conv;
+mod level;
 mod ops;
 pub mod reference;
 mod simd;
 pub mod train;
 
 pub use conv::Conv2d;
+pub use level::{LEVEL_VARIABLE, Level};
 pub use ops::{global_average, linear, max_pool, prelu, relu};
-pub use simd::Level;

@@ -1,41 +1,9 @@
-//! Which vector instructions the running processor has, and the innermost
-//! loop of the forward convolution for each of them (the only `unsafe` of the
-//! forward pass). The loops around it live in `conv`.
+//! The innermost loop of the direct convolution for each level of vector
+//! instructions. The loops around it live in `conv`.
 
-/// An instruction set that the kernels are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Whatever the compiler's target guarantees (SSE2 on x86-64, NEON on
-    /// AArch64).
-    Baseline,
-    /// AVX2 with fused multiply-add.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// AVX-512F.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
+use crate::Level;
 
 impl Level {
-    /// The best level that the running processor has.
-    pub fn detect() -> Self {
-        Self::available().pop().expect("the baseline is always there")
-    }
-
-    /// Every level that the running processor has, the best one last.
-    pub fn available() -> Vec<Self> {
-        #[allow(unused_mut)]
-        let mut levels = vec![Self::Baseline];
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            levels.push(Self::Avx2);
-            if is_x86_feature_detected!("avx512f") {
-                levels.push(Self::Avx512);
-            }
-        }
-        levels
-    }
-
     /// Most rows (output channels) of a register block.
     pub(crate) fn max_rows(self) -> usize {
         match self {

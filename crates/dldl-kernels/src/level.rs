@@ -1,0 +1,143 @@
+//! Which vector instructions the kernels use: detected once, or forced by the
+//! environment. What is done with them lives beside each kernel.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+/// The environment variable that forces a level for the whole process, by its
+/// [name](Level::name).
+pub const LEVEL_VARIABLE: &str = "DLDL_ISA";
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Portable code in whatever vectors the compiler's target guarantees:
+    /// NEON on AArch64, SSE2 on x86-64, SIMD128 on wasm with that feature,
+    /// scalars elsewhere.
+    Baseline,
+    /// AVX2 with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 with what Ice Lake (2019) and Zen 4 (2022) have of it, VNNI
+    /// included.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// What the environment variable [`LEVEL_VARIABLE`] asks for, else the best
+    /// level that the running processor has.
+    ///
+    /// # Panics
+    /// If the variable asks for what is not there; a program that wants to say
+    /// so itself asks [`Level::from_environment`] first.
+    pub fn detect() -> Self {
+        Self::from_environment().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// As [`Level::detect`].
+    ///
+    /// # Errors
+    /// What is wrong with the variable.
+    pub fn from_environment() -> Result<Self, String> {
+        static LEVEL: LazyLock<Result<Level, String>> =
+            LazyLock::new(|| match std::env::var_os(LEVEL_VARIABLE) {
+                Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
+                _ => Ok(Level::available().pop().expect("the baseline is always there")),
+            });
+        LEVEL.clone().map_err(|e| format!("{LEVEL_VARIABLE}: {e}"))
+    }
+
+    /// Every level that the running processor has, the best one last.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "there is nothing to add on other processors")]
+        let mut levels = vec![Self::Baseline];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let best = fearless_simd::Level::new();
+            if best.as_avx2().is_some() {
+                levels.push(Self::Avx2);
+            }
+            if best.as_avx512().is_some() {
+                levels.push(Self::Avx512);
+            }
+        }
+        levels
+    }
+
+    /// What it is called on this processor: `avx512`, `avx2`, `sse2`, `neon`,
+    /// `simd128` or `scalar`.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            Self::Baseline if cfg!(target_arch = "x86_64") => "sse2",
+            Self::Baseline if cfg!(target_arch = "aarch64") => "neon",
+            Self::Baseline if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) => {
+                "simd128"
+            }
+            Self::Baseline => "scalar",
+        }
+    }
+
+    /// The library's token, which `dispatch!` takes.
+    ///
+    /// # Panics
+    /// If the processor does not have the level.
+    pub(crate) fn token(self) -> fearless_simd::Level {
+        match self {
+            Self::Baseline => fearless_simd::Level::baseline(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                let avx2 = fearless_simd::Level::new().as_avx2();
+                fearless_simd::Level::Avx2(avx2.expect("a processor with AVX2"))
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                let avx512 = fearless_simd::Level::new().as_avx512();
+                fearless_simd::Level::Avx512(avx512.expect("a processor with AVX-512"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    /// By [name](Level::name) or as `baseline`; only levels that are there.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let available = Self::available();
+        let wanted =
+            |level: &Self| level.name() == name || (*level == Self::Baseline && name == "baseline");
+        available.iter().copied().find(wanted).ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(|l| l.name()).collect();
+            format!("there is no \"{name}\" on this processor, but {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_found_by_their_names() {
+        for level in Level::available() {
+            assert_eq!(level.name().parse(), Ok(level));
+            assert_eq!(level.to_string(), level.name());
+            level.token();
+        }
+        assert_eq!("baseline".parse(), Ok(Level::Baseline));
+        let error = "avx1024".parse::<Level>().unwrap_err();
+        assert!(error.contains("avx1024") && error.contains(Level::Baseline.name()), "{error}");
+    }
+}

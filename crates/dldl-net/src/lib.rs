@@ -2,12 +2,15 @@
 //!
 //! A network is a value ([`NetSpec`]), a model is a weights file that describes
 //! itself ([`Weights`], [`ModelInfo`]), what goes in is an aligned [`Crop`], and
-//! the [`Engine`] makes a distribution of it. Training lives in `dldl-train`, pictures in `dldl-face`.
+//! the [`Engine`] makes a distribution of it; [`onnx`] writes a model for other
+//! runtimes. Training lives in `dldl-train`, pictures in `dldl-face`.
 
 mod crop;
 mod engine;
 mod error;
+mod folded;
 mod info;
+pub mod onnx;
 mod spec;
 mod weights;
 

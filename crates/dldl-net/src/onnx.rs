@@ -1,0 +1,212 @@
+//! A model as an ONNX file, for other runtimes: the whole way from a crop's
+//! pixels to the age in one graph, with batch norm folded in. Only writing; the
+//! model of this project is the weights file. What the format looks like lives in
+//! `onnx/proto.rs`.
+
+mod proto;
+
+use std::path::Path;
+
+use dldl_label::Method;
+use prost::Message;
+use proto::{Attribute, Dim, Graph, Model, Node, OperatorSet, Property, Tensor, Value};
+
+use crate::{INFO_KEY, NetError, Weights, weights::write_whole};
+
+/// Name of the graph's input: float32 `[N, 3, S, S]`, RGB from 0 to 255.
+pub const INPUT: &str = "crops";
+/// Name of the output with the head's numbers: float32 `[N, outputs]`.
+pub const LOGITS: &str = "logits";
+/// Name of the output with the label distribution, calibrated where the model
+/// brings a calibration: float32 `[N, labels]`.
+pub const PROBABILITIES: &str = "probabilities";
+/// Name of the output with the distribution's mean, in units of the label
+/// (years): float32 `[N]`.
+pub const EXPECTATION: &str = "expectation";
+
+/// ONNX 1.8 (2020): old enough for every runtime, and the first version with
+/// the per-channel quantisation that other tools add.
+const OPERATORS: i64 = 13;
+const IR_VERSION: i64 = 7;
+
+/// Protobuf's limit for a message is 2^31 - 1 bytes.
+const MAX_BYTES: usize = i32::MAX as usize;
+
+/// What an exported graph is to be like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The side of the crops it takes, in pixels, a multiple of the network's
+    /// [`size_step`](crate::NetSpec::size_step); any such side if `None`.
+    pub size: Option<usize>,
+}
+
+/// A model as the bytes of an ONNX file.
+///
+/// The graph takes [`INPUT`] and computes [`LOGITS`], [`PROBABILITIES`] and
+/// [`EXPECTATION`] as [`Engine`](crate::Engine) does without flip fusion; N, the
+/// number of crops, is free. The model's description is in the file's metadata,
+/// as JSON under [`INFO_KEY`].
+///
+/// # Errors
+/// [`NetError::Crop`] if the network cannot take crops of that size;
+/// [`NetError::Tensor`] if a convolution with its batch norm is too large for an
+/// f32; [`NetError::Format`] if the file would exceed 2 GB, the format's limit;
+/// or as [`Weights::check`].
+///
+/// ```
+/// use dldl_label::LabelSet;
+/// use dldl_net::{ModelInfo, NetSpec, Weights, onnx};
+///
+/// // Normally: Weights::load("model.safetensors")?. Here: a network of zeros.
+/// let info = ModelInfo::new("zeros", NetSpec::tiny_age(101), LabelSet::age(), "dldl-v2".parse()?);
+/// let tensors = info.net.tensors().into_iter();
+/// let zeros = tensors.map(|(name, shape)| (name, vec![0.0; shape.iter().product()])).collect();
+/// let bytes = onnx::export(&Weights::new(info, zeros)?, onnx::Options::default())?;
+/// assert!(bytes.len() > 4 * 930_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn export(weights: &Weights, options: Options) -> Result<Vec<u8>, NetError> {
+    weights.check()?;
+    let step = weights.info.net.size_step();
+    if let Some(size) = options.size
+        && (size == 0 || !size.is_multiple_of(step))
+    {
+        return Err(NetError::Crop(format!(
+            "crops of {size}x{size} pixels do not fit, the network needs a multiple of {step}"
+        )));
+    }
+    let info = &weights.info;
+    let described = serde_json::to_string(info).expect("a description is plain data");
+    let model = Model {
+        ir_version: IR_VERSION,
+        producer_name: "dldl".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph(weights, options.size)?),
+        opset_import: vec![OperatorSet { domain: String::new(), version: OPERATORS }],
+        metadata_props: vec![Property { key: INFO_KEY.into(), value: described }],
+    };
+    match model.encoded_len() {
+        ..=MAX_BYTES => Ok(model.encode_to_vec()),
+        bytes => Err(NetError::Format(format!(
+            "the model would take {bytes} bytes, an ONNX file holds at most {MAX_BYTES}"
+        ))),
+    }
+}
+
+/// Writes a model as an ONNX file, whole or not at all; see [`export`].
+///
+/// # Errors
+/// [`NetError::File`] if it cannot be written, or as [`export`].
+pub fn save(weights: &Weights, path: impl AsRef<Path>, options: Options) -> Result<(), NetError> {
+    let path = path.as_ref();
+    write_whole(path, &export(weights, options)?)
+        .map_err(|e| NetError::file(path, &format_args!("cannot be written: {e}")))
+}
+
+/// A graph in the making, whose nodes are a chain: each takes the output of the
+/// one before.
+#[derive(Default)]
+struct Chain {
+    graph: Graph,
+    last: String,
+}
+
+impl Chain {
+    /// Appends a node that takes the last output and then `constants`, and names
+    /// its output after itself.
+    fn node(&mut self, op: &str, name: &str, constants: &[&str], attributes: Vec<Attribute>) {
+        let input = std::mem::replace(&mut self.last, name.to_owned());
+        let constants = constants.iter().map(|&c| c.to_owned());
+        self.graph.node.push(Node {
+            input: [input].into_iter().chain(constants).collect(),
+            output: vec![name.to_owned()],
+            name: name.to_owned(),
+            op_type: op.to_owned(),
+            attribute: attributes,
+        });
+    }
+
+    /// Adds a constant that nodes can name.
+    fn constant(&mut self, name: &str, dims: &[usize], values: &[f32]) {
+        self.graph.initializer.push(Tensor::new(name, dims, values));
+    }
+}
+
+fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
+    let info = &weights.info;
+    let mut chain = Chain { last: INPUT.to_owned(), ..Chain::default() };
+
+    // (value / 255 - mean) / std, in the units of the input.
+    let full_scale = |v: [f32; 3]| v.map(|v| (255.0 * f64::from(v)) as f32);
+    chain.constant("mean", &[1, 3, 1, 1], &full_scale(info.normalisation.mean));
+    chain.constant("std", &[1, 3, 1, 1], &full_scale(info.normalisation.std));
+    chain.node("Sub", "centred", &["mean"], vec![]);
+    chain.node("Div", "normalised", &["std"], vec![]);
+
+    let mut inputs = 3;
+    for (i, (outputs, pool)) in info.net.layers().into_iter().enumerate() {
+        let (weight, bias) = weights.folded(i)?;
+        let [weight_name, bias_name] = [format!("conv{i}.weight"), format!("conv{i}.bias")];
+        chain.constant(&weight_name, &[outputs, inputs, 3, 3], &weight);
+        chain.constant(&bias_name, &[outputs], &bias);
+        let padding = Attribute::ints("pads", &[1, 1, 1, 1]);
+        let kernel = Attribute::ints("kernel_shape", &[3, 3]);
+        chain.node("Conv", &format!("conv{i}"), &[&weight_name, &bias_name], vec![kernel, padding]);
+        chain.node("Relu", &format!("relu{i}"), &[], vec![]);
+        if pool {
+            let (kernel, strides) = ("kernel_shape", "strides");
+            let window = [kernel, strides].map(|name| Attribute::ints(name, &[2, 2]));
+            chain.node("MaxPool", &format!("pool{i}"), &[], window.to_vec());
+        }
+        inputs = outputs;
+    }
+    chain.node("GlobalAveragePool", "average", &[], vec![]);
+    chain.node("Flatten", "features", &[], vec![Attribute::int("axis", 1)]);
+
+    let outputs = info.net.outputs;
+    chain.constant("fc.weight", &[outputs, inputs], weights.tensor("fc.weight"));
+    chain.constant("fc.bias", &[outputs], weights.tensor("fc.bias"));
+    let transposed = Attribute::int("transB", 1);
+    chain.node("Gemm", LOGITS, &["fc.weight", "fc.bias"], vec![transposed]);
+    decode(weights, &mut chain);
+
+    let count = || Dim::Name("N".into());
+    let side = || size.map_or_else(|| Dim::Name("S".into()), Dim::size);
+    let channels = Dim::size(3);
+    let said = "aligned faces, RGB from 0 to 255";
+    let mean = format!("the {} that the distribution expects", info.task);
+    let mut graph = chain.graph;
+    graph.name.clone_from(&info.name);
+    graph.input = vec![Value::floats(INPUT, vec![count(), channels, side(), side()], said)];
+    graph.output = vec![
+        Value::floats(LOGITS, vec![count(), Dim::size(outputs)], "the head's outputs"),
+        Value::floats(
+            PROBABILITIES,
+            vec![count(), Dim::size(info.labels.len())],
+            "the label distribution",
+        ),
+        Value::floats(EXPECTATION, vec![count()], &mean),
+    ];
+    Ok(graph)
+}
+
+/// From the logits to [`PROBABILITIES`] and [`EXPECTATION`], as
+/// [`Method::decode`] does.
+fn decode(weights: &Weights, chain: &mut Chain) {
+    let info = &weights.info;
+    if let Some(calibration) = info.calibration {
+        chain.constant("temperature", &[], &[calibration.temperature as f32]);
+        chain.node("Div", "calibrated", &["temperature"], vec![]);
+    }
+    match info.method {
+        Method::Dldl | Method::DldlV2 { .. } => {
+            chain.node("Softmax", PROBABILITIES, &[], vec![Attribute::int("axis", 1)]);
+        }
+    }
+    let labels: Vec<f32> = info.labels.values().iter().map(|&l| l as f32).collect();
+    chain.constant("labels", &[labels.len()], &labels);
+    chain.node("MatMul", EXPECTATION, &["labels"], vec![]);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! The exported bytes, decoded and run by a plain interpreter that knows only
+//! ONNX's definitions of the operators. That onnxruntime agrees is checked by
+//! `tools/check_onnx.py`.
+
+use std::collections::BTreeMap;
+
+use dldl_label::LabelSet;
+
+use super::*;
+use crate::{Calibration, Crop, Engine, ModelInfo, NetSpec, Pooling};
+
+/// Numbers in -1..1 that look random.
+fn noise(seed: usize, count: usize) -> Vec<f32> {
+    (0..count).map(|i| (((seed + 1) * 7919 + i) as f32 * 12.9898).sin()).collect()
+}
+
+fn model(stages: &[&[usize]], pooling: Pooling, labels: LabelSet) -> Weights {
+    let stages = stages.iter().map(|s| s.to_vec()).collect();
+    let net = NetSpec { stages, pooling, outputs: labels.len() };
+    let mut tensors = BTreeMap::new();
+    for (i, (name, shape)) in net.tensors().into_iter().enumerate() {
+        let mut values = noise(i, shape.iter().product());
+        if name.ends_with("running_var") {
+            values.iter_mut().for_each(|v| *v += 1.5);
+        }
+        tensors.insert(name, values);
+    }
+    let info = ModelInfo::new("small", net, labels, "dldl-v2".parse().unwrap());
+    Weights::new(info, tensors).unwrap()
+}
+
+fn small(pooling: Pooling) -> Weights {
+    model(&[&[5, 8], &[9]], pooling, LabelSet::new(1.0, 5.0, 0.5).unwrap())
+}
+
+fn decoded(weights: &Weights, size: Option<usize>) -> Model {
+    Model::decode(&*export(weights, Options { size }).unwrap()).unwrap()
+}
+
+/// Shape and numbers, row-major.
+#[derive(Clone)]
+struct Array {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+/// Computes a graph: the arrays by their names.
+fn interpret(graph: &Graph, crops: Array) -> BTreeMap<String, Array> {
+    let mut arrays = BTreeMap::from([(INPUT.to_owned(), crops)]);
+    for tensor in &graph.initializer {
+        assert_eq!(tensor.data_type(), proto::DataType::Float);
+        let shape: Vec<usize> = tensor.dims.iter().map(|&d| d as usize).collect();
+        let values: Vec<f32> =
+            tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        assert_eq!(values.len(), shape.iter().product::<usize>(), "{}", tensor.name);
+        arrays.insert(tensor.name.clone(), Array { shape, values });
+    }
+    for node in &graph.node {
+        let inputs: Vec<&Array> = node.input.iter().map(|name| &arrays[name]).collect();
+        let output = operator(node, &inputs);
+        assert!(arrays.insert(node.output[0].clone(), output).is_none(), "{}", node.name);
+    }
+    arrays
+}
+
+fn ints<'a>(node: &'a Node, name: &str) -> &'a [i64] {
+    let attribute = node.attribute.iter().find(|a| a.name == name).expect("an attribute");
+    assert_eq!(attribute.r#type(), proto::AttributeType::Ints);
+    &attribute.ints
+}
+
+fn int(node: &Node, name: &str) -> i64 {
+    let attribute = node.attribute.iter().find(|a| a.name == name).expect("an attribute");
+    assert_eq!(attribute.r#type(), proto::AttributeType::Int);
+    attribute.i.expect("a number, even if it is 0")
+}
+
+fn operator(node: &Node, inputs: &[&Array]) -> Array {
+    let Array { shape, values } = inputs[0];
+    let map = |f: &dyn Fn(usize, f32) -> f32| Array {
+        shape: shape.clone(),
+        values: values.iter().enumerate().map(|(i, &v)| f(i, v)).collect(),
+    };
+    // The second input, repeated: a number, or one per channel.
+    let other = |i: usize| match inputs[1].shape[..] {
+        [] => inputs[1].values[0],
+        [1, c, 1, 1] => inputs[1].values[i / (shape[2] * shape[3]) % c],
+        _ => panic!("{}: shape {:?}", node.name, inputs[1].shape),
+    };
+    match node.op_type.as_str() {
+        "Sub" => map(&|i, v| v - other(i)),
+        "Div" => map(&|i, v| v / other(i)),
+        "Relu" => map(&|_, v| v.max(0.0)),
+        "Conv" => {
+            assert_eq!(
+                (ints(node, "kernel_shape"), ints(node, "pads")),
+                (&[3; 2][..], &[1; 4][..])
+            );
+            convolution(inputs[0], inputs[1], &inputs[2].values)
+        }
+        "MaxPool" => {
+            assert_eq!(
+                (ints(node, "kernel_shape"), ints(node, "strides")),
+                (&[2; 2][..], &[2; 2][..])
+            );
+            let [n, c, height, width] = shape[..] else { panic!("{shape:?}") };
+            let (h, w) = (height / 2, width / 2);
+            let at = |p: usize, y: usize, x: usize| values[(p * height + y) * width + x];
+            let largest = |i: usize| {
+                let (p, y, x) = (i / (h * w), 2 * (i / w % h), 2 * (i % w));
+                at(p, y, x).max(at(p, y, x + 1)).max(at(p, y + 1, x)).max(at(p, y + 1, x + 1))
+            };
+            Array { shape: vec![n, c, h, w], values: (0..n * c * h * w).map(largest).collect() }
+        }
+        "GlobalAveragePool" => {
+            let area = shape[2] * shape[3];
+            let mean = |plane: &[f32]| plane.iter().sum::<f32>() / area as f32;
+            let values = values.chunks_exact(area).map(mean).collect();
+            Array { shape: vec![shape[0], shape[1], 1, 1], values }
+        }
+        "Flatten" => {
+            assert_eq!(int(node, "axis"), 1);
+            Array { shape: vec![shape[0], values.len() / shape[0]], values: values.clone() }
+        }
+        "Gemm" => {
+            assert_eq!(int(node, "transB"), 1);
+            let (outputs, features) = (inputs[1].shape[0], inputs[1].shape[1]);
+            let mut sums = Vec::new();
+            for row in values.chunks_exact(features) {
+                for (w, b) in inputs[1].values.chunks_exact(features).zip(&inputs[2].values) {
+                    sums.push(b + row.iter().zip(w).map(|(a, b)| a * b).sum::<f32>());
+                }
+            }
+            Array { shape: vec![shape[0], outputs], values: sums }
+        }
+        "Softmax" => {
+            assert_eq!(int(node, "axis"), 1);
+            let row = |row: &[f32]| {
+                let sum: f32 = row.iter().map(|v| v.exp()).sum();
+                row.iter().map(|v| v.exp() / sum).collect::<Vec<_>>()
+            };
+            Array { shape: shape.clone(), values: values.chunks(shape[1]).flat_map(row).collect() }
+        }
+        "MatMul" => {
+            assert_eq!(inputs[1].shape, [shape[1]]);
+            let dot = |row: &[f32]| row.iter().zip(&inputs[1].values).map(|(a, b)| a * b).sum();
+            Array { shape: vec![shape[0]], values: values.chunks(shape[1]).map(dot).collect() }
+        }
+        other => panic!("operator {other}"),
+    }
+}
+
+/// 3x3, padding 1.
+fn convolution(x: &Array, weight: &Array, bias: &[f32]) -> Array {
+    let [n, inputs, height, width] = x.shape[..] else { panic!("{:?}", x.shape) };
+    let outputs = weight.shape[0];
+    assert_eq!((&weight.shape[1..], bias.len()), (&[inputs, 3, 3][..], outputs));
+    let mut values = Vec::new();
+    for i in 0..n * outputs * height * width {
+        let (column, row, o) = (i % width, i / width % height, i / (width * height) % outputs);
+        let picture = i / (width * height * outputs);
+        let mut sum = bias[o];
+        for (k, w) in weight.values[o * inputs * 9..][..inputs * 9].iter().enumerate() {
+            let (y, x_) = (row + k / 3 % 3, column + k % 3);
+            if (1..=height).contains(&y) && (1..=width).contains(&x_) {
+                let plane = picture * inputs + k / 9;
+                sum += w * x.values[(plane * height + y - 1) * width + x_ - 1];
+            }
+        }
+        values.push(sum);
+    }
+    Array { shape: vec![n, outputs, height, width], values }
+}
+
+/// Crops as the graph takes them.
+fn planes(crops: &[Crop]) -> Array {
+    let plane = |crop: &Crop, c: usize| -> Vec<f32> {
+        crop.rgb.iter().skip(c).step_by(3).map(|&v| f32::from(v)).collect()
+    };
+    let values = crops.iter().flat_map(|crop| (0..3).flat_map(move |c| plane(crop, c))).collect();
+    Array { shape: vec![crops.len(), 3, crops[0].size, crops[0].size], values }
+}
+
+fn crop(size: usize, seed: usize) -> Crop {
+    let bytes = noise(seed, 3 * size * size).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect();
+    Crop::new(size, bytes).unwrap()
+}
+
+fn assert_close(a: &[f32], b: impl IntoIterator<Item = f32>, tolerance: f32, what: &str) {
+    let mut count = 0;
+    for (a, b) in a.iter().zip(b) {
+        assert!((a - b).abs() <= tolerance, "{what}: {a} is not {b}");
+        count += 1;
+    }
+    assert_eq!(a.len(), count, "{what}");
+}
+
+#[test]
+fn the_graph_computes_what_the_engine_does() {
+    for pooling in [Pooling::Hybrid, Pooling::Average] {
+        for calibration in [None, Some(Calibration { temperature: 1.7 })] {
+            let mut weights = small(pooling);
+            weights.info.calibration = calibration;
+            let model = decoded(&weights, None);
+            let engine = Engine::from_weights(&weights).unwrap();
+            for size in [4, 8, 20] {
+                let crops = [crop(size, 1), crop(size, 2)];
+                let arrays = interpret(model.graph.as_ref().unwrap(), planes(&crops));
+                let logits = engine.logits(&crops).unwrap();
+                assert_eq!(arrays[LOGITS].shape, [2, 9]);
+                assert_close(&arrays[LOGITS].values, logits.concat(), 1e-4, LOGITS);
+                let ages = engine.run(&crops).unwrap();
+                let probabilities =
+                    ages.iter().flat_map(|d| d.probabilities().iter().map(|&p| p as f32));
+                assert_close(&arrays[PROBABILITIES].values, probabilities, 1e-5, PROBABILITIES);
+                let means = ages.iter().map(|d| d.expectation() as f32);
+                assert_close(&arrays[EXPECTATION].values, means, 1e-4, EXPECTATION);
+            }
+        }
+    }
+}
+
+/// The declared shape of an input or output, with names in quotation marks.
+fn shape(value: &Value) -> String {
+    let tensor = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).unwrap();
+    assert_eq!(tensor.elem_type(), proto::DataType::Float);
+    let dim = |d: &proto::Dimension| match d.value.as_ref().unwrap() {
+        Dim::Size(size) => size.to_string(),
+        Dim::Name(name) => format!("{name:?}"),
+    };
+    let dims: Vec<_> = tensor.shape.as_ref().unwrap().dim.iter().map(dim).collect();
+    format!("{} {}", value.name, dims.join(" "))
+}
+
+#[test]
+fn inputs_outputs_and_description_are_declared() {
+    let weights = small(Pooling::Average);
+    let free = decoded(&weights, None);
+    let described = &free.metadata_props[0];
+    assert_eq!(described.key, INFO_KEY);
+    assert_eq!(serde_json::from_str::<ModelInfo>(&described.value).unwrap(), weights.info);
+    assert_eq!((free.ir_version, free.opset_import[0].version), (7, 13));
+    let graph = free.graph.unwrap();
+    assert_eq!(shape(&graph.input[0]), r#"crops "N" 3 "S" "S""#);
+    let outputs: Vec<_> = graph.output.iter().map(shape).collect();
+    assert_eq!(outputs, [r#"logits "N" 9"#, r#"probabilities "N" 9"#, r#"expectation "N""#]);
+    // Average pooling leaves the last max pool out: one instead of two.
+    let pools = |g: &Graph| g.node.iter().filter(|n| n.op_type == "MaxPool").count();
+    assert_eq!(pools(&graph), 1);
+    let fixed = decoded(&small(Pooling::Hybrid), Some(224)).graph.unwrap();
+    assert_eq!(shape(&fixed.input[0]), r#"crops "N" 3 224 224"#);
+    assert_eq!(pools(&fixed), 2);
+}
+
+#[test]
+fn what_cannot_be_exported_is_refused() {
+    let weights = small(Pooling::Hybrid);
+    for size in [0, 6, 225] {
+        let error = export(&weights, Options { size: Some(size) }).unwrap_err().to_string();
+        assert!(error.contains(&format!("{size}x{size}")) && error.ends_with("of 4"), "{error}");
+    }
+    let mut wrong = weights.clone();
+    wrong.info.net.outputs = 10;
+    assert!(export(&wrong, Options::default()).is_err());
+}
+
+#[test]
+fn a_file_is_written_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = small(Pooling::Hybrid);
+    let path = dir.path().join("model.onnx");
+    save(&weights, &path, Options::default()).unwrap();
+    let written = std::fs::read(&path).unwrap();
+    assert_eq!(written, export(&weights, Options::default()).unwrap());
+    assert!(save(&weights, &path, Options { size: Some(3) }).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), written);
+    let nowhere = dir.path().join("no folder/model.onnx");
+    let error = save(&weights, &nowhere, Options::default()).unwrap_err().to_string();
+    assert!(error.contains("model.onnx: cannot be written"), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}

@@ -82,25 +82,64 @@ impl Level {
             Self::Baseline => "scalar",
         }
     }
+}
 
-    /// The library's token, which `dispatch!` takes.
-    ///
-    /// # Panics
-    /// If the processor does not have the level.
-    pub(crate) fn token(self) -> fearless_simd::Level {
-        match self {
-            Self::Baseline => fearless_simd::Level::baseline(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => {
-                let avx2 = fearless_simd::Level::new().as_avx2();
-                fearless_simd::Level::Avx2(avx2.expect("a processor with AVX2"))
+/// Compiles `$body` for every level, with `$simd` as the library's token of it,
+/// and runs the one of `$level`. What `$body` calls is `#[inline(always)]`, or
+/// it would be compiled without the level's instructions.
+///
+/// # Panics
+/// If the processor does not have the level.
+macro_rules! at_level {
+    ($level:expr, $simd:ident => $body:expr) => {{
+        use fearless_simd::Simd as _;
+        match $level {
+            $crate::Level::Baseline => {
+                let $simd = $crate::level::baseline();
+                $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
             }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => {
-                let avx512 = fearless_simd::Level::new().as_avx512();
-                fearless_simd::Level::Avx512(avx512.expect("a processor with AVX-512"))
+            $crate::Level::Avx2 => {
+                let $simd = fearless_simd::Level::new().as_avx2().expect("AVX2");
+                $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::Level::Avx512 => {
+                let $simd = fearless_simd::Level::new().as_avx512().expect("AVX-512");
+                $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
             }
         }
+    }};
+}
+pub(crate) use at_level;
+
+/// The token of [`Level::Baseline`].
+pub(crate) fn baseline() -> impl fearless_simd::Simd {
+    let level = fearless_simd::Level::baseline();
+    #[cfg(target_arch = "x86_64")]
+    return level.as_sse2().expect("every x86-64 has SSE2");
+    #[cfg(target_arch = "aarch64")]
+    return level.as_neon().expect("every AArch64 has NEON");
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return level.as_wasm_simd128().expect("compiled for SIMD128");
+    #[cfg(not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )))]
+    match level {
+        fearless_simd::Level::Fallback(scalar) => scalar,
+        #[allow(unreachable_patterns, reason = "the baseline is the fall-back here")]
+        _ => unreachable!("no vectors are promised"),
     }
 }
 
@@ -128,13 +167,14 @@ impl FromStr for Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::prelude::*;
 
     #[test]
     fn levels_are_found_by_their_names() {
         for level in Level::available() {
             assert_eq!(level.name().parse(), Ok(level));
             assert_eq!(level.to_string(), level.name());
-            level.token();
+            at_level!(level, simd => assert_eq!(fearless_simd::f32x4::splat(simd, 1.0).as_slice(), [1.0; 4]));
         }
         assert_eq!("baseline".parse(), Ok(Level::Baseline));
         let error = "avx1024".parse::<Level>().unwrap_err();

@@ -8,10 +8,17 @@
 mod conv;
 mod level;
 mod ops;
+mod planes;
+mod prefetch;
 pub mod reference;
 mod simd;
+mod stem;
 pub mod train;
+mod winograd;
 
 pub use conv::Conv2d;
 pub use level::{LEVEL_VARIABLE, Level};
 pub use ops::{global_average, linear, max_pool, prelu, relu};
+pub use planes::{LANES, Lanes, Planes, TILE, average_planes, max_pool_planes};
+pub use stem::StemConv;
+pub use winograd::{Conv3x3, Scratch};

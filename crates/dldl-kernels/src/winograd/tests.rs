@@ -1,0 +1,85 @@
+//! The convolution against the naive reference, on every level.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::reference;
+
+/// Reproducible values in -1..1.
+fn values(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// What the convolution must give, `[cout, h, w]`.
+fn expected(
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    cin: usize,
+    (h, w): (usize, usize),
+    pool: bool,
+) -> Vec<f32> {
+    let mut output = reference::conv2d(input, weight, bias, cin, h, w, 3, 1);
+    output.iter_mut().for_each(|v| *v = v.max(0.0));
+    match pool {
+        true => reference::max_pool(&output, bias.len(), h, w, 2, 2, h / 2, w / 2),
+        false => output,
+    }
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_the_reference_on_every_level(
+        seed: u64,
+        cout in 1usize..70,
+        cin in 1usize..40,
+        h in 1usize..20,
+        w in 1usize..20,
+        bands in 1usize..4,
+        pool: bool,
+    ) {
+        let weight = values(seed, cout * cin * 9);
+        let bias = values(!seed, cout);
+        let input = values(seed ^ 0x5555, cin * h * w);
+        let expected = expected(&input, &weight, &bias, cin, (h, w), pool);
+        let packed = Planes { channels: cin, height: h, width: w }.pack(&input);
+        for level in Level::available() {
+            let conv = Conv3x3::new(level, &weight, &bias, cout, cin, pool);
+            let planes = conv.output_planes(h, w);
+            // Whatever stood in the buffers before must not matter.
+            let mut output = vec![Lanes([f32::NAN; LANES]); planes.size()];
+            let mut scratch = vec![Scratch::default(); bands];
+            conv.forward(&packed, h, w, &mut output, &mut scratch);
+            let got = planes.unpack(&output);
+            let tolerance = 2e-5 * (cin as f32 * 9.0).sqrt();
+            for (i, (g, e)) in got.iter().zip(&expected).enumerate() {
+                prop_assert!((g - e).abs() <= tolerance, "{level} at {i}: {g} instead of {e}");
+            }
+            // Border, padding and unused lanes are zero.
+            prop_assert_eq!(planes.pack(&got), output);
+        }
+    }
+}
+
+#[test]
+fn bands_do_not_change_a_bit() {
+    let (cout, cin, h, w) = (48, 24, 30, 26);
+    let conv =
+        |level| Conv3x3::new(level, &values(1, cout * cin * 9), &values(2, cout), cout, cin, true);
+    let input = Planes { channels: cin, height: h, width: w }.pack(&values(3, cin * h * w));
+    for level in Level::available() {
+        let conv = conv(level);
+        let run = |bands: usize| {
+            let mut output = vec![Lanes::default(); conv.output_planes(h, w).size()];
+            conv.forward(&input, h, w, &mut output, &mut vec![Scratch::default(); bands]);
+            output
+        };
+        let one = run(1);
+        assert!((2..12).all(|bands| run(bands) == one), "{level}");
+    }
+}

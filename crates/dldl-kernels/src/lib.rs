@@ -18,7 +18,7 @@ mod winograd;
 
 pub use conv::Conv2d;
 pub use level::{LEVEL_VARIABLE, Level};
-pub use ops::{global_average, linear, max_pool, prelu, relu};
+pub use ops::{global_average, linear, linear_into, max_pool, prelu, relu};
 pub use planes::{LANES, Lanes, Planes, TILE, average_planes, max_pool_planes};
 pub use stem::StemConv;
 pub use winograd::{Conv3x3, Scratch};

@@ -121,13 +121,27 @@ pub fn global_average(input: &[f32], channels: usize) -> Vec<f32> {
 /// # Panics
 /// If the lengths do not fit together.
 pub fn linear(input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-    let cout = bias.len();
-    assert!(cout > 0 && weight.len().is_multiple_of(cout), "linear: weight is not [cout, cin]");
-    let cin = weight.len() / cout;
+    assert!(!bias.is_empty(), "linear: there is no output");
+    let cin = weight.len() / bias.len();
     assert!(cin > 0 && input.len().is_multiple_of(cin), "linear: input is not [n, cin]");
-    let rows = input.chunks_exact(cin);
-    rows.flat_map(|x| weight.chunks_exact(cin).zip(bias).map(move |(w, &b)| b + dot(w, x)))
-        .collect()
+    let mut output = vec![0.0; input.len() / cin * bias.len()];
+    for (x, y) in input.chunks_exact(cin).zip(output.chunks_exact_mut(bias.len())) {
+        linear_into(x, weight, bias, y);
+    }
+    output
+}
+
+/// [`linear`] for one row, `[cin]` to `[cout]`, into memory that is there.
+///
+/// # Panics
+/// As [`linear`].
+pub fn linear_into(input: &[f32], weight: &[f32], bias: &[f32], output: &mut [f32]) {
+    assert_eq!(weight.len(), bias.len() * input.len(), "linear: weight is not [cout, cin]");
+    assert_eq!(output.len(), bias.len(), "linear: output is not [cout]");
+    let rows = weight.chunks_exact(input.len());
+    for ((y, w), b) in output.iter_mut().zip(rows).zip(bias) {
+        *y = b + dot(w, input);
+    }
 }
 
 /// Independent partial sums, so that the compiler may keep them in vectors.

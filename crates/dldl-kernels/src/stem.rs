@@ -56,6 +56,11 @@ impl StemConv {
         self.cout
     }
 
+    /// Bytes that its weights take.
+    pub fn bytes(&self) -> usize {
+        size_of::<Lanes>() * (self.weights.len() + self.bias.len())
+    }
+
     /// Numbers from a row of the picture to the next, for a width in pixels.
     pub fn row_stride(&self, width: usize) -> usize {
         (width + 2) * self.cin

@@ -1,14 +1,16 @@
-//! Running a model: crops in, label distributions out. Batch norm is folded
-//! into the convolutions at loading; the arithmetic lives in `dldl-kernels`,
+//! Running a model: crops in, label distributions out. How crops are shared out
+//! to threads, and what is made of the outputs; the layers live in `network`,
 //! what the outputs mean in `dldl-label`.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use dldl_kernels::{Conv2d, global_average, linear, max_pool};
+use dldl_kernels::Level;
 use dldl_label::Distribution;
 use rayon::prelude::*;
 
-use crate::{Crop, ModelInfo, NetError, Weights};
+use crate::network::{Arena, Network};
+use crate::{Crop, ModelInfo, NetError, Part, Weights};
 
 /// Added to the variance before the root (Torch's default; specification 2.1).
 pub const BN_EPSILON: f64 = 1e-5;
@@ -35,14 +37,11 @@ pub const BN_EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub struct Engine {
     info: ModelInfo,
-    /// The convolutions, and whether a 2x2 max pool follows.
-    layers: Vec<(Conv2d, bool)>,
-    /// `[outputs, features]`
-    head_weight: Vec<f32>,
-    /// `[outputs]`
-    head_bias: Vec<f32>,
-    /// What each value of a channel's byte becomes.
-    normalised: [[f32; 256]; 3],
+    level: Level,
+    network: Network,
+    /// Memory of the pictures that are not being run just now. The first is
+    /// there from loading on; there are never more than pictures run at once.
+    arenas: Mutex<Vec<Arena>>,
     flip_fusion: bool,
     threads: Option<rayon::ThreadPool>,
 }
@@ -64,39 +63,30 @@ impl Engine {
         Self::from_weights(&Weights::from_bytes(bytes)?)
     }
 
-    /// Folds and packs the weights of a model.
+    /// Folds, transforms and packs the weights of a model for the processor it
+    /// runs on ([`Level::detect`]).
     ///
     /// # Errors
     /// [`NetError::Tensor`] if a convolution with its batch norm is too large
     /// for an f32, or the description no longer fits the tensors.
     pub fn from_weights(weights: &Weights) -> Result<Self, NetError> {
+        Self::at_level(weights, Level::detect())
+    }
+
+    /// [`from_weights`](Self::from_weights) for given vector instructions.
+    ///
+    /// # Errors
+    /// As [`from_weights`](Self::from_weights).
+    ///
+    /// # Panics
+    /// In use, if the processor does not have them.
+    pub fn at_level(weights: &Weights, level: Level) -> Result<Self, NetError> {
         weights.check()?;
-        let info = weights.info.clone();
-        let mut layers = Vec::new();
-        let mut inputs = 3;
-        for (i, (outputs, pool)) in info.net.layers().into_iter().enumerate() {
-            let (weight, bias) = folded(weights, i, 9 * inputs);
-            if !weight.iter().chain(&bias).all(|v| v.is_finite()) {
-                let name = format!("conv{i}.weight");
-                return Err(NetError::tensor(&name, "overflows with its batch norm"));
-            }
-            layers.push((Conv2d::new(&weight, &bias, outputs, inputs, 3, 1), pool));
-            inputs = outputs;
-        }
-        let normalised = std::array::from_fn(|c| {
-            let [mean, std] =
-                [info.normalisation.mean[c], info.normalisation.std[c]].map(f64::from);
-            std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
-        });
-        Ok(Self {
-            layers,
-            head_weight: weights.tensor("fc.weight").to_vec(),
-            head_bias: weights.tensor("fc.bias").to_vec(),
-            normalised,
-            flip_fusion: false,
-            threads: None,
-            info,
-        })
+        let network = Network::new(weights, level)?;
+        let mut arena = Arena::default();
+        network.reserve(&mut arena, weights.info.input_size, 1);
+        let (info, arenas) = (weights.info.clone(), Mutex::new(vec![arena]));
+        Ok(Self { info, level, network, arenas, flip_fusion: false, threads: None })
     }
 
     /// Whether [`run`](Self::run) averages the distributions of a crop and of
@@ -125,6 +115,21 @@ impl Engine {
         &self.info
     }
 
+    /// The vector instructions that it runs on.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Bytes of the weights as they are kept to run.
+    pub fn weight_bytes(&self) -> usize {
+        self.network.bytes()
+    }
+
+    /// Bytes of activations and working memory that are kept at the moment.
+    pub fn arena_bytes(&self) -> usize {
+        self.arenas.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Arena::bytes).sum()
+    }
+
     /// The label distribution of each crop, calibrated where the model brings a
     /// calibration.
     ///
@@ -133,14 +138,19 @@ impl Engine {
     /// [`size_step`](crate::NetSpec::size_step) or its bytes do not fit it;
     /// [`NetError::Label`] if the network's outputs are not finite.
     pub fn run(&self, crops: &[Crop]) -> Result<Vec<Distribution>, NetError> {
-        self.for_each(crops, |crop| {
-            let seen = self.decode(&self.forward(crop))?;
-            if !self.flip_fusion {
-                return Ok(seen);
+        let views = if self.flip_fusion { 2 } else { 1 };
+        let outputs = self.info.net.outputs();
+        let mut logits = vec![0.0; crops.len() * views * outputs];
+        self.logits_into(crops, views, &mut logits)?;
+        let of_crop = |logits: &[f32]| match views {
+            1 => self.decode(logits),
+            _ => {
+                let (seen, mirrored) = logits.split_at(outputs);
+                let pair = [self.decode(seen)?, self.decode(mirrored)?];
+                Ok(Distribution::average(&pair)?)
             }
-            let mirrored = self.decode(&self.forward(&crop.flipped()))?;
-            Ok(Distribution::average(&[seen, mirrored])?)
-        })
+        };
+        logits.chunks(views * outputs).map(of_crop).collect()
     }
 
     /// The head's outputs for each crop as it is: no flip fusion, no
@@ -149,63 +159,100 @@ impl Engine {
     /// # Errors
     /// [`NetError::Crop`] as for [`run`](Self::run).
     pub fn logits(&self, crops: &[Crop]) -> Result<Vec<Vec<f32>>, NetError> {
-        self.for_each(crops, |crop| Ok(self.forward(crop)))
+        let outputs = self.info.net.outputs();
+        let mut logits = vec![0.0; crops.len() * outputs];
+        self.logits_into(crops, 1, &mut logits)?;
+        Ok(logits.chunks(outputs).map(<[f32]>::to_vec).collect())
     }
 
-    /// `work` on each crop, in parallel and in order.
-    fn for_each<T: Send>(
+    /// The head's outputs, `[crops, views, outputs]`: one view is the crop as
+    /// it is, a second one its mirror image. Once it has run on crops of a size
+    /// and in such number, it allocates no more.
+    ///
+    /// # Errors
+    /// [`NetError::Crop`] as for [`run`](Self::run).
+    ///
+    /// # Panics
+    /// If there are not one or two views, or `logits` is of another length.
+    pub fn logits_into(
         &self,
         crops: &[Crop],
-        work: impl Fn(&Crop) -> Result<T, NetError> + Sync,
-    ) -> Result<Vec<T>, NetError> {
-        let step = self.info.net.size_step();
-        for (i, crop) in crops.iter().enumerate() {
-            if crop.size == 0 || !crop.size.is_multiple_of(step) {
-                let size = crop.size;
-                return Err(NetError::Crop(format!(
-                    "crop {i} has {size}x{size} pixels, the network needs a multiple of {step}"
-                )));
+        views: usize,
+        logits: &mut [f32],
+    ) -> Result<(), NetError> {
+        self.check(crops)?;
+        let outputs = self.info.net.outputs();
+        assert!((1..=2).contains(&views), "engine: one or two views");
+        assert_eq!(logits.len(), crops.len() * views * outputs, "engine: logits do not fit");
+        let mut run = || {
+            let threads = rayon::current_num_threads();
+            // As many pictures as there are threads, each on one of them: the
+            // fastest way. What is left over is shared among all threads.
+            let pictures = crops.len() * views;
+            let alone = if threads == 1 { pictures } else { pictures - pictures % threads };
+            let (first, rest) = logits.split_at_mut(alone * outputs);
+            let work = |i: usize, threads: usize, logits: &mut [f32]| {
+                let crop = &crops[i / views];
+                self.in_arena(|arena| {
+                    self.network.forward(crop, i % views == 1, threads, arena, logits, |_| {});
+                });
+            };
+            if threads == 1 {
+                let pictures = first.chunks_exact_mut(outputs);
+                pictures.enumerate().for_each(|(i, logits)| work(i, 1, logits));
+            } else {
+                let pictures = first.par_chunks_exact_mut(outputs);
+                pictures.enumerate().for_each(|(i, logits)| work(i, 1, logits));
             }
-            if crop.rgb.len() != 3 * crop.size * crop.size {
-                let (bytes, size) = (crop.rgb.len(), crop.size);
-                return Err(NetError::Crop(format!(
-                    "crop {i} has {bytes} bytes, which is no RGB of {size}x{size} pixels"
-                )));
+            for (i, logits) in rest.chunks_exact_mut(outputs).enumerate() {
+                work(alone + i, threads, logits);
             }
-        }
-        let run = || {
-            // As many at a time as there are threads, which bounds the memory:
-            // the convolutions are parallel themselves, and a thread that waits
-            // for one would else begin crop upon crop.
-            let mut results = Vec::with_capacity(crops.len());
-            for group in crops.chunks(rayon::current_num_threads()) {
-                let group: Result<Vec<T>, NetError> = group.par_iter().map(&work).collect();
-                results.extend(group?);
-            }
-            Ok(results)
         };
         match &self.threads {
             Some(threads) => threads.install(run),
             None => run(),
         }
+        Ok(())
     }
 
-    /// The network: the head's outputs for one crop of a fitting size.
-    fn forward(&self, crop: &Crop) -> Vec<f32> {
-        let (mut height, mut width) = (crop.size, crop.size);
-        let mut x: Vec<f32> = Vec::with_capacity(crop.rgb.len());
-        for (c, table) in self.normalised.iter().enumerate() {
-            x.extend(crop.rgb.iter().skip(c).step_by(3).map(|&v| table[usize::from(v)]));
-        }
-        for (conv, pool) in &self.layers {
-            x = conv.forward_relu(&x, height, width);
-            if *pool {
-                (x, height, width) =
-                    max_pool(&x, conv.output_channels(), height, width, 2, 2, false);
+    /// Runs one crop on the calling thread and tells when each part of the
+    /// network is done; for measurements.
+    ///
+    /// # Errors
+    /// [`NetError::Crop`] as for [`run`](Self::run).
+    pub fn observe(&self, crop: &Crop, after: impl FnMut(Part)) -> Result<(), NetError> {
+        self.check(std::slice::from_ref(crop))?;
+        let mut logits = vec![0.0; self.info.net.outputs()];
+        self.in_arena(|arena| self.network.forward(crop, false, 1, arena, &mut logits, after));
+        Ok(())
+    }
+
+    /// Lends memory that nobody else uses meanwhile.
+    fn in_arena(&self, work: impl FnOnce(&mut Arena)) {
+        let arenas = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = arenas().pop();
+        let mut arena = spare.unwrap_or_default();
+        work(&mut arena);
+        arenas().push(arena);
+    }
+
+    fn check(&self, crops: &[Crop]) -> Result<(), NetError> {
+        let step = self.info.net.size_step();
+        for (i, crop) in crops.iter().enumerate() {
+            let size = crop.size;
+            if size == 0 || !size.is_multiple_of(step) {
+                return Err(NetError::Crop(format!(
+                    "crop {i} has {size}x{size} pixels, the network needs a multiple of {step}"
+                )));
+            }
+            if crop.rgb.len() != 3 * size * size {
+                let bytes = crop.rgb.len();
+                return Err(NetError::Crop(format!(
+                    "crop {i} has {bytes} bytes, which is no RGB of {size}x{size} pixels"
+                )));
             }
         }
-        let features = global_average(&x, self.info.net.features());
-        linear(&features, &self.head_weight, &self.head_bias)
+        Ok(())
     }
 
     fn decode(&self, logits: &[f32]) -> Result<Distribution, NetError> {
@@ -214,20 +261,4 @@ impl Engine {
             logits.iter().map(|&v| (f64::from(v) / temperature) as f32).collect();
         Ok(self.info.method.decode(&self.info.labels, &logits)?)
     }
-}
-
-/// Weight and bias of layer `i` with its batch norm folded in:
-/// `gamma (w x - mean) / sqrt(var + eps) + beta`. `fan_in` numbers per output.
-fn folded(weights: &Weights, i: usize, fan_in: usize) -> (Vec<f32>, Vec<f32>) {
-    let part = |part: &str| weights.tensor(&format!("bn{i}.{part}"));
-    let (gamma, beta) = (part("weight"), part("bias"));
-    let (mean, var) = (part("running_mean"), part("running_var"));
-    let mut weight = weights.tensor(&format!("conv{i}.weight")).to_vec();
-    let mut bias = Vec::with_capacity(gamma.len());
-    for (o, row) in weight.chunks_exact_mut(fan_in).enumerate() {
-        let scale = f64::from(gamma[o]) / (f64::from(var[o]) + BN_EPSILON).sqrt();
-        row.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);
-        bias.push((f64::from(beta[o]) - f64::from(mean[o]) * scale) as f32);
-    }
-    (weight, bias)
 }

@@ -10,13 +10,17 @@ mod engine;
 mod error;
 mod folded;
 mod info;
+mod network;
 pub mod onnx;
 mod spec;
 mod weights;
+
+pub use dldl_kernels::{LEVEL_VARIABLE, Level};
 
 pub use crop::{Crop, Template};
 pub use engine::{BN_EPSILON, Engine};
 pub use error::NetError;
 pub use info::{Calibration, Figure, ModelInfo, Normalisation};
+pub use network::Part;
 pub use spec::{NetSpec, Pooling};
 pub use weights::{INFO_KEY, Precision, Weights};

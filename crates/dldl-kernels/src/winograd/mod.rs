@@ -106,6 +106,11 @@ impl Conv3x3 {
         self.cout
     }
 
+    /// Bytes that its weights take.
+    pub fn bytes(&self) -> usize {
+        size_of::<Lanes>() * (self.weights.len() + self.bias.len())
+    }
+
     /// The shape of the output for an input of `height` x `width`.
     pub fn output_planes(&self, height: usize, width: usize) -> Planes {
         let full = Planes { channels: self.cout, height, width };

@@ -1,0 +1,198 @@
+//! A network in f32, ready to run: layers with folded and transformed weights,
+//! and the arena that their activations live in. The public face is the
+//! engine's; the arithmetic lives in `dldl-kernels`.
+
+use dldl_kernels::{
+    Conv3x3, Lanes, Level, Planes, Scratch, StemConv, average_planes, linear_into, max_pool_planes,
+};
+
+use crate::{Crop, NetError, Weights};
+
+/// A part of the network, for those who measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// From bytes to normalised numbers.
+    Input,
+    /// A convolution by its index, with what is fused with it.
+    Convolution(usize),
+    /// The average and the linear layer.
+    Head,
+}
+
+/// The layers of a network.
+#[derive(Debug)]
+pub(crate) struct Network {
+    stem: StemConv,
+    /// Whether pooling follows the first convolution.
+    stem_pool: bool,
+    layers: Vec<Conv3x3>,
+    /// `[outputs, features]`
+    head_weight: Vec<f32>,
+    /// `[outputs]`
+    head_bias: Vec<f32>,
+    /// What each value of a channel's byte becomes.
+    normalised: [[f32; 256]; 3],
+}
+
+/// All memory that a network needs to run, for one picture at a time. It grows
+/// to what the largest picture needs, and is then left as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    /// The normalised picture with its border.
+    picture: Vec<f32>,
+    /// What a layer reads and what it writes, by turns.
+    planes: [Vec<Lanes>; 2],
+    /// One for each thread that works on the picture.
+    scratch: Vec<Scratch>,
+    features: Vec<f32>,
+}
+
+impl Arena {
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<f32>() * (self.picture.capacity() + self.features.capacity())
+            + size_of::<Lanes>() * self.planes.iter().map(Vec::capacity).sum::<usize>()
+            + self.scratch.iter().map(Scratch::bytes).sum::<usize>()
+    }
+}
+
+impl Network {
+    /// Folds, transforms and packs the weights of a model.
+    ///
+    /// # Errors
+    /// [`NetError::Tensor`] if a convolution with its batch norm is too large
+    /// for an f32.
+    pub(crate) fn new(weights: &Weights, level: Level) -> Result<Self, NetError> {
+        let info = &weights.info;
+        let mut stem = None;
+        let mut layers = Vec::new();
+        let mut inputs = 3;
+        for (i, (outputs, pool)) in info.net.layers().into_iter().enumerate() {
+            let (weight, bias) = weights.folded(i)?;
+            if i == 0 {
+                stem = Some((StemConv::new(level, &weight, &bias, outputs, inputs), pool));
+            } else {
+                layers.push(Conv3x3::new(level, &weight, &bias, outputs, inputs, pool));
+            }
+            inputs = outputs;
+        }
+        let (stem, stem_pool) = stem.expect("a sound network has a layer");
+        let normalised = std::array::from_fn(|c| {
+            let [mean, std] =
+                [info.normalisation.mean[c], info.normalisation.std[c]].map(f64::from);
+            std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
+        });
+        Ok(Self {
+            stem,
+            stem_pool,
+            layers,
+            head_weight: weights.tensor("fc.weight").to_vec(),
+            head_bias: weights.tensor("fc.bias").to_vec(),
+            normalised,
+        })
+    }
+
+    /// Bytes of the weights as they are kept to run.
+    pub(crate) fn bytes(&self) -> usize {
+        let head = size_of::<f32>() * (self.head_weight.len() + self.head_bias.len());
+        self.stem.bytes() + self.layers.iter().map(Conv3x3::bytes).sum::<usize>() + head
+    }
+
+    /// Makes an arena large enough for pictures of `size` x `size`, worked on
+    /// by `threads` at once. The layers' scratch grows by itself.
+    pub(crate) fn reserve(&self, arena: &mut Arena, size: usize, threads: usize) {
+        let grow = |buffer: &mut Vec<Lanes>, size: usize| {
+            if buffer.len() < size {
+                buffer.resize(size, Lanes::default());
+            }
+        };
+        let picture = self.stem.picture_len(size, size);
+        if arena.picture.len() < picture {
+            arena.picture.resize(picture, 0.0);
+        }
+        let mut planes =
+            Planes { channels: self.stem.output_channels(), height: size, width: size };
+        let mut turn = 0;
+        grow(&mut arena.planes[turn], planes.size());
+        if self.stem_pool {
+            planes = planes.pooled();
+            turn = 1 - turn;
+            grow(&mut arena.planes[turn], planes.size());
+        }
+        for layer in &self.layers {
+            planes = layer.output_planes(planes.height, planes.width);
+            turn = 1 - turn;
+            grow(&mut arena.planes[turn], planes.size());
+        }
+        arena.features.resize(planes.channels, 0.0);
+        if arena.scratch.len() < threads {
+            arena.scratch.resize_with(threads, Scratch::default);
+        }
+    }
+
+    /// The head's outputs for one crop of a fitting size, or for its mirror
+    /// image; `logits` is `[outputs]`. `after` is told when a part is done.
+    pub(crate) fn forward(
+        &self,
+        crop: &Crop,
+        mirrored: bool,
+        threads: usize,
+        arena: &mut Arena,
+        logits: &mut [f32],
+        mut after: impl FnMut(Part),
+    ) {
+        self.reserve(arena, crop.size, threads);
+        self.normalise(crop, mirrored, &mut arena.picture);
+        after(Part::Input);
+        let [a, b] = &mut arena.planes;
+        let (mut from, mut to) = (a, b);
+        let channels = self.stem.output_channels();
+        let mut planes = Planes { channels, height: crop.size, width: crop.size };
+        self.stem.forward(&arena.picture, planes.height, planes.width, from, threads > 1);
+        if self.stem_pool {
+            max_pool_planes(&planes, from, to);
+            planes = planes.pooled();
+            std::mem::swap(&mut from, &mut to);
+        }
+        after(Part::Convolution(0));
+        let scratch = &mut arena.scratch[..threads];
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.forward(from, planes.height, planes.width, to, scratch);
+            planes = layer.output_planes(planes.height, planes.width);
+            std::mem::swap(&mut from, &mut to);
+            after(Part::Convolution(i + 1));
+        }
+        average_planes(&planes, from, &mut arena.features);
+        linear_into(&arena.features, &self.head_weight, &self.head_bias, logits);
+        after(Part::Head);
+    }
+
+    /// The crop's bytes as numbers, with a border of zeros.
+    fn normalise(&self, crop: &Crop, mirrored: bool, picture: &mut [f32]) {
+        let size = crop.size;
+        let rows = picture.chunks_exact_mut(3 * (size + 2)).take(size + 2);
+        for (y, row) in rows.enumerate() {
+            if y == 0 || y > size {
+                row.fill(0.0);
+                continue;
+            }
+            let (left, rest) = row.split_at_mut(3);
+            let (inside, right) = rest.split_at_mut(3 * size);
+            left.fill(0.0);
+            right.fill(0.0);
+            let (pixels, _) = crop.rgb[3 * (y - 1) * size..][..3 * size].as_chunks::<3>();
+            let (numbers, _) = inside.as_chunks_mut::<3>();
+            let tables = &self.normalised;
+            let number = |(to, from): (&mut [f32; 3], &[u8; 3])| {
+                for c in 0..3 {
+                    to[c] = tables[c][usize::from(from[c])];
+                }
+            };
+            if mirrored {
+                numbers.iter_mut().zip(pixels.iter().rev()).for_each(number);
+            } else {
+                numbers.iter_mut().zip(pixels).for_each(number);
+            }
+        }
+    }
+}

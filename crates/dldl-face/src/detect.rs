@@ -9,10 +9,30 @@
 
 use crate::Picture;
 use crate::geometry::{Overlap, Scored, suppress};
-use crate::nets::{Net, Nets};
-use crate::pyramid::{Part, area, scales};
+use crate::nets::{self, Colour, Net, Nets};
+use crate::pyramid::{Part, Reduction, scales};
+use crate::search::{self, Candidate, Tile, face_probability};
+use dldl_kernels::LANES;
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::cell::RefCell;
+
+/// How many windows a task gives to a network.
+const BATCH: usize = 8;
+
+/// What [`look_at`] works in.
+#[derive(Debug, Default)]
+struct Look {
+    reduction: Reduction,
+    colours: Vec<Colour>,
+    net: nets::Scratch,
+}
+
+// Each thread's memory, the same from picture to picture: a megabyte or two.
+thread_local! {
+    static SEARCH: RefCell<search::Scratch> = RefCell::default();
+    static LOOK: RefCell<Look> = RefCell::default();
+}
 
 /// A detected face, in pixels of the picture that was searched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +44,26 @@ pub struct Face {
     /// x and y of the left eye, right eye, nose tip, left and right corner of
     /// the mouth, left and right as seen in the picture.
     pub landmarks: [[f32; 2]; 5],
+}
+
+/// What the detector does, as told to the observer of
+/// [`Detector::detect_observed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DetectorStage {
+    /// Reducing a picture that is larger than the search needs.
+    Reduction,
+    /// Reducing it further to the levels of the pyramid.
+    Pyramid,
+    /// The network that looks at every place at every scale.
+    PNet,
+    /// Leaving out candidates beside better ones.
+    Suppression,
+    /// Cutting out the candidates' windows.
+    Windows,
+    /// The network that refines candidates.
+    RNet,
+    /// The network that decides and finds landmarks; and the end.
+    ONet,
 }
 
 /// How faces are searched. The default is the paper's (MTCNN with its usual
@@ -86,10 +126,22 @@ impl Detector {
     /// The faces in the picture, largest box first. Runs on rayon's current
     /// threads; the result does not depend on their number.
     pub fn detect(&self, picture: &Picture) -> Vec<Face> {
+        self.detect_observed(picture, &|_| ())
+    }
+
+    /// [`Detector::detect`], for profiles: `begin` is told what the calling
+    /// thread begins to do, many times over as the stages alternate. On one
+    /// thread the time up to the next call is that stage's.
+    pub fn detect_observed(
+        &self,
+        picture: &Picture,
+        begin: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Face> {
+        begin(DetectorStage::Reduction);
         let searched = self.reduced(picture);
-        let candidates = self.propose(&searched);
-        let candidates = self.refine(&searched, &candidates);
-        let mut faces = self.decide(&searched, &candidates);
+        let candidates = self.propose(&searched, begin);
+        let candidates = self.refine(&searched, &candidates, begin);
+        let mut faces = self.decide(&searched, &candidates, begin);
         let zoom = [
             picture.width as f32 / searched.width as f32,
             picture.height as f32 / searched.height as f32,
@@ -118,22 +170,27 @@ impl Detector {
     }
 
     /// P-Net over the pyramid.
-    fn propose(&self, picture: &Picture) -> Vec<Scored> {
-        let DetectorParams { min_face, factor, .. } = self.params;
-        let bands: Vec<Band> =
+    fn propose(&self, picture: &Picture, begin: &(impl Fn(DetectorStage) + Sync)) -> Vec<Scored> {
+        let DetectorParams { min_face, factor, thresholds, .. } = self.params;
+        let tiles: Vec<Tile> =
             scales(picture.width, picture.height, min_face.into(), factor.into())
                 .into_iter()
-                .flat_map(|scale| Band::split(picture, scale))
+                .flat_map(|scale| Tile::split(picture, scale))
                 .collect();
-        let found: Vec<Vec<Candidate>> =
-            bands.par_iter().map(|band| self.search(picture, band)).collect();
+        let search = |tile: &Tile| {
+            SEARCH.with_borrow_mut(|scratch| {
+                tile.search(picture, &self.nets.p, thresholds[0], scratch, begin)
+            })
+        };
+        let found: Vec<Vec<Candidate>> = tiles.par_iter().map(search).collect();
 
+        begin(DetectorStage::Suppression);
         // Within each scale first, then among all that is left.
         let mut all: Vec<Candidate> = Vec::new();
         let mut level: Vec<Candidate> = Vec::new();
         for (i, mut found) in found.into_iter().enumerate() {
             level.append(&mut found);
-            if bands.get(i + 1).is_none_or(|next| next.scale != bands[i].scale) {
+            if tiles.get(i + 1).is_none_or(|next| next.scale != tiles[i].scale) {
                 // A face sets off many neighbouring windows, hence the room.
                 let level = std::mem::take(&mut level);
                 let level = best(level, 8 * self.params.max_candidates);
@@ -145,48 +202,38 @@ impl Detector {
         all.iter().map(|c| c.window.shifted(&c.offsets, 0.0).squared()).collect()
     }
 
-    /// One band of one level of the pyramid.
-    fn search(&self, picture: &Picture, band: &Band) -> Vec<Candidate> {
-        let rows = band.input_rows();
-        let input = area(picture, Part::whole(picture), band.width, band.height, rows.clone());
-        let (out, h, w) = self.nets.p.forward(input, rows.len(), band.width);
-        let plane = h * w;
-        let scale = band.scale as f32;
-        let mut found = Vec::new();
-        for i in 0..plane {
-            let score = face_probability(out[i], out[plane + i]);
-            if score < self.params.thresholds[0] {
-                continue;
-            }
-            let (x, y) = ((i % w) as f32, (band.first + i / w) as f32);
-            let near = |v: f32| ((2.0 * v + 1.0) / scale).floor();
-            let far = |v: f32| ((2.0 * v + 12.0) / scale).floor();
-            let corners = [near(x), near(y), far(x), far(y)];
-            let offsets = std::array::from_fn(|k| out[(2 + k) * plane + i]);
-            found.push(Candidate { window: Scored { corners, score }, offsets });
-        }
-        found
-    }
-
     /// R-Net on every candidate.
-    fn refine(&self, picture: &Picture, candidates: &[Scored]) -> Vec<Scored> {
+    fn refine(
+        &self,
+        picture: &Picture,
+        candidates: &[Scored],
+        begin: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Scored> {
         let mut found = Vec::new();
-        for (window, out) in look_at(&self.nets.r, 24, picture, candidates) {
+        for (window, out) in look_at(&self.nets.r, DetectorStage::RNet, picture, candidates, begin)
+        {
             let score = face_probability(out[0], out[1]);
             if score > self.params.thresholds[1] {
                 let offsets = [out[2], out[3], out[4], out[5]];
                 found.push(Candidate { window: Scored { score, ..window }, offsets });
             }
         }
+        begin(DetectorStage::Suppression);
         let found = pick(&found, 0.7);
         found.iter().map(|c| c.window.shifted(&c.offsets, 1.0).squared()).collect()
     }
 
     /// O-Net on what is left: the faces, in pixels of the searched picture.
-    fn decide(&self, picture: &Picture, candidates: &[Scored]) -> Vec<Face> {
+    fn decide(
+        &self,
+        picture: &Picture,
+        candidates: &[Scored],
+        begin: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Face> {
         let mut boxes = Vec::new();
         let mut landmarks: Vec<[[f32; 2]; 5]> = Vec::new();
-        for (window, out) in look_at(&self.nets.o, 48, picture, candidates) {
+        for (window, out) in look_at(&self.nets.o, DetectorStage::ONet, picture, candidates, begin)
+        {
             let score = face_probability(out[0], out[1]);
             if score > self.params.thresholds[2] {
                 let (w, h) = (window.width() + 1.0, window.height() + 1.0);
@@ -218,54 +265,6 @@ impl Detector {
     }
 }
 
-/// A window with the corrections that a network wants for it.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    window: Scored,
-    offsets: [f32; 4],
-}
-
-/// Some rows of the P-Net's output at one scale. Bands bound the memory that a
-/// large picture needs, stay in the cache and run in parallel; cut like this
-/// they give exactly what the whole would give.
-struct Band {
-    scale: f64,
-    /// Size of the reduced picture.
-    width: usize,
-    height: usize,
-    /// First output row.
-    first: usize,
-    /// Number of output rows.
-    rows: usize,
-}
-
-impl Band {
-    /// About this many input pixels make a band.
-    const PIXELS: usize = 1 << 16;
-
-    fn split(picture: &Picture, scale: f64) -> Vec<Band> {
-        let side = |n: usize| (n as f64 * scale + 1.0) as usize;
-        let (width, height) = (side(picture.width), side(picture.height));
-        // 3x3 convolution, 2x2 pooling (rounded up), two 3x3 convolutions.
-        let rows = (height - 2).div_ceil(2) - 4;
-        let step = (Self::PIXELS / width / 2).max(8);
-        (0..rows)
-            .step_by(step)
-            .map(|first| Band { scale, width, height, first, rows: step.min(rows - first) })
-            .collect()
-    }
-
-    /// Rows of the reduced picture that the band's output depends on.
-    fn input_rows(&self) -> std::ops::Range<usize> {
-        2 * self.first..(2 * (self.first + self.rows) + 10).min(self.height)
-    }
-}
-
-/// Softmax of two logits, the second being "face".
-fn face_probability(none: f32, face: f32) -> f32 {
-    1.0 / (1.0 + (none - face).exp())
-}
-
 /// The `n` best-scored candidates, in their order of old if all stay.
 fn best(mut candidates: Vec<Candidate>, n: usize) -> Vec<Candidate> {
     if candidates.len() > n {
@@ -281,20 +280,32 @@ fn pick(candidates: &[Candidate], limit: f32) -> Vec<Candidate> {
     suppress(&windows, limit, Overlap::Union).into_iter().map(|i| candidates[i]).collect()
 }
 
-/// Runs `net` on every window, cut out at `size` x `size`; windows that lie
+/// Runs `net` on every window, cut out at the network's size; windows that lie
 /// outside the picture are left out.
 fn look_at(
     net: &Net,
-    size: usize,
+    stage: DetectorStage,
     picture: &Picture,
     windows: &[Scored],
-) -> Vec<(Scored, Vec<f32>)> {
-    let look = |window: &Scored| {
-        let part = inside(window, picture)?;
-        let input = area(picture, part, size, size, 0..size);
-        Some((*window, net.forward(input, size, size).0))
+    begin: &(impl Fn(DetectorStage) + Sync),
+) -> Vec<(Scored, [f32; LANES])> {
+    let look = |windows: &[Scored]| {
+        LOOK.with_borrow_mut(|Look { reduction, colours, net: scratch }| {
+            begin(DetectorStage::Windows);
+            colours.clear();
+            let mut seen = Vec::with_capacity(windows.len());
+            for window in windows {
+                if let Some(part) = inside(window, picture) {
+                    reduction.append(picture, part, net.size, colours);
+                    seen.push(*window);
+                }
+            }
+            begin(stage);
+            let outputs = net.run(colours, scratch);
+            seen.into_iter().zip(outputs).map(|(w, out)| (w, out.0)).collect::<Vec<_>>()
+        })
     };
-    windows.par_iter().filter_map(look).collect()
+    windows.par_chunks(BATCH).flat_map_iter(look).collect()
 }
 
 /// The pixels of the picture within a window, whose corners are cut to whole

@@ -26,10 +26,11 @@ mod geometry;
 mod nets;
 mod picture;
 mod pyramid;
+mod search;
 
 pub use align::{align, whole_picture};
 pub use decode::{MAX_PIXELS, decode, decode_file};
-pub use detect::{Detector, DetectorParams, Face};
+pub use detect::{Detector, DetectorParams, DetectorStage, Face};
 pub use error::FaceError;
 pub use geometry::Similarity;
 pub use picture::Picture;

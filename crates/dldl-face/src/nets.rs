@@ -1,40 +1,71 @@
-//! MTCNN's three networks, with the weights that are part of the binary. What
-//! is done with their output is [`crate::detect`]'s business.
+//! MTCNN's three networks, with the weights that are part of the binary; here
+//! the R-Net and the O-Net, which look at single windows. The P-Net, which
+//! looks at whole pictures, runs in [`crate::search`]; what is done with the
+//! outputs is [`crate::detect`]'s business.
 
-use dldl_kernels::{Conv2d, linear, max_pool, prelu};
+use dldl_kernels::{DirectConv, LANES, Lanes, max_pool_rows};
 use safetensors::SafeTensors;
 
 /// facenet-pytorch's weights (MIT, see `weights/NOTICE.md`), converted by
 /// `tools/convert_mtcnn.py`.
 static WEIGHTS: &[u8] = include_bytes!("../weights/mtcnn.safetensors");
 
-/// A network: its layers, one after the other.
+/// A pixel of a network's input: red, green and blue as `(v - 127.5) / 128`,
+/// and one unused.
+pub(crate) type Colour = [f32; 4];
+
+/// The cascade.
 #[derive(Clone, Debug)]
-pub(crate) struct Net(Vec<Layer>);
+pub(crate) struct Nets {
+    pub p: PNet,
+    /// 24x24 pixels; 6 values, meaning the same as the P-Net's.
+    pub r: Net,
+    /// 48x48 pixels; 16 values, the same and five x, five y of the landmarks.
+    pub o: Net,
+}
+
+/// Any size from 12x12; two logits (none, face) and four box offsets for the
+/// 12x12 window at every second pixel. The steps lie bare, because
+/// [`crate::search`] takes them row by row.
+#[derive(Clone, Debug)]
+pub(crate) struct PNet {
+    /// 3x3, followed by 2x2 maxima.
+    pub conv1: DirectConv<Colour>,
+    /// 3x3
+    pub conv2: DirectConv<Lanes>,
+    /// 3x3
+    pub conv3: DirectConv<Lanes>,
+    /// 1x1
+    pub head: DirectConv<Lanes>,
+}
+
+/// A network that looks at square windows of one size.
+#[derive(Clone, Debug)]
+pub(crate) struct Net {
+    /// Height and width of its input.
+    pub size: usize,
+    first: DirectConv<Colour>,
+    layers: Vec<Layer>,
+    /// On the last layer's output as it lies in memory.
+    dense: Vec<DirectConv<Lanes>>,
+}
 
 #[derive(Clone, Debug)]
 enum Layer {
-    /// Without padding.
-    Conv(Conv2d),
-    /// One slope per channel.
-    Prelu(Vec<f32>),
+    Conv(DirectConv<Lanes>),
     /// Maximum over `kernel` x `kernel` at every second pixel; windows that
     /// hang over the edge count.
-    Pool { kernel: usize },
-    /// `weight` is `[outputs, channels * h * w]`.
-    Dense { weight: Vec<f32>, bias: Vec<f32> },
+    Pool {
+        kernel: usize,
+    },
 }
 
-/// The cascade. Inputs are `[3, h, w]` with RGB values `(v - 127.5) / 128`.
-#[derive(Clone, Debug)]
-pub(crate) struct Nets {
-    /// Any size from 12x12: `[6, ho, wo]`, two logits (none, face) and four
-    /// box offsets for the 12x12 window at every second pixel.
-    pub p: Net,
-    /// 24x24: 6 values, meaning the same.
-    pub r: Net,
-    /// 48x48: 16 values, the same and five x, five y of the landmarks.
-    pub o: Net,
+/// A network's working memory.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    now: Vec<Lanes>,
+    next: Vec<Lanes>,
+    features: Vec<Lanes>,
 }
 
 impl Nets {
@@ -42,66 +73,87 @@ impl Nets {
     pub(crate) fn load() -> Self {
         let file = SafeTensors::deserialize(WEIGHTS).expect("the built-in weights are sound");
         let read = Reader { file };
-        let p = [
-            read.conv("pnet", 1),
-            vec![Layer::Pool { kernel: 2 }],
-            read.conv("pnet", 2),
-            read.conv("pnet", 3),
-            vec![read.pointwise("pnet.head")],
-        ];
-        let r = [
-            read.conv("rnet", 1),
-            vec![Layer::Pool { kernel: 3 }],
-            read.conv("rnet", 2),
-            vec![Layer::Pool { kernel: 3 }],
-            read.conv("rnet", 3),
-            read.dense("rnet", 4),
-            vec![read.head("rnet.head")],
-        ];
-        let o = [
-            read.conv("onet", 1),
-            vec![Layer::Pool { kernel: 3 }],
-            read.conv("onet", 2),
-            vec![Layer::Pool { kernel: 3 }],
-            read.conv("onet", 3),
-            vec![Layer::Pool { kernel: 2 }],
-            read.conv("onet", 4),
-            read.dense("onet", 5),
-            vec![read.head("onet.head")],
-        ];
-        Self { p: Net(p.concat()), r: Net(r.concat()), o: Net(o.concat()) }
+        let conv = |net, i| Layer::Conv(read.conv(net, i));
+        let pool = |kernel| Layer::Pool { kernel };
+        Self {
+            p: PNet {
+                conv1: read.conv("pnet", 1),
+                conv2: read.conv("pnet", 2),
+                conv3: read.conv("pnet", 3),
+                head: read.dense("pnet.head", None, 1),
+            },
+            r: Net {
+                size: 24,
+                first: read.conv("rnet", 1),
+                layers: vec![pool(3), conv("rnet", 2), pool(3), conv("rnet", 3)],
+                dense: vec![
+                    read.dense("rnet.dense4", Some("rnet.prelu4"), 3),
+                    read.dense("rnet.head", None, 1),
+                ],
+            },
+            o: Net {
+                size: 48,
+                first: read.conv("onet", 1),
+                layers: vec![
+                    pool(3),
+                    conv("onet", 2),
+                    pool(3),
+                    conv("onet", 3),
+                    pool(2),
+                    conv("onet", 4),
+                ],
+                dense: vec![
+                    read.dense("onet.dense5", Some("onet.prelu5"), 3),
+                    read.dense("onet.head", None, 1),
+                ],
+            },
+        }
     }
 }
 
 impl Net {
-    /// Runs the network on one input of `h` x `w` pixels; returns the output
-    /// with its height and width (1 and 1 behind a dense layer).
-    pub(crate) fn forward(
-        &self,
-        input: Vec<f32>,
-        mut h: usize,
-        mut w: usize,
-    ) -> (Vec<f32>, usize, usize) {
-        let mut x = input;
-        for layer in &self.0 {
-            match layer {
-                Layer::Conv(conv) => {
-                    x = conv.forward(&x, h, w);
-                    (h, w) = conv.output_size(h, w);
+    /// The outputs for `windows`, each of `size` x `size` pixels, one after the
+    /// other; so many values of each as the network has. The dense layers see
+    /// all of them at once, so that their weights are read once.
+    pub(crate) fn run<'a>(&self, windows: &[Colour], scratch: &'a mut Scratch) -> &'a [Lanes] {
+        let Scratch { now, next, features } = scratch;
+        let count = windows.len() / (self.size * self.size);
+        for (i, window) in windows.chunks_exact(self.size * self.size).enumerate() {
+            self.first.forward(window, self.size, self.size, now);
+            let mut side = self.size + 1 - self.first.kernel();
+            let mut blocks = self.first.output_blocks();
+            for layer in &self.layers {
+                match layer {
+                    Layer::Conv(conv) => {
+                        conv.forward(now, side, side, next);
+                        (side, blocks) = (side + 1 - conv.kernel(), conv.output_blocks());
+                    }
+                    Layer::Pool { kernel } => side = pool(now, blocks, side, *kernel, next),
                 }
-                Layer::Prelu(slopes) => prelu(&mut x, slopes.len(), slopes),
-                Layer::Pool { kernel } => {
-                    let channels = x.len() / (h * w);
-                    (x, h, w) = max_pool(&x, channels, h, w, *kernel, 2, true);
-                }
-                Layer::Dense { weight, bias } => {
-                    x = linear(&x, weight, bias);
-                    (h, w) = (1, 1);
-                }
+                std::mem::swap(now, next);
+            }
+            features.resize(now.len() * count, Lanes::default());
+            for (row, &lanes) in features.chunks_exact_mut(count).zip(now.iter()) {
+                row[i] = lanes;
             }
         }
-        (x, h, w)
+        for dense in &self.dense {
+            dense.forward(features, 1, count, next);
+            std::mem::swap(features, next);
+        }
+        features
     }
+}
+
+/// [`Layer::Pool`] of `side` x `side` pixels; returns the new side.
+fn pool(input: &[Lanes], blocks: usize, side: usize, kernel: usize, out: &mut Vec<Lanes>) -> usize {
+    let small = (side - kernel).div_ceil(2) + 1;
+    out.resize(small * blocks * small, Lanes::default());
+    let rows: Vec<&[Lanes]> = input.chunks_exact(blocks * side).collect();
+    for (y, out) in out.chunks_exact_mut(blocks * small).enumerate() {
+        max_pool_rows(&rows[2 * y..side.min(2 * y + kernel)], side, kernel, out);
+    }
+    small
 }
 
 struct Reader {
@@ -121,31 +173,35 @@ impl Reader {
     }
 
     /// `conv{i}` and its activation.
-    fn conv(&self, net: &str, i: usize) -> Vec<Layer> {
+    fn conv<T: dldl_kernels::Pixel>(&self, net: &str, i: usize) -> DirectConv<T> {
         let (weight, shape) = self.tensor(&format!("{net}.conv{i}.weight"));
         let bias = self.values(&format!("{net}.conv{i}.bias"));
-        let conv = Conv2d::new(&weight, &bias, shape[0], shape[1], shape[2], 0);
-        vec![Layer::Conv(conv), Layer::Prelu(self.values(&format!("{net}.prelu{i}.weight")))]
+        let slopes = self.values(&format!("{net}.prelu{i}.weight"));
+        DirectConv::new(&weight, &bias, Some(&slopes), shape[1], shape[2])
     }
 
-    /// `dense{i}` and its activation.
-    fn dense(&self, net: &str, i: usize) -> Vec<Layer> {
-        let dense = self.head(&format!("{net}.dense{i}"));
-        vec![dense, Layer::Prelu(self.values(&format!("{net}.prelu{i}.weight")))]
-    }
-
-    /// A dense layer without activation.
-    fn head(&self, name: &str) -> Layer {
-        Layer::Dense {
-            weight: self.values(&format!("{name}.weight")),
-            bias: self.values(&format!("{name}.bias")),
-        }
-    }
-
-    /// A dense layer that is applied to every pixel.
-    fn pointwise(&self, name: &str) -> Layer {
+    /// A dense layer on `side` x `side` pixels, as a convolution of one pixel:
+    /// its inputs in the order in which the layer before leaves them, by row,
+    /// block, column and lane.
+    fn dense(&self, name: &str, activation: Option<&str>, side: usize) -> DirectConv<Lanes> {
         let (weight, shape) = self.tensor(&format!("{name}.weight"));
         let bias = self.values(&format!("{name}.bias"));
-        Layer::Conv(Conv2d::new(&weight, &bias, shape[0], shape[1], 1, 0))
+        let slopes = activation.map(|name| self.values(&format!("{name}.weight")));
+        let inputs = shape[1];
+        let channels = inputs / (side * side);
+        assert!(side == 1 || channels.is_multiple_of(LANES), "{name}: blocks that are not full");
+        let from = |i: usize| {
+            let (lane, x) = (i % LANES, i / LANES % side);
+            let (block, y) = (i / LANES / side % (channels / LANES), i / side / channels);
+            ((block * LANES + lane) * side + y) * side + x
+        };
+        let ordered: Vec<f32> = match side {
+            1 => weight,
+            _ => weight
+                .chunks_exact(inputs)
+                .flat_map(|row| (0..inputs).map(|i| row[from(i)]))
+                .collect(),
+        };
+        DirectConv::new(&ordered, &bias, slopes.as_deref(), inputs, 1)
     }
 }

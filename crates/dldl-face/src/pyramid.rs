@@ -1,7 +1,9 @@
-//! Network inputs from the picture: area averaging of the whole picture or a
+//! Network inputs from the picture: area averages of the whole picture or a
 //! part of it, and the sizes of the detection pyramid.
 
 use crate::Picture;
+use crate::nets::Colour;
+use dldl_kernels::AreaAverage;
 use std::ops::Range;
 
 /// A rectangle of whole pixels.
@@ -11,12 +13,6 @@ pub(crate) struct Part {
     pub y: usize,
     pub width: usize,
     pub height: usize,
-}
-
-impl Part {
-    pub(crate) fn whole(picture: &Picture) -> Self {
-        Self { x: 0, y: 0, width: picture.width, height: picture.height }
-    }
 }
 
 /// The scales at which faces from `min_face` pixels on are 12 pixels large or
@@ -35,47 +31,57 @@ pub(crate) fn scales(width: usize, height: usize, min_face: f64, factor: f64) ->
     scales
 }
 
-/// `part` of the picture as `[3, rows.len(), width]` values `(v - 127.5) / 128`:
-/// the given rows of its area average at `width` x `height` pixels.
-///
-/// Output pixel i of n averages input pixels floor(i len / n) up to
-/// ceil((i + 1) len / n), as PyTorch's `interpolate(mode="area")` does.
-pub(crate) fn area(
-    picture: &Picture,
-    part: Part,
-    width: usize,
-    height: usize,
-    rows: Range<usize>,
-) -> Vec<f32> {
-    let window = |i: usize, len: usize, n: usize| i * len / n..((i + 1) * len).div_ceil(n);
-    let columns: Vec<_> = (0..width).map(|x| window(x, part.width, width)).collect();
-    let plane = rows.len() * width;
-    let mut out = vec![0.0; 3 * plane];
-    let mut sums = vec![0u32; 3 * part.width];
-    for (row, y) in rows.enumerate() {
-        let lines = window(y, part.height, height);
-        let count = lines.len();
-        sums.fill(0);
-        for line in lines {
-            let from = 3 * ((part.y + line) * picture.width + part.x);
-            for (sum, &v) in sums.iter_mut().zip(&picture.rgb[from..from + 3 * part.width]) {
-                *sum += u32::from(v);
-            }
-        }
-        for (x, column) in columns.iter().enumerate() {
-            let mut total = [0u32; 3];
-            for pixel in sums[3 * column.start..3 * column.end].as_chunks::<3>().0 {
-                for c in 0..3 {
-                    total[c] += pixel[c];
-                }
-            }
-            let area = (count * column.len()) as f32;
-            for c in 0..3 {
-                out[c * plane + row * width + x] = (total[c] as f32 / area - 127.5) * 0.0078125;
-            }
+/// Makes network inputs, `(v - 127.5) / 128` of the area average; holds the
+/// memory for it.
+#[derive(Debug, Default)]
+pub(crate) struct Reduction(AreaAverage);
+
+impl Reduction {
+    /// The given rows and columns of the whole picture reduced to `size` (width
+    /// and height), instead of what `out` held.
+    pub(crate) fn whole(
+        &mut self,
+        picture: &Picture,
+        size: (usize, usize),
+        rows: Range<usize>,
+        columns: Range<usize>,
+        out: &mut Vec<Colour>,
+    ) {
+        let whole = Part { x: 0, y: 0, width: picture.width, height: picture.height };
+        out.resize(rows.len() * columns.len(), Colour::default());
+        self.rows(picture, whole, size, rows, columns, out);
+    }
+
+    /// A part of the picture at `size` x `size` pixels, behind what is in `out`.
+    pub(crate) fn append(
+        &mut self,
+        picture: &Picture,
+        part: Part,
+        size: usize,
+        out: &mut Vec<Colour>,
+    ) {
+        let from = out.len();
+        out.resize(from + size * size, Colour::default());
+        self.rows(picture, part, (size, size), 0..size, 0..size, &mut out[from..]);
+    }
+
+    fn rows(
+        &mut self,
+        picture: &Picture,
+        part: Part,
+        (width, height): (usize, usize),
+        rows: Range<usize>,
+        columns: Range<usize>,
+        out: &mut [Colour],
+    ) {
+        self.0.plan(part.x, part.width, width, columns.clone());
+        let stride = 3 * picture.width;
+        for (y, out) in rows.zip(out.chunks_exact_mut(columns.len())) {
+            let lines = AreaAverage::window(y, part.height, height);
+            let lines = &picture.rgb[(part.y + lines.start) * stride..][..lines.len() * stride];
+            self.0.row(lines.chunks_exact(stride), 127.5, 0.0078125, out);
         }
     }
-    out
 }
 
 #[cfg(test)]
@@ -90,25 +96,37 @@ mod tests {
     }
 
     #[test]
-    fn area_windows_overlap_as_pytorchs_do() {
-        // torch.nn.functional.interpolate(torch.arange(5.).view(1,1,1,5), size=(1,3), mode="area")
-        // gives 0.5, 2.0, 3.5.
-        let rgb = (0..5u8).flat_map(|v| [v; 3]).collect();
-        let picture = Picture::new(5, 1, rgb).unwrap();
-        let out = area(&picture, Part::whole(&picture), 3, 1, 0..1);
-        let back: Vec<f32> = out.iter().map(|v| v * 128.0 + 127.5).collect();
-        assert_eq!(back, [0.5, 2.0, 3.5].repeat(3));
+    fn a_part_of_the_result_is_that_part() {
+        let rgb = (0..3 * 31 * 23u32).map(|i| (i * 37 % 251) as u8).collect();
+        let picture = Picture::new(31, 23, rgb).unwrap();
+        let mut reduction = Reduction::default();
+        let (mut all, mut some) = (Vec::new(), Vec::new());
+        reduction.whole(&picture, (9, 7), 0..7, 0..9, &mut all);
+        reduction.whole(&picture, (9, 7), 4..6, 2..8, &mut some);
+        for y in 0..2 {
+            for x in 0..6 {
+                // The fourth value means nothing.
+                assert_eq!(some[6 * y + x][..3], all[9 * (y + 4) + x + 2][..3]);
+            }
+        }
     }
 
     #[test]
-    fn rows_of_a_part_are_those_of_the_whole_result() {
-        let rgb = (0..3 * 31 * 23u32).map(|i| (i * 37 % 251) as u8).collect();
-        let picture = Picture::new(31, 23, rgb).unwrap();
-        let part = Part { x: 3, y: 2, width: 20, height: 19 };
-        let all = area(&picture, part, 7, 9, 0..9);
-        let some = area(&picture, part, 7, 9, 4..6);
-        for c in 0..3 {
-            assert_eq!(some[c * 14..(c + 1) * 14], all[c * 63 + 28..c * 63 + 42]);
+    fn parts_are_appended() {
+        let rgb = (0..3 * 40 * 30u32).map(|i| (i * 37 % 251) as u8).collect();
+        let picture = Picture::new(40, 30, rgb).unwrap();
+        let mut out = vec![[9.0; 4]];
+        Reduction::default().append(
+            &picture,
+            Part { x: 3, y: 2, width: 2, height: 2 },
+            2,
+            &mut out,
+        );
+        assert_eq!(out.len(), 5);
+        for (i, colour) in out[1..].iter().enumerate() {
+            let expected =
+                picture.pixel(3 + i % 2, 2 + i / 2).map(|v| (f32::from(v) - 127.5) / 128.0);
+            assert_eq!(colour[..3], expected);
         }
     }
 }

@@ -5,20 +5,21 @@
 //! is the only crate of the workspace with `unsafe` in it, and only for their
 //! intrinsics. Every kernel is tested against [`reference`](mod@reference).
 
-mod conv;
+mod area;
+mod direct;
 mod level;
 mod ops;
 mod planes;
 mod prefetch;
 pub mod reference;
-mod simd;
 mod stem;
 pub mod train;
 mod winograd;
 
-pub use conv::Conv2d;
+pub use area::AreaAverage;
+pub use direct::{DirectConv, Pixel, max_pool_rows};
 pub use level::{LEVEL_VARIABLE, Level};
-pub use ops::{global_average, linear, linear_into, max_pool, prelu, relu};
+pub use ops::{linear, linear_into};
 pub use planes::{LANES, Lanes, Planes, TILE, average_planes, max_pool_planes};
 pub use stem::StemConv;
 pub use winograd::{Conv3x3, Scratch};

@@ -1,8 +1,8 @@
 //! The same operations as naive scalar loops in f64: slow, obviously right,
 //! and what every kernel is tested against. Not for use in a network.
 
-/// Convolution with stride 1 and zero padding; shapes as
-/// [`Conv2d::forward`](crate::Conv2d::forward).
+/// Convolution with stride 1 and zero padding: `[cin, height, width]` to
+/// `[cout, ho, wo]`.
 #[allow(clippy::too_many_arguments)]
 pub fn conv2d(
     input: &[f32],
@@ -41,8 +41,8 @@ pub fn conv2d(
     output
 }
 
-/// Maximum pooling of one window at a time; as [`max_pool`](crate::max_pool)
-/// for an output of `ho` x `wo`.
+/// Maximum pooling of one window at a time; as PyTorch's
+/// `max_pool2d`, for an output of `ho` x `wo`.
 #[allow(clippy::too_many_arguments)]
 pub fn max_pool(
     input: &[f32],
@@ -69,13 +69,6 @@ pub fn max_pool(
         }
     }
     output
-}
-
-/// Mean of each channel; as [`global_average`](crate::global_average).
-pub fn global_average(input: &[f32], channels: usize) -> Vec<f32> {
-    let pixels = input.len() / channels;
-    let mean = |plane: &[f32]| plane.iter().map(|&v| f64::from(v)).sum::<f64>() / pixels as f64;
-    input.chunks(pixels).map(|plane| mean(plane) as f32).collect()
 }
 
 /// `y = W x + b` for each row; as [`linear`](crate::linear).

@@ -1,0 +1,214 @@
+//! Where the time goes between a file and an age: CPU milliseconds per stage
+//! on one thread, the median over the pictures (of each the fastest of `--runs`).
+//!
+//! ```text
+//! cargo run --release -p dldl --example stages -- [--json] [--runs N] [--model NAME|PATH] FILE|FOLDER...
+//! ```
+//!
+//! `decode` reads, decodes and turns the picture; `detect` is the sum of the
+//! stages below it; `network` is one crop, `network, flipped too` the same with
+//! flip fusion. `benches/compare/detector.py` sets the figures beside those of
+//! facenet-pytorch.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use dldl::{Detector, DetectorParams, Estimator, decode_file};
+use dldl_face::DetectorStage;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Stages in the order in which they are printed; the indented ones are parts of `detect`.
+const STAGES: [&str; 12] = [
+    "decode",
+    "detect",
+    "  reduction",
+    "  pyramid",
+    "  P-Net",
+    "  suppression",
+    "  windows",
+    "  R-Net",
+    "  O-Net",
+    "align",
+    "network",
+    "network, flipped too",
+];
+
+/// Milliseconds of CPU time by stage.
+type Times = BTreeMap<&'static str, f64>;
+
+struct Arguments {
+    json: bool,
+    runs: usize,
+    model: String,
+    files: Vec<PathBuf>,
+}
+
+fn main() {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            eprintln!("{message}");
+            std::process::exit(2);
+        }
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
+    pool.install(|| measure(&arguments));
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut found =
+        Arguments { json: false, runs: 5, model: dldl::DEFAULT_MODEL.into(), files: Vec::new() };
+    let mut rest = std::env::args().skip(1);
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or(format!("{argument} wants a value"));
+        match argument.as_str() {
+            "--json" => found.json = true,
+            "--runs" => {
+                let value = value()?;
+                let runs = value.parse().ok().filter(|&n| n > 0);
+                found.runs = runs.ok_or(format!("\"{value}\" is no number of runs"))?;
+            }
+            "--model" => found.model = value()?,
+            path => collect(Path::new(path), &mut found.files),
+        }
+    }
+    if found.files.is_empty() {
+        return Err("name at least one picture or folder".into());
+    }
+    Ok(found)
+}
+
+/// The file, or the files of the folder in order of their names.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        files.push(path.to_path_buf());
+        return;
+    };
+    let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    inside.sort();
+    files.extend(inside.into_iter().filter(|path| path.is_file()));
+}
+
+fn measure(arguments: &Arguments) {
+    let load = |flip| Estimator::load(&arguments.model).map(|e| e.flip_fusion(flip));
+    let (plain, fused) = match (load(false), load(true)) {
+        (Ok(plain), Ok(fused)) => (plain, fused),
+        (Err(error), _) | (_, Err(error)) => {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+    };
+    let detector = Detector::new(DetectorParams::default());
+    let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let (mut pictures, mut faces) = (0, 0);
+    for file in &arguments.files {
+        let mut best = Times::new();
+        let mut count = 0;
+        for _ in 0..arguments.runs {
+            let Some((times, found)) = once(file, &detector, &plain, &fused) else { break };
+            count = found;
+            for (stage, ms) in times {
+                best.entry(stage).and_modify(|b| *b = b.min(ms)).or_insert(ms);
+            }
+        }
+        if best.is_empty() {
+            continue;
+        }
+        (pictures, faces) = (pictures + 1, faces + count);
+        best.into_iter().for_each(|(stage, ms)| all.entry(stage).or_default().push(ms));
+    }
+    let medians = all.into_iter().map(|(stage, ms)| (stage, median(ms))).collect();
+    report(arguments.json, pictures, faces, &medians);
+}
+
+/// One picture the whole way; none if it cannot be read, which is said.
+fn once(
+    file: &Path,
+    detector: &Detector,
+    plain: &Estimator,
+    fused: &Estimator,
+) -> Option<(Times, usize)> {
+    let times = Mutex::new(Times::new());
+    let last = Mutex::new((now(), ""));
+    // What is measured is always on this thread; the locks only satisfy the
+    // detector, which could be on many.
+    let begin = |stage: &'static str| {
+        let now = now();
+        let mut last = last.lock().expect("one thread");
+        *times.lock().expect("one thread").entry(last.1).or_default() += now - last.0;
+        *last = (now, stage);
+    };
+    begin("decode");
+    let picture = match decode_file(file) {
+        Ok(picture) => picture,
+        Err(error) => {
+            eprintln!("{error}");
+            return None;
+        }
+    };
+    begin("");
+    let faces = detector.detect_observed(&picture, &|stage| {
+        begin(match stage {
+            DetectorStage::Reduction => "  reduction",
+            DetectorStage::Pyramid => "  pyramid",
+            DetectorStage::PNet => "  P-Net",
+            DetectorStage::Suppression => "  suppression",
+            DetectorStage::Windows => "  windows",
+            DetectorStage::RNet => "  R-Net",
+            DetectorStage::ONet => "  O-Net",
+        });
+    });
+    begin("align");
+    let crop = match faces.first() {
+        Some(face) => plain.crop(&picture, face),
+        None => plain.whole_crop(&picture),
+    };
+    let crops = [crop];
+    begin("network");
+    let result = plain.engine().run(&crops);
+    begin("network, flipped too");
+    let fused = fused.engine().run(&crops);
+    begin("");
+    for result in [result, fused] {
+        if let Err(error) = result {
+            eprintln!("{}: {error}", file.display());
+            return None;
+        }
+    }
+    let mut times = times.into_inner().expect("one thread");
+    times.remove("");
+    let detect = times.iter().filter(|(stage, _)| stage.starts_with(' ')).map(|(_, ms)| ms).sum();
+    times.insert("detect", detect);
+    Some((times, faces.len()))
+}
+
+/// Milliseconds of CPU time that this thread has used.
+fn now() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    (values[(n - 1) / 2] + values[n / 2]) / 2.0
+}
+
+fn report(json: bool, pictures: usize, faces: usize, medians: &Times) {
+    if json {
+        let stages: BTreeMap<&str, f64> = medians.iter().map(|(s, &ms)| (s.trim(), ms)).collect();
+        let report = serde_json::json!({
+            "isa": dldl_kernels::Level::detect().name(),
+            "pictures": pictures,
+            "faces": faces,
+            "median_cpu_ms": stages,
+        });
+        println!("{report:#}");
+        return;
+    }
+    println!("{pictures} pictures, {faces} faces; median CPU ms on one thread");
+    for stage in STAGES {
+        println!("{stage:22} {:8.2}", medians.get(stage).unwrap_or(&0.0));
+    }
+}

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{estimate, eval, info, prepare, train};
+use crate::{bench, estimate, eval, export, info, prepare, train};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -40,6 +40,8 @@ pub enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Info(info::Args),
+    Export(export::Args),
+    Bench(bench::Args),
 }
 
 /// How a command ended that could do its work.

@@ -3,10 +3,12 @@
 //! files), `output` (records to text), `annotate` (drawing), `progress`.
 
 mod annotate;
+mod bench;
 mod cli;
 mod draw;
 mod estimate;
 mod eval;
+mod export;
 mod info;
 mod inputs;
 mod output;
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Info(args) => info::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     match done {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
-//! and how far it is from the truth ([`Report`]). The formulas of the metrics
+//! and how far it is from the truth ([`Report`]); and how fast it runs
+//! ([`Speed`]). The formulas of the metrics
 //! are in `dldl-label`, running the model in `dldl`, reading datasets in
 //! `dldl-data`.
 //!
@@ -18,6 +19,8 @@
 
 mod evaluate;
 mod report;
+mod speed;
 
 pub use evaluate::{EvalError, Options, Prediction, Progress, Source, evaluate};
 pub use report::{Baseline, Crops, Metrics, Report};
+pub use speed::{Efficiency, Layer, Milliseconds, Speed, SpeedOptions, speed};

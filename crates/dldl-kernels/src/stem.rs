@@ -20,7 +20,7 @@ const PIXELS: usize = 14;
 /// interleaved picture.
 #[derive(Clone, Debug)]
 pub struct StemConv {
-    level: Level,
+    pub(crate) level: Level,
     cout: usize,
     cin: usize,
     /// `[block of output channels][tap row][tap column][input channel]`
@@ -103,9 +103,10 @@ impl StemConv {
         }
     }
 
-    /// One row of the output from the three rows of the picture around it.
+    /// One row of the output from the three rows of the picture around it, the
+    /// border at its sides left as it is.
     #[inline(always)]
-    fn row<S: Simd>(&self, s: S, rows: &[f32], planes: &Planes, output: &mut [Lanes]) {
+    pub(crate) fn row<S: Simd>(&self, s: S, rows: &[f32], planes: &Planes, output: &mut [Lanes]) {
         let (columns, width) = (planes.columns(), planes.width);
         let mut outputs = output.chunks_exact_mut(columns);
         let panel = if S::f32s::LEN >= LANES { 2 } else { 1 };

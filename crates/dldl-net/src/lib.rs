@@ -12,10 +12,11 @@ mod folded;
 mod info;
 mod network;
 pub mod onnx;
+mod random;
 mod spec;
 mod weights;
 
-pub use dldl_kernels::{LEVEL_VARIABLE, Level};
+pub use dldl_kernels::{LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
 pub use engine::{BN_EPSILON, Engine};

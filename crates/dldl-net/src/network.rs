@@ -13,7 +13,8 @@ use crate::{Crop, NetError, Weights};
 pub enum Part {
     /// From bytes to normalised numbers.
     Input,
-    /// A convolution by its index, with what is fused with it.
+    /// A convolution by its index, with what is fused with it: the second of a
+    /// network as a rule with the first, which is not told of then.
     Convolution(usize),
     /// The average and the linear layer.
     Head,
@@ -92,6 +93,11 @@ impl Network {
         })
     }
 
+    /// Whether the first two convolutions run as one.
+    fn fused(&self) -> bool {
+        !self.stem_pool && !self.layers.is_empty()
+    }
+
     /// Bytes of the weights as they are kept to run.
     pub(crate) fn bytes(&self) -> usize {
         let head = size_of::<f32>() * (self.head_weight.len() + self.head_bias.len());
@@ -113,16 +119,19 @@ impl Network {
         let mut planes =
             Planes { channels: self.stem.output_channels(), height: size, width: size };
         let mut turn = 0;
-        grow(&mut arena.planes[turn], planes.size());
+        if !self.fused() {
+            grow(&mut arena.planes[0], planes.size());
+            turn = 1;
+        }
         if self.stem_pool {
             planes = planes.pooled();
-            turn = 1 - turn;
-            grow(&mut arena.planes[turn], planes.size());
+            grow(&mut arena.planes[1], planes.size());
+            turn = 0;
         }
         for layer in &self.layers {
             planes = layer.output_planes(planes.height, planes.width);
-            turn = 1 - turn;
             grow(&mut arena.planes[turn], planes.size());
+            turn = 1 - turn;
         }
         arena.features.resize(planes.channels, 0.0);
         if arena.scratch.len() < threads {
@@ -148,15 +157,24 @@ impl Network {
         let (mut from, mut to) = (a, b);
         let channels = self.stem.output_channels();
         let mut planes = Planes { channels, height: crop.size, width: crop.size };
-        self.stem.forward(&arena.picture, planes.height, planes.width, from, threads > 1);
-        if self.stem_pool {
-            max_pool_planes(&planes, from, to);
-            planes = planes.pooled();
-            std::mem::swap(&mut from, &mut to);
-        }
-        after(Part::Convolution(0));
         let scratch = &mut arena.scratch[..threads];
-        for (i, layer) in self.layers.iter().enumerate() {
+        let mut layers = self.layers.iter().enumerate();
+        if self.fused() {
+            let (_, layer) = layers.next().expect("there is what the stem is fused with");
+            let (height, width) = (planes.height, planes.width);
+            layer.forward_with_stem(&self.stem, &arena.picture, height, width, from, scratch);
+            planes = layer.output_planes(height, width);
+            after(Part::Convolution(1));
+        } else {
+            self.stem.forward(&arena.picture, planes.height, planes.width, from, threads > 1);
+            if self.stem_pool {
+                max_pool_planes(&planes, from, to);
+                planes = planes.pooled();
+                std::mem::swap(&mut from, &mut to);
+            }
+            after(Part::Convolution(0));
+        }
+        for (i, layer) in layers {
             layer.forward(from, planes.height, planes.width, to, scratch);
             planes = layer.output_planes(planes.height, planes.width);
             std::mem::swap(&mut from, &mut to);

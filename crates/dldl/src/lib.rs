@@ -31,7 +31,10 @@ pub use dldl_face::{
     whole_picture,
 };
 pub use dldl_label::{Distribution, Label, LabelError, LabelSet, Method};
-pub use dldl_net::{Crop, Engine, ModelInfo, NetError, NetSpec, Template, Weights};
+pub use dldl_net::{
+    Crop, Engine, LEVEL_VARIABLE, Level, ModelInfo, NetError, NetSpec, Part, Template, Weights,
+    burst_macs, multiply_add_burst, onnx,
+};
 pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate};
 pub use models::{DEFAULT_MODEL, MODELS, NamedModel};

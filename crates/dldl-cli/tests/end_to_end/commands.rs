@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn every_command_explains_itself() {
     let all = run(dldl().arg("--help"));
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
-    for command in ["estimate", "prepare", "train", "eval", "info"] {
+    for command in ["estimate", "prepare", "train", "eval", "info", "export"] {
         assert!(all.stdout.contains(command), "{command} is not listed");
         let help = run(dldl().args(["help", command]));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
@@ -35,6 +35,31 @@ fn info_says_what_the_model_is() {
     let size = info["input_size"].as_u64().unwrap() as usize;
     assert_eq!(info["macs"].as_u64(), Some(dldl::NetSpec::tiny_age(101).macs(size)));
     assert_eq!(info["labels"]["max"], 100.0);
+}
+
+#[test]
+fn export_writes_a_file_for_other_runtimes() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("tiny-age.onnx");
+    let export = |more: &[&str]| run(dldl().arg("export").args(more).arg("--out").arg(&out));
+    // A crop's side that the network cannot take is wrong usage, and leaves nothing.
+    let refused = export(&["--size", "100"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.contains("100x100") && refused.stderr.contains("multiple of 32"));
+    assert_eq!(export(&["--model", "no-such-model"]).code, 2);
+    assert!(!out.exists());
+
+    let done = export(&["--format", "onnx", "--size", "96"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert!(done.stdout.contains("tiny-age.onnx"), "{}", done.stdout);
+    // Single precision of all that the network has, and little else.
+    let bytes = std::fs::read(&out).unwrap();
+    let numbers = 4 * dldl::NetSpec::tiny_age(101).parameter_count();
+    assert!((numbers - 20_000..numbers + 20_000).contains(&bytes.len()), "{}", bytes.len());
+    let contains = |name: &str| bytes.windows(name.len()).any(|w| w == name.as_bytes());
+    for name in ["crops", "logits", "probabilities", "expectation", "training_data"] {
+        assert!(contains(name), "{name}");
+    }
 }
 
 #[cfg(not(feature = "train"))]

@@ -6,11 +6,13 @@
 // Indexed loops: see `product`.
 #![allow(clippy::needless_range_loop)]
 
+mod fused;
 mod product;
 mod transform;
 
 use fearless_simd::{Simd, f32x16, prelude::*};
 use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::Level;
 use crate::level::at_level;
@@ -19,7 +21,7 @@ use transform::COEFFICIENTS;
 
 /// How many bytes of transformed input and output a step works on: they stay
 /// in a second-level cache, beside the weights that stream through it.
-const STEP_BYTES: usize = 800 * 1024;
+const STEP_BYTES: usize = 900 * 1024;
 
 /// A 3x3 convolution with its weights transformed once.
 #[derive(Clone, Debug)]
@@ -50,12 +52,15 @@ pub struct Scratch {
     windows: Vec<Lanes>,
     /// Products of one panel: `[coefficient][group][tile of the group][block]`.
     sums: Vec<Lanes>,
+    /// Rows of a convolution that is fused with the one before it.
+    strip: Vec<Lanes>,
 }
 
 impl Scratch {
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        size_of::<Lanes>() * (self.windows.capacity() + self.sums.capacity())
+        let buffers = [&self.windows, &self.sums, &self.strip];
+        size_of::<Lanes>() * buffers.map(Vec::capacity).iter().sum::<usize>()
     }
 }
 
@@ -135,6 +140,24 @@ impl Conv3x3 {
         let from = Planes { channels: self.cin, height, width };
         let to = self.output_planes(height, width);
         assert!(input.len() >= from.size(), "conv3x3: the input is too short");
+        self.bands(from, to, output, scratch, |rows, output, scratch| {
+            let input = &input[rows.start * TILE * from.row_stride()..];
+            at_level!(self.level, simd => {
+                self.band(simd, input, from, to, rows.len(), output, scratch);
+            });
+        });
+    }
+
+    /// `work` on each band: its rows of tiles, their rows of the output, and
+    /// the scratch that is the band's own.
+    fn bands(
+        &self,
+        from: Planes,
+        to: Planes,
+        output: &mut [Lanes],
+        scratch: &mut [Scratch],
+        work: impl Fn(Range<usize>, &mut [Lanes], &mut Scratch) + Sync,
+    ) {
         let output = to.rows(output);
         if output.is_empty() {
             return;
@@ -144,8 +167,7 @@ impl Conv3x3 {
         let band = rows_a_band * self.tile_height() * to.row_stride();
         let work = |(b, (output, scratch)): (usize, (&mut [Lanes], &mut Scratch))| {
             let first = b * rows_a_band;
-            let rows = first..(first + rows_a_band).min(rows);
-            at_level!(self.level, simd => self.band(simd, input, from, to, rows, output, scratch));
+            work(first..(first + rows_a_band).min(rows), output, scratch);
         };
         if let [scratch] = scratch {
             work((0, (output, scratch)));
@@ -160,7 +182,16 @@ impl Conv3x3 {
         if self.pool { TILE / 2 } else { TILE }
     }
 
-    /// The rows of tiles `rows`; `output` begins with the first of their rows.
+    /// How many rows of tiles a step takes.
+    fn rows_a_step(&self, from: Planes, rows: usize) -> usize {
+        let blocks = from.blocks() + self.panels[0].blocks;
+        let bytes_a_row = COEFFICIENTS * from.tile_columns() * blocks * size_of::<Lanes>();
+        let steps = rows.div_ceil((STEP_BYTES / bytes_a_row).max(1));
+        rows.div_ceil(steps)
+    }
+
+    /// So many rows of tiles: `input` begins with the border above them,
+    /// `output` with the first row that they make.
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
     fn band<S: Simd>(
@@ -169,31 +200,27 @@ impl Conv3x3 {
         input: &[Lanes],
         from: Planes,
         to: Planes,
-        rows: std::ops::Range<usize>,
+        rows: usize,
         output: &mut [Lanes],
         scratch: &mut Scratch,
     ) {
         for row in output.chunks_exact_mut(to.row_stride()) {
             to.clear_sides(row);
         }
-        let (blocks, tiles_a_row) = (from.blocks(), from.tile_columns());
-        let bytes_a_row =
-            COEFFICIENTS * tiles_a_row * (blocks + self.panels[0].blocks) * size_of::<Lanes>();
-        let steps = rows.len().div_ceil((STEP_BYTES / bytes_a_row).max(1));
-        let rows_a_step = rows.len().div_ceil(steps);
-        for first in rows.clone().step_by(rows_a_step) {
-            let step = first..(first + rows_a_step).min(rows.end);
-            let tiles = step.len() * tiles_a_row;
+        let rows_a_step = self.rows_a_step(from, rows);
+        for first in (0..rows).step_by(rows_a_step) {
+            let step = first..(first + rows_a_step).min(rows);
+            let tiles = step.len() * from.tile_columns();
             // Groups of the same size, as few as the registers allow; the last
             // may hold tiles that nobody reads.
             let groups = tiles.div_ceil(product::group_limit::<S>());
             let group = tiles.div_ceil(groups);
-            let layout = Layout { groups, group, blocks };
+            let layout = Layout { groups, group, blocks: from.blocks() };
             layout.reserve(scratch, self.panels[0].blocks);
             self.transform_windows(s, input, from, step.clone(), &layout, &mut scratch.windows);
             for panel in &self.panels {
                 self.multiply(s, *panel, &layout, scratch);
-                let start = (step.start - rows.start) * self.tile_height() * to.row_stride();
+                let start = step.start * self.tile_height() * to.row_stride();
                 let output = &mut output[start..];
                 self.transform_sums(
                     s,
@@ -215,7 +242,7 @@ impl Conv3x3 {
         s: S,
         input: &[Lanes],
         from: Planes,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
         layout: &Layout,
         windows: &mut [Lanes],
     ) {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference;
+use crate::{StemConv, reference};
 
 /// Reproducible values in -1..1.
 fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -62,6 +62,30 @@ proptest! {
             }
             // Border, padding and unused lanes are zero.
             prop_assert_eq!(planes.pack(&got), output);
+        }
+    }
+}
+
+#[test]
+fn fused_with_the_stem_it_is_the_same() {
+    let (cin, middle, cout, h, w) = (3, 20, 40, 30, 42);
+    for (level, pool) in Level::available().into_iter().flat_map(|l| [(l, false), (l, true)]) {
+        let stem =
+            StemConv::new(level, &values(1, middle * cin * 9), &values(2, middle), middle, cin);
+        let (weight, bias) = (values(3, cout * middle * 9), values(4, cout));
+        let conv = Conv3x3::new(level, &weight, &bias, cout, middle, pool);
+        // Whatever stands at the border, both read the same.
+        let picture = values(5, stem.picture_len(h, w));
+        let mut between =
+            vec![Lanes::default(); Planes { channels: middle, height: h, width: w }.size()];
+        stem.forward(&picture, h, w, &mut between, false);
+        let mut expected = vec![Lanes::default(); conv.output_planes(h, w).size()];
+        conv.forward(&between, h, w, &mut expected, &mut [Scratch::default()]);
+        for bands in 1..4 {
+            let mut output = vec![Lanes([f32::NAN; LANES]); expected.len()];
+            let mut scratch = vec![Scratch::default(); bands];
+            conv.forward_with_stem(&stem, &picture, h, w, &mut output, &mut scratch);
+            assert!(output == expected, "{level}, {bands} bands");
         }
     }
 }

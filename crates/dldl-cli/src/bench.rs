@@ -1,0 +1,84 @@
+//! `dldl bench`: how fast a model runs on this machine.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dldl::{Engine, NetSpec, Weights, models};
+use dldl_eval::{SpeedOptions, speed};
+
+use crate::cli::{self, Outcome, ReportFormat, Usage};
+
+/// Measure how fast a model runs on this machine
+///
+/// Times the network on crops of noise: whole, and layer by layer, beside the
+/// peak of multiply-adds that this processor reaches and beside larger networks
+/// that run on the same kernels. CPU time is over all threads; figures of
+/// layers and of the larger networks are for one crop on one thread. "Effective"
+/// counts the multiply-adds of a direct convolution, of which Winograd's
+/// algorithm does a quarter: so it can be above the peak.
+///
+/// The environment variable DLDL_ISA forces the vector instructions (avx512,
+/// avx2, or what else this processor has), for this and all other commands.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name of a built-in model, the path of a weights file, or random-thin,
+    /// random-tiny: the paper's networks with weights that mean nothing
+    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
+    model: PathBuf,
+
+    /// Side of the crops in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    size: usize,
+
+    /// Crops in a run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+
+    /// Threads
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+
+    /// Runs that are timed
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    runs: u32,
+
+    /// Leave the larger networks out
+    #[arg(long)]
+    no_comparators: bool,
+
+    /// How the figures are printed
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dldl bench
+  dldl bench --model random-thin --threads 2 --batch 16
+  DLDL_ISA=avx2 dldl bench --size 96 --format json";
+
+pub fn run(args: Args) -> Result<Outcome> {
+    let engine = engine(&args.model)?;
+    let options = SpeedOptions {
+        size: args.size,
+        batch: args.batch.into(),
+        threads: args.threads.into(),
+        runs: args.runs as usize,
+        efficiency: !args.no_comparators,
+    };
+    let speed = speed(engine, &options).map_err(Usage::from)?;
+    match args.format {
+        ReportFormat::Table => cli::print(&speed.to_string())?,
+        ReportFormat::Json => cli::print(&speed.to_json())?,
+    }
+    Ok(Outcome::Complete)
+}
+
+fn engine(model: &Path) -> Result<Engine> {
+    let random = [("random-thin", NetSpec::thin_age(101)), ("random-tiny", NetSpec::tiny_age(101))];
+    match random.into_iter().find(|(name, _)| model.as_os_str() == *name) {
+        Some((name, net)) => Ok(Engine::from_weights(&Weights::random(name, net)?)?),
+        None => Ok(models::engine(model).map_err(Usage::from)?),
+    }
+}

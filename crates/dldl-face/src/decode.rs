@@ -7,7 +7,8 @@ use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::error::Error;
-use std::io::{Cursor, ErrorKind};
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
 /// The largest picture that is decoded, in pixels: 64 megapixels. Larger ones
@@ -18,15 +19,37 @@ pub const MAX_PIXELS: u64 = 64_000_000;
 /// four 16-bit channels, and some room for the decoder's tables.
 const MAX_ALLOC: u64 = MAX_PIXELS * 8 + (64 << 20);
 
+/// The largest file that is read, in bytes: 576 million, more than the largest
+/// picture takes without any compression in four channels of 16 bits, so that
+/// what is longer has been taken for a picture by mistake.
+pub const MAX_FILE_BYTES: u64 = MAX_PIXELS * 9;
+
 /// Decodes the file at `path`, see [`decode`].
 ///
 /// # Errors
-/// [`FaceError::InFile`], which names the file and holds what went wrong.
+/// [`FaceError::InFile`], which names the file and holds what went wrong:
+/// [`FaceError::FileTooLarge`] if it has more than [`MAX_FILE_BYTES`], without
+/// reading it.
 pub fn decode_file(path: &Path) -> Result<Picture, FaceError> {
-    std::fs::read(path)
-        .map_err(FaceError::Read)
+    read(path)
         .and_then(|bytes| decode(&bytes))
         .map_err(|error| FaceError::InFile { path: path.to_path_buf(), error: Box::new(error) })
+}
+
+/// The whole file, if it is no longer than allowed.
+fn read(path: &Path) -> Result<Vec<u8>, FaceError> {
+    let file = File::open(path).map_err(FaceError::Read)?;
+    // Nothing is known of the length of a pipe or a device: there it is 0.
+    let length = file.metadata().map_err(FaceError::Read)?.len();
+    let mut bytes = Vec::new();
+    if length <= MAX_FILE_BYTES {
+        bytes.reserve_exact(length as usize + 1);
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(FaceError::Read)?;
+    }
+    if length.max(bytes.len() as u64) > MAX_FILE_BYTES {
+        return Err(FaceError::FileTooLarge);
+    }
+    Ok(bytes)
 }
 
 /// Decodes a picture file that lies in memory.

@@ -18,6 +18,12 @@ pub enum FaceError {
     /// The file could not be opened or read.
     #[error("cannot be read: {0}")]
     Read(std::io::Error),
+    /// More bytes than [`crate::MAX_FILE_BYTES`]; they were not read.
+    #[error(
+        "file too large for a picture: the limit is {} megabytes",
+        crate::MAX_FILE_BYTES / 1_000_000
+    )]
+    FileTooLarge,
     /// No bytes at all.
     #[error("empty file")]
     Empty,

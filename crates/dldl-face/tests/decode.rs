@@ -1,7 +1,7 @@
 //! Decoding: every kind of file (made by `tools/fixtures_face.py`, which has
 //! Pillow confirm them), and everything that is wrong with files.
 
-use dldl_face::{FaceError, MAX_PIXELS, Picture, decode, decode_file};
+use dldl_face::{FaceError, MAX_FILE_BYTES, MAX_PIXELS, Picture, decode, decode_file};
 use std::path::{Path, PathBuf};
 
 /// What the fixtures show: six squares of 16 pixels.
@@ -202,6 +202,17 @@ fn sizes_out_of_range_are_refused_by_the_header() {
     assert!(decode(&bmp).is_err());
     bmp[18..26].copy_from_slice(&[0x60, 0xEA, 0, 0, 0x60, 0xEA, 0, 0]);
     refused("large BMP", &bmp, "too large: 60000x60000");
+}
+
+#[test]
+fn files_too_large_for_a_picture_are_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.img");
+    // A hole: it takes no room on the disk, and no time to make.
+    std::fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+    let message = decode_file(&path).unwrap_err().to_string();
+    assert!(message.contains("disk.img: file too large"), "{message}");
+    assert!(message.contains("limit is 576 megabytes"), "{message}");
 }
 
 #[test]

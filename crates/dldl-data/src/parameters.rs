@@ -14,45 +14,13 @@ pub struct Parameters {
     /// Where the landmarks are put.
     pub template: Template,
     /// The detector's settings; none to take all pictures whole.
-    #[serde(with = "detector")]
+    // Written down even if there is none: left out, it would be taken for none.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub detector: Option<DetectorParams>,
     /// JPEG quality, 1..=100; 95 by default, without chroma subsampling.
     pub jpeg_quality: u8,
     /// Samples of the dataset that one shard covers; 1000 by default, some 30 MB.
     pub shard_samples: usize,
-}
-
-/// The detector's settings as JSON; `dldl-face` itself knows no file formats
-/// but those of pictures.
-mod detector {
-    use dldl_face::DetectorParams;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(remote = "DetectorParams", deny_unknown_fields)]
-    struct Fields {
-        min_face: f32,
-        factor: f32,
-        thresholds: [f32; 3],
-        max_short_side: usize,
-        max_candidates: usize,
-    }
-
-    #[derive(Serialize, Deserialize)]
-    struct Whole(#[serde(with = "Fields")] DetectorParams);
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<DetectorParams>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.map(Whole).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<DetectorParams>, D::Error> {
-        Ok(Option::<Whole>::deserialize(from)?.map(|whole| whole.0))
-    }
 }
 
 impl Default for Parameters {
@@ -81,5 +49,24 @@ impl Parameters {
             return refuse("a shard needs at least one sample");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_is_named_or_said_to_be_none() {
+        let mut json = serde_json::to_value(Parameters::default()).unwrap();
+        let read = |json: &serde_json::Value| serde_json::from_value::<Parameters>(json.clone());
+        assert_eq!(read(&json).unwrap(), Parameters::default());
+
+        json["detector"]["min_fcae"] = 20.into();
+        assert!(read(&json).unwrap_err().to_string().contains("min_fcae"));
+        json["detector"] = serde_json::Value::Null;
+        assert_eq!(read(&json).unwrap().detector, None);
+        json.as_object_mut().unwrap().remove("detector");
+        assert!(read(&json).unwrap_err().to_string().contains("detector"));
     }
 }

@@ -14,6 +14,7 @@ use crate::pyramid::{Part, Reduction, scales};
 use crate::search::{self, Candidate, Tile, face_probability};
 use dldl_kernels::LANES;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::RefCell;
 
@@ -68,7 +69,8 @@ pub enum DetectorStage {
 
 /// How faces are searched. The default is the paper's (MTCNN with its usual
 /// thresholds on a picture of at most 1500 pixels in height or width).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DetectorParams {
     /// The smallest face that is searched for, in pixels of the picture after
     /// the reduction by `max_short_side`; at least 1. Half of it takes about

@@ -23,7 +23,9 @@ use clap::Parser;
 use cli::{Cli, Command, Outcome, Usage};
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let done = dldl::Level::from_environment().map_err(|e| Usage::from(e).into());
+    let done = done.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Train(args) => train::run(args),
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
-    };
+    });
     match done {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn every_command_explains_itself() {
     let all = run(dldl().arg("--help"));
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
-    for command in ["estimate", "prepare", "train", "eval", "info", "export"] {
+    for command in ["estimate", "prepare", "train", "eval", "info", "export", "bench"] {
         assert!(all.stdout.contains(command), "{command} is not listed");
         let help = run(dldl().args(["help", command]));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
@@ -35,6 +35,47 @@ fn info_says_what_the_model_is() {
     let size = info["input_size"].as_u64().unwrap() as usize;
     assert_eq!(info["macs"].as_u64(), Some(dldl::NetSpec::tiny_age(101).macs(size)));
     assert_eq!(info["labels"]["max"], 100.0);
+}
+
+#[test]
+fn bench_gives_the_figures_that_scripts_read() {
+    let bench = |more: &[&str]| run(dldl().args(["bench", "--runs", "2"]).args(more));
+    let few = ["--size", "64", "--no-comparators"];
+    let json = bench(&[&few[..], &["--batch", "3", "--threads", "2", "--format", "json"]].concat());
+    assert_eq!((json.code, json.stderr.as_str()), (0, ""));
+    let speed: Value = serde_json::from_str(&json.stdout).unwrap();
+    let given = |key: &str| speed[key].as_u64().unwrap();
+    assert_eq!([given("size"), given("batch"), given("threads")], [64, 3, 2]);
+    let net = dldl::NetSpec::tiny_age(101);
+    assert_eq!((given("params"), given("macs")), (934_869, net.macs(64)));
+    for key in ["cpu_ms", "wall_ms"] {
+        let [min, median] = ["min", "median"].map(|k| speed[key][k].as_f64().unwrap());
+        assert!(0.0 < min && min <= median, "{key}: {min}, {median}");
+    }
+    assert!(speed["isa"].is_string() && given("arena_bytes") > 0);
+    let layers = speed["layers"].as_array().unwrap();
+    let macs: u64 = layers.iter().map(|l| l["macs"].as_u64().unwrap()).sum();
+    assert_eq!(macs, net.macs(64));
+
+    let table = bench(&few);
+    assert!(table.stdout.contains("conv12") && table.stdout.contains("of the peak"));
+    let refused = bench(&["--size", "100"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.contains("multiple of 32"), "{}", refused.stderr);
+}
+
+#[test]
+fn the_environment_forces_the_vector_instructions() {
+    for level in dldl::Level::available() {
+        let mut command = dldl();
+        command.args(["bench", "--runs", "1", "--size", "32", "--no-comparators", "-f", "json"]);
+        let forced = run(command.env(dldl::LEVEL_VARIABLE, level.name()));
+        let speed: Value = serde_json::from_str(&forced.stdout).unwrap();
+        assert_eq!(speed["isa"], level.name());
+    }
+    let wrong = run(dldl().arg("info").env(dldl::LEVEL_VARIABLE, "avx1024"));
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""));
+    assert!(wrong.stderr.contains("DLDL_ISA") && wrong.stderr.contains("avx1024"));
 }
 
 #[test]

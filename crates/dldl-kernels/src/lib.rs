@@ -7,6 +7,7 @@
 
 mod area;
 mod direct;
+pub mod int8;
 mod level;
 mod ops;
 mod peak;

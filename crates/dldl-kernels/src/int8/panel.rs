@@ -1,0 +1,103 @@
+//! The weights of a few output channels, packed for the instructions that
+//! multiply them.
+
+use super::Isa;
+
+/// Output channels of a narrow panel; a wide one has two times as many.
+pub(super) const LANES: usize = 16;
+
+/// Most quads that are multiplied at once: the rows of an AMX tile.
+pub(super) const STEP: usize = 16;
+
+/// Quads that AMX multiplies at once: the fewest such that a row of taps takes
+/// no more steps than it must.
+pub(super) fn step(channels: usize) -> usize {
+    let quads = (3 * channels).div_ceil(4);
+    quads.div_ceil(quads.div_ceil(STEP))
+}
+
+/// Quads of a row of taps: enough for `3 channels` bytes, and a multiple of
+/// [`step`]. Those beyond have weights of zero.
+pub(super) fn quads(channels: usize) -> usize {
+    (3 * channels).div_ceil(4).next_multiple_of(step(channels))
+}
+
+/// The weights of 16 or 32 output channels.
+#[derive(Clone, Debug)]
+pub(super) struct Panel {
+    /// 16 or 32.
+    pub width: usize,
+    /// Of a row of taps.
+    pub quads: usize,
+    /// `[3][quads][width][4]`, where the instructions multiply bytes.
+    pub bytes: Vec<i8>,
+    /// `[3][quads][2][width][2]`, where they do not: of each quad the first and
+    /// third number, then the second and fourth. So a mask and a shift make
+    /// pairs of 16 bits of the activations.
+    pub words: Vec<i16>,
+    /// What each channel's sum is multiplied by, `[width]`.
+    pub multiplier: Vec<f32>,
+    /// What is added then, `[width]`.
+    pub offset: Vec<f32>,
+}
+
+impl Panel {
+    /// All panels of a convolution; `weight` is `[outputs][channels][3][3]`.
+    pub fn all(
+        isa: Isa,
+        weight: &[i8],
+        channels: usize,
+        multiplier: &[f32],
+        offset: &[f32],
+    ) -> Vec<Self> {
+        let outputs = offset.len();
+        let width = if isa.multiplies_wide_panels() { 2 * LANES } else { LANES };
+        (0..outputs)
+            .step_by(width)
+            .map(|first| {
+                let end = outputs.min(first + width);
+                // The last one may be narrow.
+                let width = if end - first > LANES { width } else { LANES };
+                let padded = |numbers: &[f32]| {
+                    let mut padded = numbers[first..end].to_vec();
+                    padded.resize(width, 0.0);
+                    padded
+                };
+                let weight = &weight[9 * channels * first..9 * channels * end];
+                Self::new(isa, weight, channels, width, padded(multiplier), padded(offset))
+            })
+            .collect()
+    }
+
+    fn new(
+        isa: Isa,
+        weight: &[i8],
+        channels: usize,
+        width: usize,
+        multiplier: Vec<f32>,
+        offset: Vec<f32>,
+    ) -> Self {
+        let quads = quads(channels);
+        // [3][quads][width][4]
+        let mut bytes = vec![0; 3 * quads * width * 4];
+        for (o, weight) in weight.chunks_exact(9 * channels).enumerate() {
+            for (c, taps) in weight.chunks_exact(9).enumerate() {
+                for (tap, &w) in taps.iter().enumerate() {
+                    let (ky, k) = (tap / 3, tap % 3 * channels + c);
+                    bytes[((ky * quads + k / 4) * width + o) * 4 + k % 4] = w;
+                }
+            }
+        }
+        let mut words = Vec::new();
+        if !isa.multiplies_bytes() {
+            for quad in bytes.chunks_exact(4 * width) {
+                for half in 0..2 {
+                    let pairs = quad.chunks_exact(4).flat_map(|q| [q[half], q[half + 2]]);
+                    words.extend(pairs.map(i16::from));
+                }
+            }
+            bytes = Vec::new();
+        }
+        Self { width, quads, bytes, words, multiplier, offset }
+    }
+}

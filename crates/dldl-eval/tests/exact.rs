@@ -89,7 +89,7 @@ fn ages_are_the_scalar_references() {
 }
 
 #[test]
-#[ignore = "half an hour of scalar loops"]
+#[ignore = "minutes of scalar loops"]
 fn ages_are_the_scalar_references_on_a_thousand_crops() {
     compare(1000);
 }

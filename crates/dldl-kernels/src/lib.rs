@@ -25,4 +25,4 @@ pub use ops::{linear, linear_into};
 pub use peak::{burst_macs, multiply_add_burst};
 pub use planes::{LANES, Lanes, Planes, TILE, average_planes, max_pool_planes};
 pub use stem::StemConv;
-pub use winograd::{Conv3x3, Scratch};
+pub use winograd::{Conv3x3, Scratch, Winograd};

@@ -17,28 +17,26 @@ pub fn conv2d(
     let (ho, wo) = (height + 2 * pad + 1 - kernel, width + 2 * pad + 1 - kernel);
     let mut output = Vec::new();
     for (o, &b) in bias.iter().enumerate() {
-        for y in 0..ho {
-            for x in 0..wo {
-                let mut sum = f64::from(b);
-                for c in 0..cin {
-                    for ky in 0..kernel {
-                        for kx in 0..kernel {
-                            let (iy, ix) = (y + ky, x + kx);
-                            let inside =
-                                iy >= pad && ix >= pad && iy < height + pad && ix < width + pad;
-                            if inside {
-                                let i = (c * height + iy - pad) * width + ix - pad;
-                                let w = ((o * cin + c) * kernel + ky) * kernel + kx;
-                                sum += f64::from(input[i]) * f64::from(weight[w]);
-                            }
-                        }
-                    }
+        let mut sums = vec![f64::from(b); ho * wo];
+        for (c, ky, kx) in triples(cin, kernel) {
+            let w = f64::from(weight[((o * cin + c) * kernel + ky) * kernel + kx]);
+            // Output pixels whose input pixel for this tap is inside.
+            for y in pad.saturating_sub(ky)..ho.min(height + pad - ky) {
+                let row = &input[(c * height + y + ky - pad) * width..][..width];
+                for x in pad.saturating_sub(kx)..wo.min(width + pad - kx) {
+                    sums[y * wo + x] += w * f64::from(row[x + kx - pad]);
                 }
-                output.push(sum as f32);
             }
         }
+        output.extend(sums.into_iter().map(|sum| sum as f32));
     }
     output
+}
+
+/// Each tap of each input channel.
+fn triples(cin: usize, kernel: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let taps = kernel * kernel;
+    (0..cin * taps).map(move |i| (i / taps, i % taps / kernel, i % kernel))
 }
 
 /// Maximum pooling of one window at a time; as PyTorch's

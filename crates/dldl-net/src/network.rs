@@ -3,7 +3,8 @@
 //! engine's; the arithmetic lives in `dldl-kernels`.
 
 use dldl_kernels::{
-    Conv3x3, Lanes, Level, Planes, Scratch, StemConv, average_planes, linear_into, max_pool_planes,
+    Conv3x3, Lanes, Level, Planes, Scratch, StemConv, Winograd, average_planes, linear_into,
+    max_pool_planes,
 };
 
 use crate::{Crop, NetError, Weights};
@@ -68,12 +69,18 @@ impl Network {
         let mut stem = None;
         let mut layers = Vec::new();
         let mut inputs = 3;
+        let mut side = info.input_size;
         for (i, (outputs, pool)) in info.net.layers().into_iter().enumerate() {
             let (weight, bias) = weights.folded(i)?;
             if i == 0 {
                 stem = Some((StemConv::new(level, &weight, &bias, outputs, inputs), pool));
             } else {
-                layers.push(Conv3x3::new(level, &weight, &bias, outputs, inputs, pool));
+                let winograd = Winograd::for_planes(side, side);
+                let shape = (outputs, inputs);
+                layers.push(Conv3x3::new(level, winograd, &weight, &bias, shape, pool));
+            }
+            if pool {
+                side /= 2;
             }
             inputs = outputs;
         }

@@ -41,6 +41,7 @@ impl Isa {
     }
 
     /// Most columns of a strip, such that its sums fit the registers; even.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
     fn most_columns(self, panel_width: usize) -> usize {
         match self {
             // In blocks of two; this is what `finish` takes at once.

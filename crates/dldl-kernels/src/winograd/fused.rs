@@ -7,7 +7,7 @@ use fearless_simd::Simd;
 use super::{Conv3x3, Scratch};
 use crate::StemConv;
 use crate::level::at_level;
-use crate::planes::{Lanes, Planes, TILE};
+use crate::planes::{Lanes, Planes};
 
 impl Conv3x3 {
     /// [`StemConv::forward`] and then [`Conv3x3::forward`]: `picture` as the
@@ -33,7 +33,7 @@ impl Conv3x3 {
         self.bands(from, to, output, scratch, |rows, output, scratch| {
             let rows_a_strip = self.rows_a_step(from, rows.len());
             let mut strip = std::mem::take(&mut scratch.strip);
-            let size = (rows_a_strip * TILE + 2) * from.row_stride();
+            let size = (rows_a_strip * self.winograd.side() + 2) * from.row_stride();
             if strip.len() < size {
                 strip.resize(size, Lanes::default());
             }
@@ -42,7 +42,8 @@ impl Conv3x3 {
             for (first, output) in rows.clone().step_by(rows_a_strip).zip(output) {
                 let taken = rows_a_strip.min(rows.end - first);
                 at_level!(self.level, simd => {
-                    fill(simd, stem, picture, from, first, first > rows.start, strip_rows);
+                    let row = first * self.winograd.side();
+                    fill(simd, stem, picture, from, row, first > rows.start, strip_rows);
                     self.band(simd, strip_rows, from, to, taken, output, scratch);
                 });
             }
@@ -51,8 +52,7 @@ impl Conv3x3 {
     }
 }
 
-/// The stem's rows from the one above the row of tiles `first` to the end of
-/// the strip. If the strip goes on where it ended, its last two rows are the
+/// The stem's rows from the one above row `first` to the end of the strip. If the strip goes on where it ended, its last two rows are the
 /// first two now.
 #[inline(always)]
 fn fill<S: Simd>(
@@ -69,7 +69,7 @@ fn fill<S: Simd>(
     strip.copy_within(strip.len() - known * stride.., 0);
     for (i, row) in strip.chunks_exact_mut(stride).enumerate().skip(known) {
         // The strip's row 0 is the picture's row -1.
-        match (first * TILE + i).checked_sub(1) {
+        match (first + i).checked_sub(1) {
             Some(y) if y < planes.height => {
                 planes.clear_sides(row);
                 stem.row(s, &picture[y * stem.row_stride(planes.width)..], &planes, row);

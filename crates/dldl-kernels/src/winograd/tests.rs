@@ -48,8 +48,9 @@ proptest! {
         let input = values(seed ^ 0x5555, cin * h * w);
         let expected = expected(&input, &weight, &bias, cin, (h, w), pool);
         let packed = Planes { channels: cin, height: h, width: w }.pack(&input);
-        for level in Level::available() {
-            let conv = Conv3x3::new(level, &weight, &bias, cout, cin, pool);
+        let levels = Level::available().into_iter();
+        for (level, winograd) in levels.flat_map(|l| Winograd::ALL.map(|w| (l, w))) {
+            let conv = Conv3x3::new(level, winograd, &weight, &bias, (cout, cin), pool);
             let planes = conv.output_planes(h, w);
             // Whatever stood in the buffers before must not matter.
             let mut output = vec![Lanes([f32::NAN; LANES]); planes.size()];
@@ -58,7 +59,7 @@ proptest! {
             let got = planes.unpack(&output);
             let tolerance = 2e-5 * (cin as f32 * 9.0).sqrt();
             for (i, (g, e)) in got.iter().zip(&expected).enumerate() {
-                prop_assert!((g - e).abs() <= tolerance, "{level} at {i}: {g} instead of {e}");
+                prop_assert!((g - e).abs() <= tolerance, "{level}, {winograd:?} at {i}: {g} instead of {e}");
             }
             // Border, padding and unused lanes are zero.
             prop_assert_eq!(planes.pack(&got), output);
@@ -69,11 +70,12 @@ proptest! {
 #[test]
 fn fused_with_the_stem_it_is_the_same() {
     let (cin, middle, cout, h, w) = (3, 20, 40, 30, 42);
-    for (level, pool) in Level::available().into_iter().flat_map(|l| [(l, false), (l, true)]) {
+    let cases = |l| Winograd::ALL.map(|w| [(l, w, false), (l, w, true)]).concat();
+    for (level, winograd, pool) in Level::available().into_iter().flat_map(cases) {
         let stem =
             StemConv::new(level, &values(1, middle * cin * 9), &values(2, middle), middle, cin);
         let (weight, bias) = (values(3, cout * middle * 9), values(4, cout));
-        let conv = Conv3x3::new(level, &weight, &bias, cout, middle, pool);
+        let conv = Conv3x3::new(level, winograd, &weight, &bias, (cout, middle), pool);
         // Whatever stands at the border, both read the same.
         let picture = values(5, stem.picture_len(h, w));
         let mut between =
@@ -85,7 +87,7 @@ fn fused_with_the_stem_it_is_the_same() {
             let mut output = vec![Lanes([f32::NAN; LANES]); expected.len()];
             let mut scratch = vec![Scratch::default(); bands];
             conv.forward_with_stem(&stem, &picture, h, w, &mut output, &mut scratch);
-            assert!(output == expected, "{level}, {bands} bands");
+            assert!(output == expected, "{level}, {winograd:?}, {bands} bands");
         }
     }
 }
@@ -93,17 +95,17 @@ fn fused_with_the_stem_it_is_the_same() {
 #[test]
 fn bands_do_not_change_a_bit() {
     let (cout, cin, h, w) = (48, 24, 30, 26);
-    let conv =
-        |level| Conv3x3::new(level, &values(1, cout * cin * 9), &values(2, cout), cout, cin, true);
+    let (weight, bias) = (values(1, cout * cin * 9), values(2, cout));
     let input = Planes { channels: cin, height: h, width: w }.pack(&values(3, cin * h * w));
-    for level in Level::available() {
-        let conv = conv(level);
+    let levels = Level::available().into_iter();
+    for (level, winograd) in levels.flat_map(|l| Winograd::ALL.map(|w| (l, w))) {
+        let conv = Conv3x3::new(level, winograd, &weight, &bias, (cout, cin), true);
         let run = |bands: usize| {
             let mut output = vec![Lanes::default(); conv.output_planes(h, w).size()];
             conv.forward(&input, h, w, &mut output, &mut vec![Scratch::default(); bands]);
             output
         };
         let one = run(1);
-        assert!((2..12).all(|bands| run(bands) == one), "{level}");
+        assert!((2..12).all(|bands| run(bands) == one), "{level}, {winograd:?}");
     }
 }

@@ -30,10 +30,12 @@ Examples:
 
 pub fn run(args: Args) -> Result<Outcome> {
     let bytes = models::bytes(&args.model).map_err(Usage::from)?.len() as u64;
-    let info = models::weights(&args.model).map_err(Usage::from)?.info;
+    // The whole file, so that nothing is said of one that cannot be run.
+    let engine = models::engine(&args.model).map_err(Usage::from)?;
+    let info = engine.info();
     match args.format {
-        ReportFormat::Table => cli::print(&text(&info, bytes))?,
-        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&described(&info, bytes))?)?,
+        ReportFormat::Table => cli::print(&text(info, bytes))?,
+        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&described(info, bytes))?)?,
     }
     Ok(Outcome::Complete)
 }
@@ -88,6 +90,13 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     ];
     if let Some(calibration) = info.calibration {
         lines.push(("calibration", format!("temperature {}", calibration.temperature)));
+    }
+    if let Some(quantisation) = &info.quantisation {
+        lines.extend([
+            ("weights", quantisation.weights.clone()),
+            ("activations", quantisation.activations.clone()),
+            ("quantised with", quantisation.calibration.clone()),
+        ]);
     }
     lines.extend([
         ("training data", said(&info.training_data)),

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use dldl_kernels::Level;
+use dldl_kernels::int8::Isa;
 use dldl_label::Distribution;
 use rayon::prelude::*;
 
-use crate::network::{Arena, Network};
-use crate::{Crop, ModelInfo, NetError, Part, Weights};
+use crate::network::{Arena as FloatArena, Network};
+use crate::quantised::{QuantisedArena, QuantisedNetwork};
+use crate::{Crop, ModelInfo, NetError, Part, QuantisedWeights, Weights};
 
 /// Added to the variance before the root (Torch's default; specification 2.1).
 pub const BN_EPSILON: f64 = 1e-5;
@@ -38,7 +40,7 @@ pub const BN_EPSILON: f64 = 1e-5;
 pub struct Engine {
     info: ModelInfo,
     level: Level,
-    network: Network,
+    layers: Layers,
     /// Memory of the pictures that are not being run just now. The first is
     /// there from loading on; there are never more than pictures run at once.
     arenas: Mutex<Vec<Arena>>,
@@ -46,21 +48,84 @@ pub struct Engine {
     threads: Option<rayon::ThreadPool>,
 }
 
-impl Engine {
-    /// Loads a weights file.
-    ///
-    /// # Errors
-    /// As [`Weights::load`].
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
-        Self::from_weights(&Weights::load(path)?)
+/// What a crop runs through.
+#[derive(Debug)]
+enum Layers {
+    Float(Box<Network>),
+    Quantised(QuantisedNetwork),
+}
+
+/// What either kind of layers needs; the other one's is empty.
+#[derive(Debug, Default)]
+struct Arena {
+    float: FloatArena,
+    quantised: QuantisedArena,
+}
+
+impl Arena {
+    fn bytes(&self) -> usize {
+        self.float.bytes() + self.quantised.bytes()
+    }
+}
+
+impl Layers {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Float(network) => network.bytes(),
+            Self::Quantised(network) => network.bytes(),
+        }
     }
 
-    /// Loads a weights file's content.
+    /// As [`Network::reserve`].
+    fn reserve(&self, arena: &mut Arena, size: usize, threads: usize) {
+        match self {
+            Self::Float(network) => network.reserve(&mut arena.float, size, threads),
+            Self::Quantised(network) => network.reserve(&mut arena.quantised, size),
+        }
+    }
+
+    /// As [`Network::forward`].
+    fn forward(
+        &self,
+        crop: &Crop,
+        mirrored: bool,
+        threads: usize,
+        arena: &mut Arena,
+        logits: &mut [f32],
+        after: impl FnMut(Part),
+    ) {
+        match self {
+            Self::Float(network) => {
+                network.forward(crop, mirrored, threads, &mut arena.float, logits, after);
+            }
+            Self::Quantised(network) => {
+                network.forward(crop, mirrored, threads, &mut arena.quantised, logits, after);
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Loads a weights file, quantised or not.
     ///
     /// # Errors
-    /// As [`Weights::from_bytes`].
+    /// [`NetError::File`], which names the file and what is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path)
+            .map_err(|e| NetError::file(path, &format_args!("cannot be read: {e}")))?;
+        Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
+    }
+
+    /// Loads a weights file's content, quantised or not.
+    ///
+    /// # Errors
+    /// As [`Weights::from_bytes`] and [`QuantisedWeights::from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
-        Self::from_weights(&Weights::from_bytes(bytes)?)
+        match Weights::read_info(bytes)?.quantisation {
+            None => Self::from_weights(&Weights::from_bytes(bytes)?),
+            Some(_) => Self::from_quantised(&QuantisedWeights::from_bytes(bytes)?),
+        }
     }
 
     /// Folds, transforms and packs the weights of a model for the processor it
@@ -82,11 +147,37 @@ impl Engine {
     /// In use, if the processor does not have them.
     pub fn at_level(weights: &Weights, level: Level) -> Result<Self, NetError> {
         weights.check()?;
-        let network = Network::new(weights, level)?;
+        let layers = Layers::Float(Box::new(Network::new(weights, level)?));
+        Ok(Self::new(weights.info.clone(), level, layers))
+    }
+
+    /// Packs the weights of a quantised model for the processor it runs on
+    /// ([`Isa::detect`]).
+    ///
+    /// # Errors
+    /// [`NetError::Tensor`] if its scales are out of range.
+    pub fn from_quantised(weights: &QuantisedWeights) -> Result<Self, NetError> {
+        Self::with_isa(weights, Isa::detect())
+    }
+
+    /// [`from_quantised`](Self::from_quantised) for given instructions. All of
+    /// them give the same bits.
+    ///
+    /// # Errors
+    /// As [`from_quantised`](Self::from_quantised).
+    ///
+    /// # Panics
+    /// If the processor does not have them.
+    pub fn with_isa(weights: &QuantisedWeights, isa: Isa) -> Result<Self, NetError> {
+        let layers = Layers::Quantised(QuantisedNetwork::new(weights, isa)?);
+        Ok(Self::new(weights.info().clone(), isa.level(), layers))
+    }
+
+    fn new(info: ModelInfo, level: Level, layers: Layers) -> Self {
         let mut arena = Arena::default();
-        network.reserve(&mut arena, weights.info.input_size, 1);
-        let (info, arenas) = (weights.info.clone(), Mutex::new(vec![arena]));
-        Ok(Self { info, level, network, arenas, flip_fusion: false, threads: None })
+        layers.reserve(&mut arena, info.input_size, 1);
+        let arenas = Mutex::new(vec![arena]);
+        Self { info, level, layers, arenas, flip_fusion: false, threads: None }
     }
 
     /// Whether [`run`](Self::run) averages the distributions of a crop and of
@@ -120,9 +211,18 @@ impl Engine {
         self.level
     }
 
+    /// The name of the instructions that its convolutions run on: that of the
+    /// level, or of the [`Isa`] for a quantised model.
+    pub fn isa(&self) -> &'static str {
+        match &self.layers {
+            Layers::Float(_) => self.level.name(),
+            Layers::Quantised(network) => network.isa().name(),
+        }
+    }
+
     /// Bytes of the weights as they are kept to run.
     pub fn weight_bytes(&self) -> usize {
-        self.network.bytes()
+        self.layers.bytes()
     }
 
     /// Bytes of activations and working memory that are kept at the moment.
@@ -194,7 +294,7 @@ impl Engine {
             let work = |i: usize, threads: usize, logits: &mut [f32]| {
                 let crop = &crops[i / views];
                 self.in_arena(|arena| {
-                    self.network.forward(crop, i % views == 1, threads, arena, logits, |_| {});
+                    self.layers.forward(crop, i % views == 1, threads, arena, logits, |_| {});
                 });
             };
             if threads == 1 {
@@ -223,7 +323,7 @@ impl Engine {
     pub fn observe(&self, crop: &Crop, after: impl FnMut(Part)) -> Result<(), NetError> {
         self.check(std::slice::from_ref(crop))?;
         let mut logits = vec![0.0; self.info.net.outputs()];
-        self.in_arena(|arena| self.network.forward(crop, false, 1, arena, &mut logits, after));
+        self.in_arena(|arena| self.layers.forward(crop, false, 1, arena, &mut logits, after));
         Ok(())
     }
 

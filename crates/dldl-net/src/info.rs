@@ -44,6 +44,17 @@ pub struct Calibration {
     pub temperature: f64,
 }
 
+/// How a model in floating point was made one in integers, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quantisation {
+    /// What the weights are.
+    pub weights: String,
+    /// What the activations are.
+    pub activations: String,
+    /// What the scales of the activations were found on.
+    pub calibration: String,
+}
+
 /// The description inside a weights file. Fields that are not known here are
 /// ignored on reading, so that files may say more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +90,9 @@ pub struct ModelInfo {
     /// How the outputs are corrected, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// How it was quantised, if it was: then the file holds 8-bit integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantisation: Option<Quantisation>,
 }
 
 impl ModelInfo {
@@ -100,6 +114,7 @@ impl ModelInfo {
             licence: String::new(),
             figures: Vec::new(),
             calibration: None,
+            quantisation: None,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A network is a value ([`NetSpec`]), a model is a weights file that describes
 //! itself ([`Weights`], [`ModelInfo`]), what goes in is an aligned [`Crop`], and
-//! the [`Engine`] makes a distribution of it; [`onnx`] writes a model for other
+//! the [`Engine`] makes a distribution of it, in f32 or, with
+//! [`QuantisedWeights`], in 8-bit integers; [`onnx`] writes a model for other
 //! runtimes. Training lives in `dldl-train`, pictures in `dldl-face`.
 
 mod crop;
@@ -12,16 +13,19 @@ mod folded;
 mod info;
 mod network;
 pub mod onnx;
+mod quantised;
 mod random;
 mod spec;
 mod weights;
 
+pub use dldl_kernels::int8::Isa;
 pub use dldl_kernels::{LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
 pub use engine::{BN_EPSILON, Engine};
 pub use error::NetError;
-pub use info::{Calibration, Figure, ModelInfo, Normalisation};
+pub use info::{Calibration, Figure, ModelInfo, Normalisation, Quantisation};
 pub use network::Part;
+pub use quantised::{QuantisedWeights, quantise};
 pub use spec::{NetSpec, Pooling};
 pub use weights::{INFO_KEY, Precision, Weights};

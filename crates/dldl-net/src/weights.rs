@@ -53,6 +53,7 @@ impl Weights {
     /// As [`Weights::new`].
     pub fn check(&self) -> Result<(), NetError> {
         self.info.check()?;
+        refuse_quantised(&self.info)?;
         let wanted = self.info.net.tensors();
         for (name, shape) in &wanted {
             let tensor = self.tensors.get(name).ok_or_else(|| NetError::missing(name))?;
@@ -97,9 +98,11 @@ impl Weights {
     /// Reads a file's content.
     ///
     /// # Errors
-    /// If it is not safetensors, has no description, or as [`Weights::new`].
+    /// If it is not safetensors, has no description, is quantised, or as
+    /// [`Weights::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
         let info = Self::read_info(bytes)?;
+        refuse_quantised(&info)?;
         let file = SafeTensors::deserialize(bytes)
             .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
         let shapes: HashMap<String, Vec<usize>> = info.net.tensors().into_iter().collect();
@@ -184,6 +187,15 @@ impl std::fmt::Debug for Weights {
     }
 }
 
+fn refuse_quantised(info: &ModelInfo) -> Result<(), NetError> {
+    match &info.quantisation {
+        None => Ok(()),
+        Some(_) => Err(NetError::Spec(
+            "a quantised model can only be run; this needs the model it was made from".into(),
+        )),
+    }
+}
+
 /// Writes beside the file under another name, then renames.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -198,7 +210,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn numbers(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {
+pub(crate) fn numbers(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {
     let data = view.data();
     match view.dtype() {
         Dtype::F32 => Ok(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),

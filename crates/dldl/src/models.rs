@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::{Engine, Error, NetError, Weights};
+use crate::{Engine, Error, ModelInfo, NetError, Weights};
 
 /// A model that is part of this crate.
 #[derive(Clone, Copy)]
@@ -53,23 +53,34 @@ pub fn bytes(model: impl AsRef<Path>) -> Result<Cow<'static, [u8]>, Error> {
     }
 }
 
-/// The weights of a model by name or path, as [`bytes()`].
+/// The description of a model by name or path, as [`bytes()`].
 ///
 /// # Errors
 /// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
-/// sound weights file.
+/// weights file.
+pub fn info(model: impl AsRef<Path>) -> Result<ModelInfo, Error> {
+    let path = model.as_ref();
+    Weights::read_info(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
+}
+
+/// The weights in floating point of a model by name or path, as [`bytes()`].
+///
+/// # Errors
+/// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
+/// sound weights file, or that of a quantised model.
 pub fn weights(model: impl AsRef<Path>) -> Result<Weights, Error> {
     let path = model.as_ref();
     Weights::from_bytes(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
 }
 
-/// The engine of a model by name or path, as [`bytes()`].
+/// The engine of a model by name or path, as [`bytes()`]; of a quantised one, too.
 ///
 /// # Errors
-/// As [`weights`].
+/// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
+/// sound weights file.
 pub fn engine(model: impl AsRef<Path>) -> Result<Engine, Error> {
     let path = model.as_ref();
-    Engine::from_weights(&weights(path)?).map_err(|e| in_file(path, e.to_string()))
+    Engine::from_bytes(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
 }
 
 fn in_file(path: &Path, what: String) -> Error {

@@ -6,7 +6,9 @@
 mod clock;
 mod table;
 
-use dldl::{Crop, Engine, ModelInfo, NetError, NetSpec, Part, Weights};
+use std::slice;
+
+use dldl::{Crop, Engine, ModelInfo, NetError, NetSpec, Part, Weights, quantise};
 use serde::Serialize;
 
 use clock::{Stopwatch, Times, process_peak_bytes};
@@ -61,7 +63,7 @@ pub struct Efficiency {
     pub params: usize,
     /// Multiply-accumulates for one crop.
     pub macs: u64,
-    /// Size of its weights file in half precision.
+    /// Size of its weights file: in half precision, or quantised.
     pub disk_bytes: usize,
     /// Median CPU time for one crop on one thread, in milliseconds.
     pub cpu_ms: f64,
@@ -152,7 +154,7 @@ pub fn speed(engine: Engine, options: &SpeedOptions) -> Result<Speed, NetError> 
         batch,
         threads,
         runs,
-        isa: engine.level().name(),
+        isa: engine.isa(),
         params: info.net.parameter_count(),
         macs,
         cpu_ms: times.cpu,
@@ -257,10 +259,18 @@ fn efficiency(
     crop: &Crop,
     options: &SpeedOptions,
 ) -> Result<Vec<Efficiency>, NetError> {
+    let quantised = engine.info().quantisation.is_some();
     let disk_bytes = |net: &NetSpec| {
+        let bytes_each = |name: &str, shape: &[usize]| match (shape.len(), quantised) {
+            (1, false) => 4,
+            (_, false) => 2,
+            (4, true) => 1,
+            // Of the four numbers per channel, scale and bias remain.
+            (_, true) if name.starts_with("bn") => 2,
+            (_, true) => 4,
+        };
         let tensors = net.tensors().into_iter();
-        // Half precision for all that has more than one dimension.
-        tensors.map(|(_, s)| s.iter().product::<usize>() * if s.len() > 1 { 2 } else { 4 }).sum()
+        tensors.map(|(name, s)| s.iter().product::<usize>() * bytes_each(&name, &s)).sum()
     };
     let runs = options.runs.clamp(1, 10);
     let measured = |name: String, engine: &Engine| {
@@ -277,7 +287,12 @@ fn efficiency(
     };
     let mut rows = vec![measured(engine.info().net.name(), engine)?];
     for (name, net) in comparators() {
-        let larger = Engine::at_level(&Weights::random(name, net)?, engine.level())?;
+        let mut weights = Weights::random(name, net)?;
+        weights.info.input_size = crop.size;
+        let larger = match quantised {
+            true => Engine::from_quantised(&quantise(&weights, slice::from_ref(crop), "noise")?)?,
+            false => Engine::at_level(&weights, engine.level())?,
+        };
         let mut row = measured(name.into(), &larger)?;
         row.factor = row.cpu_ms / rows[0].cpu_ms;
         rows.push(row);

@@ -65,7 +65,7 @@ impl fmt::Display for Speed {
         if !self.efficiency.is_empty() {
             writeln!(
                 f,
-                "\nnetwork              parameters  million MACs  MB (f16)      ms  factor"
+                "\nnetwork              parameters  million MACs   MB file      ms  factor"
             )?;
         }
         for row in &self.efficiency {

@@ -61,8 +61,8 @@ impl Isa {
         }
     }
 
-    /// The level of what is not multiplication.
-    pub(super) fn level(self) -> Level {
+    /// The level of vector instructions beside it, for all that is no product.
+    pub fn level(self) -> Level {
         match self {
             Self::Baseline => Level::Baseline,
             #[cfg(target_arch = "x86_64")]

@@ -2,7 +2,7 @@
 //! corrections of the biases, from what the model's activations are on pictures
 //! like those it will see.
 
-use dldl_kernels::{Conv3x3, Lanes, Level, Planes, Scratch, StemConv, max_pool_planes};
+use dldl_kernels::{Conv3x3, Lanes, Level, Planes, Scratch, StemConv, Winograd, max_pool_planes};
 
 use super::{Layer, QuantisedWeights};
 use crate::{Crop, NetError, Quantisation, Weights};
@@ -214,10 +214,13 @@ impl Float {
         let (weight, bias) = weights.folded(0)?;
         let stem = StemConv::new(level, &weight, &bias, net[0].0, 3);
         let mut layers = Vec::new();
+        let mut side = weights.info.input_size;
         for i in 1..net.len() {
             let (weight, bias) = weights.folded(i)?;
-            let (outputs, pool) = net[i];
-            layers.push(Conv3x3::new(level, &weight, &bias, outputs, net[i - 1].0, pool));
+            let ((inputs, pooled), (outputs, pool)) = (net[i - 1], net[i]);
+            side /= if pooled { 2 } else { 1 };
+            let (winograd, shape) = (Winograd::for_planes(side, side), (outputs, inputs));
+            layers.push(Conv3x3::new(level, winograd, &weight, &bias, shape, pool));
         }
         let normal = weights.info.normalisation;
         Ok(Self { stem, stem_pool: net[0].1, layers, mean: normal.mean, std: normal.std })

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, estimate, eval, export, info, prepare, train};
+use crate::{bench, estimate, eval, export, info, prepare, quantize, train};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -41,6 +41,7 @@ pub enum Command {
     Eval(eval::Args),
     Info(info::Args),
     Export(export::Args),
+    Quantize(quantize::Args),
     Bench(bench::Args),
 }
 

@@ -11,7 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// A file to estimate, or a place where there is none.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     pub path: PathBuf,
     /// Why it is clear already that there is no picture.

@@ -14,6 +14,7 @@ mod inputs;
 mod output;
 mod prepare;
 mod progress;
+mod quantize;
 mod train;
 
 use std::io::Write;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Bench(args) => bench::run(args),
     });
     match done {

@@ -95,10 +95,21 @@ mod tests {
     fn every_built_in_model_is_sound_and_small() {
         assert!(names().contains(&DEFAULT_MODEL));
         for model in MODELS {
-            let weights = weights(model.name).unwrap();
-            assert!(!weights.info.name.is_empty());
+            let engine = engine(model.name).unwrap();
+            assert_eq!(engine.info().name, model.name);
+            assert!(!engine.info().figures.is_empty());
             assert!(model.bytes.len() < 2_000_000, "{}: {} bytes", model.name, model.bytes.len());
         }
+    }
+
+    #[test]
+    fn a_quantised_model_runs_and_has_no_weights_in_floating_point() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-age-int8.safetensors");
+        assert!(info(path).unwrap().quantisation.is_some());
+        assert!(info("tiny-age").unwrap().quantisation.is_none());
+        assert_eq!(engine(path).unwrap().info().name, "tiny-age-int8");
+        let refused = weights(path).unwrap_err().to_string();
+        assert!(refused.contains("tiny-age-int8") && refused.contains("quantised"), "{refused}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn every_command_explains_itself() {
     let all = run(dldl().arg("--help"));
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
-    for command in ["estimate", "prepare", "train", "eval", "info", "export", "bench"] {
+    for command in ["estimate", "prepare", "train", "eval", "info", "export", "quantize", "bench"] {
         assert!(all.stdout.contains(command), "{command} is not listed");
         let help = run(dldl().args(["help", command]));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
@@ -113,7 +113,7 @@ fn train_says_how_to_get_it() {
 
 /// Three usable pictures, one of them without a face, one that is missing and a
 /// line that is no sample.
-fn dataset(root: &Path) {
+pub fn dataset(root: &Path) {
     std::fs::copy(portrait(), root.join("a.jpg")).unwrap();
     write_jpeg(&portrait_pixels().fliph(), &root.join("b.jpg"));
     write_jpeg(&image::DynamicImage::new_rgb8(120, 90), &root.join("black.jpg"));

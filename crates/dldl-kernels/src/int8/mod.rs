@@ -17,6 +17,7 @@
 //! strip's sums; since they are exact, all give the same. `finish` makes
 //! activations of them, in f32 without fused operations, the same everywhere.
 
+mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod finish;
@@ -34,6 +35,7 @@ use rayon::prelude::*;
 use panel::Panel;
 use strip::{STRIP, Strips};
 
+pub use aligned::Aligned;
 pub use finish::Activation;
 pub use isa::Isa;
 

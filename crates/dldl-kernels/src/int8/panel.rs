@@ -1,7 +1,7 @@
 //! The weights of a few output channels, packed for the instructions that
 //! multiply them.
 
-use super::Isa;
+use super::{Aligned, Isa};
 
 /// Output channels of a narrow panel; a wide one has two times as many.
 pub(super) const LANES: usize = 16;
@@ -30,11 +30,11 @@ pub(super) struct Panel {
     /// Of a row of taps.
     pub quads: usize,
     /// `[3][quads][width][4]`, where the instructions multiply bytes.
-    pub bytes: Vec<i8>,
+    pub bytes: Aligned<i8>,
     /// `[3][quads][2][width][2]`, where they do not: of each quad the first and
     /// third number, then the second and fourth. So a mask and a shift make
     /// pairs of 16 bits of the activations.
-    pub words: Vec<i16>,
+    pub words: Aligned<i16>,
     /// What each channel's sum is multiplied by, `[width]`.
     pub multiplier: Vec<f32>,
     /// What is added then, `[width]`.
@@ -98,6 +98,7 @@ impl Panel {
             }
             bytes = Vec::new();
         }
+        let (bytes, words) = (Aligned::copied(&bytes), Aligned::copied(&words));
         Self { width, quads, bytes, words, multiplier, offset }
     }
 }

@@ -1,7 +1,7 @@
 //! A quantised network, ready to run, and the memory it needs. The arithmetic
 //! lives in `dldl_kernels::int8`.
 
-use dldl_kernels::int8::{Conv3x3, Isa, enclose, enclosed_len};
+use dldl_kernels::int8::{Aligned, Conv3x3, Isa, enclose, enclosed_len};
 
 use super::QuantisedWeights;
 use crate::{Crop, NetError, Part};
@@ -25,7 +25,7 @@ pub(crate) struct QuantisedNetwork {
 #[derive(Debug, Default)]
 pub(crate) struct QuantisedArena {
     /// What a layer reads and what it writes, by turns.
-    bytes: [Vec<u8>; 2],
+    bytes: [Aligned<u8>; 2],
     /// The last layer's output.
     last: Vec<f32>,
     features: Vec<f32>,
@@ -35,7 +35,7 @@ impl QuantisedArena {
     /// Bytes that it holds.
     pub(crate) fn bytes(&self) -> usize {
         let floats = self.last.capacity() + self.features.capacity();
-        self.bytes.iter().map(Vec::capacity).sum::<usize>() + size_of::<f32>() * floats
+        self.bytes.iter().map(Aligned::bytes).sum::<usize>() + size_of::<f32>() * floats
     }
 }
 
@@ -106,9 +106,15 @@ impl QuantisedNetwork {
 
     /// Makes an arena large enough for pictures of `size` x `size`.
     pub(crate) fn reserve(&self, arena: &mut QuantisedArena, size: usize) {
-        fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
-            if buffer.len() < len {
-                buffer.resize(len, T::default());
+        // What is in them counts only within a picture.
+        fn grow(bytes: &mut Aligned<u8>, len: usize) {
+            if bytes.len() < len {
+                *bytes = Aligned::zeros(len);
+            }
+        }
+        fn grow_floats(floats: &mut Vec<f32>, len: usize) {
+            if floats.len() < len {
+                floats.resize(len, 0.0);
             }
         }
         grow(&mut arena.bytes[0], enclosed_len(3, size, size));
@@ -119,8 +125,8 @@ impl QuantisedNetwork {
             if i + 1 < self.layers.len() {
                 grow(&mut arena.bytes[(i + 1) % 2], len);
             } else {
-                grow(&mut arena.last, len);
-                grow(&mut arena.features, layer.output_channels());
+                grow_floats(&mut arena.last, len);
+                grow_floats(&mut arena.features, layer.output_channels());
             }
         }
     }

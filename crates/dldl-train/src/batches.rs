@@ -3,19 +3,18 @@
 //! seed and its step alone, never on the threads.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use dldl_data::{Augment, Cache, Split, resize, sample_rng};
-use dldl_label::{LabelSet, Method};
 use dldl_net::{Crop, Normalisation};
 use rand::RngExt;
 
-use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::loss::Targets;
+use crate::learner::Pictures;
+use crate::loss::{Goal, Head, Truth, Truths};
 use crate::plan::Plan;
 
 /// A batch on the host.
@@ -25,17 +24,29 @@ pub struct Batch {
     pub size: usize,
     /// Normalised pixels, `[n, 3, size, size]`.
     pub pixels: Vec<f32>,
-    /// What the loss compares the logits with.
-    pub targets: Targets,
-    /// The labels' means, `[n]`.
-    pub means: Vec<f64>,
+    /// What the loss compares each sample's logits with.
+    pub truths: Vec<Truths>,
 }
 
 impl Batch {
-    /// The pixels on a device, `[n, 3, size, size]`.
-    pub fn tensor(&self, device: &Device) -> Tensor<4> {
-        let shape = [self.means.len(), 3, self.size, self.size];
-        Tensor::from_data(TensorData::new(self.pixels.clone(), shape), device)
+    /// The pictures of the samples `range`.
+    ///
+    /// # Panics
+    /// If there are no such samples.
+    pub fn pictures(&self, range: Range<usize>) -> Pictures<'_> {
+        let one = 3 * self.size * self.size;
+        let pixels = &self.pixels[range.start * one..range.end * one];
+        Pictures { pixels, count: range.len(), size: self.size }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.truths.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.truths.is_empty()
     }
 }
 
@@ -44,8 +55,7 @@ impl Batch {
 pub struct Source {
     cache: Arc<Cache>,
     samples: Arc<Vec<usize>>,
-    method: Method,
-    labels: LabelSet,
+    heads: Arc<Vec<Head>>,
     sigma: f64,
     normalisation: Normalisation,
 }
@@ -55,15 +65,15 @@ impl Source {
     pub fn new(
         cache: &Arc<Cache>,
         split: Split,
-        config: &TrainConfig,
+        heads: &[Head],
+        sigma: f64,
         normalisation: &Normalisation,
     ) -> Self {
         Self {
             cache: cache.clone(),
             samples: Arc::new(cache.indices(split)),
-            method: config.method,
-            labels: config.labels.clone(),
-            sigma: config.sigma,
+            heads: Arc::new(heads.to_vec()),
+            sigma,
             normalisation: *normalisation,
         }
     }
@@ -90,8 +100,7 @@ impl Source {
         let mut batch = Batch {
             size,
             pixels: vec![0.0; indices.len() * 3 * plane],
-            targets: Targets::default(),
-            means: Vec::with_capacity(indices.len()),
+            truths: Vec::with_capacity(indices.len()),
         };
         for (&index, planes) in indices.iter().zip(batch.pixels.chunks_exact_mut(3 * plane)) {
             let at = self.samples[index];
@@ -100,10 +109,13 @@ impl Source {
             normalise(&crop, &self.normalisation, planes);
             let sample = &self.cache.samples()[at].sample;
             let label = sample.label(self.sigma);
-            let target = self.method.encode(&self.labels, &label);
-            let target = target.map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)))?;
-            batch.targets.push(&target);
-            batch.means.push(label.mean);
+            let truths = self.heads.iter().map(|head| {
+                let Goal::Labels { method, labels } = &head.goal;
+                let target = method.encode(labels, &label);
+                let target = target.map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)));
+                Ok(Some(Truth::Label { target: target?, mean: label.mean }))
+            });
+            batch.truths.push(truths.collect::<Result<_, TrainError>>()?);
         }
         Ok(batch)
     }

@@ -1,9 +1,8 @@
 //! Checkpoints: one safetensors file that holds all a training needs to go on
 //! as if nothing had happened, written whole or not at all.
 //!
-//! Tensors: the network's by the names of the weights file, `ema.NAME` for
-//! their moving average, `adam.m.NAME` and `adam.v.NAME` for the optimiser's
-//! moments. The rest is JSON in the metadata under `dldl-train`.
+//! Tensors: those of [`Learner::save`](crate::learner::Learner::save). The rest
+//! is JSON in the metadata under `dldl-train`.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -14,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::loss::HeadSums;
 use crate::model::NamedTensors;
 
 /// Version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Key of the state in the file's metadata.
 const KEY: &str = "dldl-train";
 
@@ -28,8 +28,6 @@ pub struct State {
     pub(crate) version: u32,
     /// Steps done.
     pub step: usize,
-    /// Steps that the optimiser counts.
-    pub adam_time: usize,
     /// Length of the log in bytes when this was written.
     pub log_bytes: u64,
     /// Seconds of training so far, over all sittings.
@@ -53,8 +51,8 @@ pub struct EpochSums {
     pub images: usize,
     /// Sum of the losses.
     pub loss: f64,
-    /// Sums of the loss terms.
-    pub terms: Vec<f64>,
+    /// Sums of the heads' losses over their samples.
+    pub heads: Vec<HeadSums>,
     /// Seconds spent.
     pub seconds: f64,
     /// Seconds of these spent waiting for data.
@@ -76,7 +74,6 @@ impl State {
         Self {
             version: VERSION,
             step: 0,
-            adam_time: 0,
             log_bytes: 0,
             seconds: 0.0,
             epoch: EpochSums::default(),

@@ -1,142 +1,238 @@
-//! The losses of the methods on tensors: the same terms as
-//! [`Method::loss`](dldl_label::Method::loss), which is their reference.
+//! The loss of a batch and its gradient with respect to the logits, computed on
+//! the host by the reference itself ([`Method::loss`]): some ten thousand
+//! numbers a step, beside which the network's billions are all that counts, and
+//! the same for every device.
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Tensor, TensorData};
-use dldl_label::{LabelError, LabelSet, LossKind, LossTerm, Method, Target};
+use dldl_label::{LabelError, LabelSet, LossKind, Method, Target};
 
-/// The targets of a batch of `n` samples over `K` labels.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Targets {
-    /// Number of samples.
-    pub count: usize,
-    /// `[n, K]` probabilities; empty where the method has none.
-    pub distributions: Vec<f32>,
-    /// `[n]` expectations; empty where the method has none.
-    pub expectations: Vec<f32>,
-    /// `sum p ln p` over the batch: what the divergence needs beside the cross
-    /// entropy, and what no gradient passes through.
-    pub negative_entropy: f64,
+/// What a head learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Goal {
+    /// A label distribution.
+    Labels {
+        /// How it is learned.
+        method: Method,
+        /// The labels.
+        labels: LabelSet,
+    },
 }
 
-impl Targets {
-    /// Adds a sample.
-    pub fn push(&mut self, target: &Target) {
-        self.count += 1;
-        if let Some(p) = &target.distribution {
-            self.distributions.extend(p.iter().map(|&p| p as f32));
-            self.negative_entropy +=
-                p.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>();
+/// A head of the network: some consecutive logits and what they learn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// Its task: `age`.
+    pub name: String,
+    /// What it learns.
+    pub goal: Goal,
+    /// What its loss is multiplied by.
+    pub weight: f64,
+}
+
+/// What a head's logits are compared with, for one sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Truth {
+    /// For [`Goal::Labels`].
+    Label {
+        /// What the method's loss compares with.
+        target: Target,
+        /// The label's mean, which the error is counted from.
+        mean: f64,
+    },
+}
+
+/// One sample's truths, a head each; none where its dataset does not say.
+pub type Truths = Vec<Option<Truth>>;
+
+/// The value of a head's loss for one sample.
+struct SampleLoss {
+    total: f64,
+    terms: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+impl Head {
+    /// Number of its logits.
+    pub fn outputs(&self) -> usize {
+        match &self.goal {
+            Goal::Labels { method, labels } => method.head_size(labels),
         }
-        if let Some(y) = target.expectation {
-            self.expectations.push(y as f32);
+    }
+
+    /// The names of its loss terms: `kl` in nats, `l1` in units of the label.
+    pub fn term_names(&self) -> Vec<&'static str> {
+        match &self.goal {
+            Goal::Labels { method, labels } => {
+                let name = |kind| match kind {
+                    LossKind::KullbackLeibler => "kl",
+                    LossKind::ExpectationL1 => "l1",
+                };
+                method.loss_terms(labels).iter().map(|term| name(term.kind)).collect()
+            }
+        }
+    }
+
+    fn loss(&self, truth: &Truth, logits: &[f32]) -> Result<SampleLoss, LabelError> {
+        let logits: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
+        match (&self.goal, truth) {
+            (Goal::Labels { method, labels }, Truth::Label { target, .. }) => {
+                let loss = method.loss(labels, target, &logits)?;
+                Ok(SampleLoss { total: loss.total, terms: loss.terms, gradient: loss.gradient })
+            }
+        }
+    }
+
+    /// How far the estimate that the logits stand for is from the truth: the
+    /// absolute error of the expectation, in units of the label.
+    ///
+    /// # Errors
+    /// If a logit is not finite.
+    pub fn error(&self, truth: &Truth, logits: &[f32]) -> Result<f64, LabelError> {
+        match (&self.goal, truth) {
+            (Goal::Labels { method, labels }, Truth::Label { mean, .. }) => {
+                Ok((method.decode(labels, logits)?.expectation() - mean).abs())
+            }
         }
     }
 }
 
-/// The loss of a batch.
-pub struct BatchLoss {
-    /// Mean over the batch of the weighted sum of the terms, `[1]`.
-    pub total: Tensor<1>,
-    /// The terms, unweighted means over the batch, in the order of
-    /// [`Method::loss_terms`]; read together once the step is done.
-    pub terms: Vec<Tensor<1>>,
+/// The loss of some samples.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LossValues {
+    /// The sum over the heads of weight times mean loss.
+    pub total: f64,
+    /// The heads' own sums.
+    pub heads: Vec<HeadSums>,
 }
 
-/// A [`BatchLoss`] read back from the device.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LossValues {
-    /// See [`BatchLoss::total`].
-    pub total: f64,
-    /// See [`BatchLoss::terms`].
+/// Sums of a head's loss over samples.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct HeadSums {
+    /// Samples that have the label.
+    pub samples: usize,
+    /// The loss, without the head's weight.
+    pub loss: f64,
+    /// The loss terms, unweighted.
     pub terms: Vec<f64>,
 }
 
-impl BatchLoss {
-    /// Waits for the device and reads the values.
-    pub fn read(self) -> LossValues {
-        let read = |t: Tensor<1>| f64::from(t.into_scalar::<f32>());
-        LossValues { total: read(self.total), terms: self.terms.into_iter().map(read).collect() }
+impl HeadSums {
+    /// Adds other sums to these.
+    pub fn add(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.loss += other.loss;
+        self.terms.resize(other.terms.len().max(self.terms.len()), 0.0);
+        for (sum, term) in self.terms.iter_mut().zip(&other.terms) {
+            *sum += term;
+        }
+    }
+
+    /// The mean loss; 0 without samples.
+    pub fn mean(&self) -> f64 {
+        self.loss / self.samples.max(1) as f64
     }
 }
 
-/// A method's loss on a device.
+impl LossValues {
+    /// Adds the loss of another part of the same batch.
+    pub fn add(&mut self, other: &Self) {
+        self.total += other.total;
+        self.heads.resize(other.heads.len().max(self.heads.len()), HeadSums::default());
+        for (sums, more) in self.heads.iter_mut().zip(&other.heads) {
+            sums.add(more);
+        }
+    }
+}
+
+/// The loss of a network with some heads: the sum over the heads of weight times
+/// the mean over those samples that have the head's label.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Criterion {
-    terms: Vec<LossTerm>,
-    values: Vec<f32>,
+    heads: Vec<Head>,
 }
 
 impl Criterion {
-    /// The loss of `method` over `labels`.
-    pub fn new(method: &Method, labels: &LabelSet) -> Self {
-        let values = labels.values().iter().map(|&v| v as f32).collect();
-        Self { terms: method.loss_terms(labels), values }
+    /// The loss of these heads, whose logits follow each other.
+    pub fn new(heads: Vec<Head>) -> Self {
+        Self { heads }
     }
 
-    /// The names of the terms as the log has them: `kl`, `l1`.
-    pub fn term_names(&self) -> Vec<&'static str> {
-        let name = |term: &LossTerm| match term.kind {
-            LossKind::KullbackLeibler => "kl",
-            LossKind::ExpectationL1 => "l1",
-        };
-        self.terms.iter().map(name).collect()
+    /// The heads.
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
     }
 
-    /// The loss of `logits` `[n, K]` (specification 1.5), through a
-    /// log-softmax, which does not overflow where a softmax and a logarithm
-    /// would.
+    /// Logits of all heads.
+    pub fn outputs(&self) -> usize {
+        self.heads.iter().map(Head::outputs).sum()
+    }
+
+    /// How many samples have the label of each head: what the loss of a part of
+    /// them is divided by.
+    pub fn counts(&self, truths: &[Truths]) -> Vec<usize> {
+        let count = |h: usize| truths.iter().filter(|truths| truths[h].is_some()).count();
+        (0..self.heads.len()).map(count).collect()
+    }
+
+    /// The loss of `truths.len()` samples with `logits` `[n, outputs]` and its
+    /// gradient of the same shape. They may be a part of a batch: `counts` are
+    /// [`counts`](Self::counts) of the whole batch, and its parts add up.
     ///
     /// # Errors
-    /// [`LabelError::Target`] if the targets are another method's.
+    /// [`LabelError`] if a logit is not finite or a truth is another method's.
     ///
     /// # Panics
-    /// If the targets are not of `n` samples over `K` labels.
-    pub fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<BatchLoss, LabelError> {
-        let device = logits.device();
-        let [n, k] = logits.dims();
-        assert_eq!(
-            (n, k),
-            (targets.count, self.values.len()),
-            "logits and targets differ in shape"
-        );
-        let log_p = log_softmax(logits, 1);
-        let mut total: Option<Tensor<1>> = None;
-        let mut terms = Vec::new();
-        for term in &self.terms {
-            let value = match term.kind {
-                LossKind::KullbackLeibler => {
-                    let p = &targets.distributions;
-                    if p.is_empty() {
-                        return Err(LabelError::Target("distribution"));
-                    }
-                    let p = matrix(p, [n, k], &device);
-                    let cross = (p * log_p.clone()).sum().neg();
-                    (cross + targets.negative_entropy) / n as f64
+    /// If the numbers of logits, truths and heads do not fit each other.
+    pub fn loss(
+        &self,
+        logits: &[f32],
+        truths: &[Truths],
+        counts: &[usize],
+    ) -> Result<(LossValues, Vec<f32>), LabelError> {
+        let outputs = self.outputs();
+        assert_eq!(logits.len(), truths.len() * outputs, "logits and truths differ in number");
+        let mut gradient = vec![0.0; logits.len()];
+        let empty = |head: &Head| HeadSums {
+            terms: vec![0.0; head.term_names().len()],
+            ..HeadSums::default()
+        };
+        let mut values = LossValues { total: 0.0, heads: self.heads.iter().map(empty).collect() };
+        let rows = logits.chunks_exact(outputs).zip(gradient.chunks_exact_mut(outputs));
+        for ((logits, gradient), truths) in rows.zip(truths) {
+            let mut from = 0;
+            for (h, (head, truth)) in self.heads.iter().zip(truths).enumerate() {
+                let range = from..from + head.outputs();
+                from = range.end;
+                let Some(truth) = truth else { continue };
+                let share = head.weight / counts[h] as f64;
+                let loss = head.loss(truth, &logits[range.clone()])?;
+                values.total += share * loss.total;
+                values.heads[h].add(&HeadSums { samples: 1, loss: loss.total, terms: loss.terms });
+                for (out, g) in gradient[range].iter_mut().zip(loss.gradient) {
+                    *out = (share * g) as f32;
                 }
-                LossKind::ExpectationL1 => {
-                    let y = &targets.expectations;
-                    if y.is_empty() {
-                        return Err(LabelError::Target("expectation"));
-                    }
-                    let y = matrix(y, [n, 1], &device);
-                    let values = matrix(&self.values, [1, k], &device);
-                    ((log_p.clone().exp() * values).sum_dim(1) - y).abs().mean()
-                }
-            };
-            terms.push(value.clone().detach());
-            let weighted = value * term.weight;
-            total = Some(match total {
-                Some(sum) => sum + weighted,
-                None => weighted,
-            });
+            }
         }
-        let total = total.expect("every method has a loss term");
-        Ok(BatchLoss { total, terms })
+        Ok((values, gradient))
     }
-}
 
-fn matrix(values: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+    /// The errors of one sample's logits `[outputs]`, a head each, as
+    /// [`Head::error`]; none where there is no truth.
+    ///
+    /// # Errors
+    /// If a logit is not finite.
+    pub fn errors(
+        &self,
+        logits: &[f32],
+        truths: &[Option<Truth>],
+    ) -> Result<Vec<Option<f64>>, LabelError> {
+        let mut from = 0;
+        let error = |(head, truth): (&Head, &Option<Truth>)| {
+            let own = &logits[from..from + head.outputs()];
+            from += head.outputs();
+            truth.as_ref().map(|truth| head.error(truth, own)).transpose()
+        };
+        self.heads.iter().zip(truths).map(error).collect()
+    }
 }
 
 #[cfg(test)]
@@ -145,77 +241,113 @@ mod tests {
     use dldl_label::{Label, Scaling};
     use rand::RngExt;
 
-    /// Value and gradient against the double-precision reference, on labels on
-    /// and off the grid, near and beyond the ends, with small and large logits.
+    fn head(name: &str, labels: LabelSet, method: Method, weight: f64) -> Head {
+        Head { name: name.into(), goal: Goal::Labels { method, labels }, weight }
+    }
+
+    fn two_heads() -> Criterion {
+        let v2 = Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample };
+        Criterion::new(vec![
+            head("age", LabelSet::age(), v2, 1.0),
+            head("attractiveness", LabelSet::attractiveness_5(), Method::Dldl, 3.0),
+        ])
+    }
+
+    fn truth(head: &Head, mean: f64, sigma: f64) -> Option<Truth> {
+        let Goal::Labels { method, labels } = &head.goal;
+        let target = method.encode(labels, &Label { mean, sigma }).unwrap();
+        Some(Truth::Label { target, mean })
+    }
+
+    fn batch(criterion: &Criterion) -> (Vec<f32>, Vec<Truths>) {
+        let mut rng = dldl_data::sample_rng(7, 0, 0);
+        let [age, look] = criterion.heads() else { panic!("two heads") };
+        let truths = vec![
+            vec![truth(age, 31.4, 2.0), None],
+            vec![None, truth(look, 3.3, 0.6)],
+            vec![truth(age, 0.0, 0.0), truth(look, 5.0, 0.1)],
+            vec![None, None],
+        ];
+        let logits = (0..4 * criterion.outputs()).map(|_| rng.random_range(-4.0..4.0f32)).collect();
+        (logits, truths)
+    }
+
+    /// The gradient against differences of the loss, for samples with one
+    /// label, with both and with none.
     #[test]
-    fn values_and_gradients_are_those_of_the_reference() {
-        let device = Device::flex().autodiff();
-        for labels in [LabelSet::age(), LabelSet::attractiveness_5()] {
-            let k = labels.len();
-            for method in [
-                Method::Dldl,
-                Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample },
-                Method::DldlV2 { lambda: 0.3, scaling: Scaling::PerElement },
-            ] {
-                let mut rng = dldl_data::sample_rng(7, 0, 0);
-                let span = labels.max() - labels.min();
-                let mut targets = Targets::default();
-                let mut singles = Vec::new();
-                let mut logits = Vec::new();
-                for (share, scale) in
-                    [(0.0, 1.0), (0.31, 3.0), (0.5, 0.1), (0.987, 8.0), (1.0, 20.0)]
-                {
-                    let label = Label { mean: labels.min() + share * span, sigma: 0.02 * span };
-                    let target = method.encode(&labels, &label).unwrap();
-                    targets.push(&target);
-                    singles.push(target);
-                    logits.extend((0..k).map(|_| rng.random_range(-scale..scale) as f32));
-                }
-                let n = singles.len();
-                let x = Tensor::<2>::from_data(TensorData::new(logits.clone(), [n, k]), &device)
-                    .require_grad();
-                let criterion = Criterion::new(&method, &labels);
-                let loss = criterion.loss(x.clone(), &targets).unwrap();
-                let gradients = loss.total.backward();
-                let gradient =
-                    x.grad(&gradients).unwrap().into_data().try_into_vec::<f32>().unwrap();
-                let mut total = 0.0;
-                let mut terms = vec![0.0; loss.terms.len()];
-                for (i, target) in singles.iter().enumerate() {
-                    let row: Vec<f64> =
-                        logits[i * k..(i + 1) * k].iter().map(|&x| f64::from(x)).collect();
-                    let expected = method.loss(&labels, target, &row).unwrap();
-                    total += expected.total / n as f64;
-                    for (sum, t) in terms.iter_mut().zip(&expected.terms) {
-                        *sum += t / n as f64;
-                    }
-                    for (j, e) in expected.gradient.iter().enumerate() {
-                        let (got, e) = (f64::from(gradient[i * k + j]), e / n as f64);
-                        assert!(
-                            (got - e).abs() < 2e-6 + 1e-5 * e.abs(),
-                            "{method:?} {i} {j}: {got} {e}"
-                        );
-                    }
-                }
-                let got = f64::from(loss.total.into_scalar::<f32>());
-                assert!((got - total).abs() < 1e-5 * total.abs().max(1.0), "{got} {total}");
-                for (got, e) in loss.terms.into_iter().zip(terms) {
-                    let got = f64::from(got.into_scalar::<f32>());
-                    assert!((got - e).abs() < 1e-5 * e.abs().max(1.0), "{got} {e}");
-                }
-            }
+    fn gradients_are_the_slopes_of_the_masked_loss() {
+        let criterion = two_heads();
+        let (logits, truths) = batch(&criterion);
+        let counts = criterion.counts(&truths);
+        assert_eq!(counts, [2, 2]);
+        let value = |logits: &[f32]| criterion.loss(logits, &truths, &counts).unwrap().0.total;
+        let (_, gradient) = criterion.loss(&logits, &truths, &counts).unwrap();
+        for i in (0..logits.len()).step_by(7) {
+            let moved = |by: f32| {
+                let mut logits = logits.clone();
+                logits[i] += by;
+                value(&logits)
+            };
+            let slope = (moved(0.01) - moved(-0.01)) / 0.02;
+            let got = f64::from(gradient[i]);
+            assert!((got - slope).abs() < 1e-3 * (1.0 + slope.abs()), "{i}: {got} {slope}");
         }
+        assert!(gradient[3 * criterion.outputs()..].iter().all(|&g| g == 0.0));
+    }
+
+    #[test]
+    fn the_total_is_the_weighted_sum_of_the_means_over_those_that_have_the_label() {
+        let criterion = two_heads();
+        let (logits, truths) = batch(&criterion);
+        let (values, _) = criterion.loss(&logits, &truths, &criterion.counts(&truths)).unwrap();
+        let samples: Vec<usize> = values.heads.iter().map(|h| h.samples).collect();
+        assert_eq!(samples, [2, 2]);
+        let expected = values.heads[0].mean() + 3.0 * values.heads[1].mean();
+        assert!((values.total - expected).abs() < 1e-12);
+        let [kl, l1] = values.heads[0].terms[..] else { panic!("two terms") };
+        assert!((values.heads[0].loss - (kl + l1)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_parts_of_a_batch_add_up() {
+        let criterion = two_heads();
+        let (logits, truths) = batch(&criterion);
+        let counts = criterion.counts(&truths);
+        let (whole, gradient) = criterion.loss(&logits, &truths, &counts).unwrap();
+        let (mut sum, mut gradients) = (LossValues::default(), Vec::new());
+        for (logits, truths) in logits.chunks(2 * criterion.outputs()).zip(truths.chunks(2)) {
+            let (part, gradient) = criterion.loss(logits, truths, &counts).unwrap();
+            sum.add(&part);
+            gradients.extend(gradient);
+        }
+        assert!((sum.total - whole.total).abs() < 1e-12);
+        assert_eq!(gradients, gradient);
+    }
+
+    #[test]
+    fn errors_are_of_the_expectation_and_logits_that_are_no_numbers_are_refused() {
+        let criterion = two_heads();
+        let (logits, truths) = batch(&criterion);
+        let row = &logits[2 * criterion.outputs()..][..criterion.outputs()];
+        let errors = criterion.errors(row, &truths[2]).unwrap();
+        let age = Method::Dldl.decode(&LabelSet::age(), &row[..101]).unwrap().expectation();
+        let look = Method::Dldl.decode(&LabelSet::attractiveness_5(), &row[101..]).unwrap();
+        assert_eq!(errors, [Some(age), Some(5.0 - look.expectation())]);
+        assert_eq!(criterion.errors(row, &truths[3]).unwrap(), [None, None]);
+        let mut bad = logits;
+        bad[0] = f32::NAN;
+        assert!(criterion.loss(&bad, &truths, &[2, 2]).is_err());
     }
 
     #[test]
     fn targets_of_another_method_are_refused() {
-        let labels = LabelSet::age();
-        let mut targets = Targets::default();
-        let label = Label { mean: 30.0, sigma: 2.0 };
-        targets.push(&Method::Dldl.encode(&labels, &label).unwrap());
-        let method = Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample };
-        let logits = Tensor::zeros([1, labels.len()], &Device::flex());
-        let result = Criterion::new(&method, &labels).loss(logits, &targets);
+        let criterion = two_heads();
+        let [age, _] = criterion.heads() else { panic!("two heads") };
+        let plain = head("age", LabelSet::age(), Method::Dldl, 1.0);
+        let truths = [vec![truth(&plain, 30.0, 2.0), None]];
+        let logits = vec![0.0; criterion.outputs()];
+        let result = criterion.loss(&logits, &truths, &[1, 0]);
         assert_eq!(result.err(), Some(LabelError::Target("expectation")));
+        assert_eq!(age.term_names(), ["kl", "l1"]);
     }
 }

@@ -159,19 +159,28 @@ impl AgeNet {
     }
 
     /// Logits `[n, K]` of normalised pictures `[n, 3, s, s]`, `s` a multiple of
-    /// 32: the blocks, the mean over the remaining positions (7x7 at 224, or
-    /// 14x14 with plain average pooling) and the head.
+    /// 32: [`features`](Self::features), then [`head`](Self::head).
     pub fn forward(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
+        self.head(self.features(x, training))
+    }
+
+    /// What the head sees, `[n, C]`: the blocks and the mean over the remaining
+    /// positions (7x7 at 224, or 14x14 with plain average pooling).
+    pub fn features(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
         let blocks = self.layers.iter().zip(&self.pools);
-        let x: Tensor<2> = if self.fast {
+        if self.fast {
             let x = x.permute([0, 2, 3, 1]);
             let x = blocks.fold(x, |x, (layer, &pool)| fast_block(x, layer, training, pool));
             x.mean_dims(&[1, 2]).squeeze_dims(&[1, 2])
         } else {
             let x = blocks.fold(x, |x, (layer, &pool)| block(x, layer, training, pool));
             x.mean_dims(&[2, 3]).squeeze_dims(&[2, 3])
-        };
-        linear(x, self.fc_weight.val().transpose(), Some(self.fc_bias.val()))
+        }
+    }
+
+    /// The logits `[n, K]` of features `[n, C]`.
+    pub fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        linear(features, self.fc_weight.val().transpose(), Some(self.fc_bias.val()))
     }
 
     /// This network on Burn's own operations, whatever the device: what the CPU's

@@ -12,6 +12,59 @@ use crate::config::OptimizerConfig;
 use crate::error::TrainError;
 use crate::model::{AgeNet, NamedTensors, read};
 
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Of the blocks; at 0 they stay as they are.
+    pub trunk: f64,
+    /// Of the head.
+    pub head: f64,
+}
+
+/// The gradients of a network's parameters, flat, by their names in the weights
+/// file. Parameters that the loss does not depend on have none.
+#[derive(Debug, Default)]
+pub struct ParamGradients(BTreeMap<String, Tensor<1>>);
+
+impl ParamGradients {
+    /// Those of one backward pass.
+    pub fn of(net: &AgeNet, mut gradients: Gradients) -> Self {
+        let mut out = Self::default();
+        let grads = &mut gradients;
+        for (i, layer) in net.layers.iter().enumerate() {
+            out.take(format!("conv{i}.weight"), &layer.weight, grads);
+            out.take(format!("bn{i}.weight"), &layer.gamma, grads);
+            out.take(format!("bn{i}.bias"), &layer.beta, grads);
+        }
+        out.take("fc.weight".into(), &net.fc_weight, grads);
+        out.take("fc.bias".into(), &net.fc_bias, grads);
+        out
+    }
+
+    fn take<const D: usize>(
+        &mut self,
+        name: String,
+        param: &Param<Tensor<D>>,
+        gradients: &mut Gradients,
+    ) {
+        if let Some(gradient) = param.val().grad_remove(gradients) {
+            let count = gradient.dims().iter().product::<usize>();
+            self.0.insert(name, gradient.reshape([count]));
+        }
+    }
+
+    /// Adds others to these.
+    pub fn add(&mut self, others: Self) {
+        for (name, other) in others.0 {
+            let sum = match self.0.remove(&name) {
+                Some(own) => own + other,
+                None => other,
+            };
+            self.0.insert(name, sum);
+        }
+    }
+}
+
 /// Adam (Kingma and Ba, 2015), or AdamW (Loshchilov and Hutter, 2019) where
 /// the weight decay is not 0. Decay acts on the weights of the convolutions and
 /// of the head only: pulling a normalisation's scale or a bias towards 0 would
@@ -36,17 +89,27 @@ impl Adam {
         Self { decayed: build(config.weight_decay), plain: build(0.0), states: BTreeMap::new() }
     }
 
-    /// One step with learning rate `lr`: moves the parameters of `net` against
-    /// `gradients` (of the loss, from its `backward()`).
-    pub fn step(&mut self, lr: f64, net: &mut AgeNet, mut gradients: Gradients) {
+    /// One step: moves the parameters of `net` against `gradients`.
+    pub fn step(&mut self, rates: Rates, net: &mut AgeNet, gradients: ParamGradients) {
+        let mut gradients = gradients.0;
         let grads = &mut gradients;
-        for (i, layer) in net.layers.iter_mut().enumerate() {
-            self.update(&format!("conv{i}.weight"), &mut layer.weight, true, lr, grads);
-            self.update(&format!("bn{i}.weight"), &mut layer.gamma, false, lr, grads);
-            self.update(&format!("bn{i}.bias"), &mut layer.beta, false, lr, grads);
+        if rates.trunk > 0.0 {
+            let lr = rates.trunk;
+            for (i, layer) in net.layers.iter_mut().enumerate() {
+                self.update(&format!("conv{i}.weight"), &mut layer.weight, true, lr, grads);
+                self.update(&format!("bn{i}.weight"), &mut layer.gamma, false, lr, grads);
+                self.update(&format!("bn{i}.bias"), &mut layer.beta, false, lr, grads);
+            }
         }
-        self.update("fc.weight", &mut net.fc_weight, true, lr, grads);
-        self.update("fc.bias", &mut net.fc_bias, false, lr, grads);
+        if rates.head > 0.0 {
+            self.update("fc.weight", &mut net.fc_weight, true, rates.head, grads);
+            self.update("fc.bias", &mut net.fc_bias, false, rates.head, grads);
+        }
+    }
+
+    /// Forgets the moments.
+    pub fn reset(&mut self) {
+        self.states.clear();
     }
 
     fn update<const D: usize>(
@@ -55,15 +118,13 @@ impl Adam {
         param: &mut Param<Tensor<D>>,
         decay: bool,
         lr: f64,
-        gradients: &mut Gradients,
+        gradients: &mut BTreeMap<String, Tensor<1>>,
     ) {
+        let Some(gradient) = gradients.remove(name) else { return };
         let value = param.val();
-        let Some(gradient) = value.grad_remove(gradients) else { return };
         let dims = value.dims();
-        let count = dims.iter().product::<usize>();
         // The moments are kept flat: one kind of state whatever the rank.
-        let flat = value.inner().reshape([count]);
-        let gradient = gradient.reshape([count]);
+        let flat = value.inner().reshape([dims.iter().product::<usize>()]);
         let adam = if decay { &self.decayed } else { &self.plain };
         let state = self.states.remove(name).map(AdamWState::new);
         let (flat, state) = adam.step(lr, flat, gradient, state);
@@ -73,39 +134,37 @@ impl Adam {
         *param = Param::from_tensor(Tensor::from_inner(flat.reshape(dims)));
     }
 
-    /// The number of steps taken and the moments as `adam.m.NAME`, `adam.v.NAME`.
-    pub fn to_tensors(&self) -> (usize, NamedTensors) {
+    /// The moments as `adam.m.NAME` and `adam.v.NAME`, and the steps that they
+    /// are of as `adam.t.NAME`, `[1]` (parts of a network may rest).
+    pub fn to_tensors(&self) -> NamedTensors {
         let mut out = NamedTensors::new();
-        let mut time = 0;
         for (name, state) in &self.states {
-            time = state.time;
             out.insert(format!("adam.m.{name}"), read(state.moment_1.clone()));
             out.insert(format!("adam.v.{name}"), read(state.moment_2.clone()));
+            out.insert(format!("adam.t.{name}"), (vec![1], vec![state.time as f32]));
         }
-        (time, out)
+        out
     }
 
     /// Puts back what [`to_tensors`](Self::to_tensors) gave, on `device` (one
     /// without autodiff).
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if the second moment of a parameter is missing.
-    pub fn restore(
-        &mut self,
-        time: usize,
-        tensors: &NamedTensors,
-        device: &Device,
-    ) -> Result<(), TrainError> {
+    /// [`TrainError::Tensor`] if the second moment or the steps of a parameter
+    /// are missing.
+    pub fn restore(&mut self, tensors: &NamedTensors, device: &Device) -> Result<(), TrainError> {
         self.states.clear();
         let tensor = |values: &[f32]| {
             Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
         };
+        let find = |name: String| match tensors.get(&name) {
+            Some((_, values)) if !values.is_empty() => Ok(values),
+            _ => Err(TrainError::Tensor { name, what: "is missing".into() }),
+        };
         for (key, (_, first)) in tensors {
             let Some(name) = key.strip_prefix("adam.m.") else { continue };
-            let second = format!("adam.v.{name}");
-            let Some((_, second)) = tensors.get(&second) else {
-                return Err(TrainError::Tensor { name: second, what: "is missing".into() });
-            };
+            let second = find(format!("adam.v.{name}"))?;
+            let time = find(format!("adam.t.{name}"))?[0] as usize;
             let state = AdaptiveMomentumState::new(time, tensor(first), tensor(second));
             self.states.insert(name.into(), state);
         }
@@ -117,6 +176,8 @@ impl Adam {
 mod tests {
     use super::*;
     use dldl_net::{NetSpec, Pooling};
+
+    const RATES: Rates = Rates { trunk: 0.01, head: 0.01 };
 
     fn net(device: &Device) -> AgeNet {
         let spec = NetSpec { stages: vec![vec![16]], pooling: Pooling::Hybrid, outputs: 3 };
@@ -141,7 +202,7 @@ mod tests {
         let sign = sign.into_data().try_into_vec::<f32>().unwrap();
         let mut after = before.clone();
         let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
-        Adam::new(&config).step(0.01, &mut after, grads);
+        Adam::new(&config).step(RATES, &mut after, ParamGradients::of(&before, grads));
         let (before, after) = (before.to_tensors(), after.to_tensors());
         let (old, new) = (&before["fc.weight"].1, &after["fc.weight"].1);
         for i in 0..old.len() {
@@ -166,16 +227,19 @@ mod tests {
         let config = OptimizerConfig::default();
         let (mut net, mut adam) = (net(&device), Adam::new(&config));
         let grads = gradients(&net, &device);
-        adam.step(0.01, &mut net, grads);
-        let (time, tensors) = adam.to_tensors();
-        assert_eq!((time, tensors.len()), (1, 2 * 5));
+        let grads = ParamGradients::of(&net, grads);
+        adam.step(RATES, &mut net, grads);
+        let tensors = adam.to_tensors();
+        assert_eq!(tensors.len(), 3 * 5);
         let mut other = Adam::new(&config);
-        other.restore(time, &tensors, &Device::flex()).unwrap();
+        other.restore(&tensors, &Device::flex()).unwrap();
         let mut copy = net.clone();
         let grads = gradients(&net, &device);
-        adam.step(0.01, &mut net, grads);
+        let grads = ParamGradients::of(&net, grads);
+        adam.step(RATES, &mut net, grads);
         let grads = gradients(&copy, &device);
-        other.step(0.01, &mut copy, grads);
+        let grads = ParamGradients::of(&copy, grads);
+        other.step(RATES, &mut copy, grads);
         let parameters = |net: &AgeNet| {
             let mut tensors = net.to_tensors();
             tensors.retain(|name, _| !name.contains("running"));
@@ -184,6 +248,6 @@ mod tests {
         assert_eq!(parameters(&net), parameters(&copy));
         let mut half = tensors;
         half.remove("adam.v.fc.bias");
-        assert!(other.restore(1, &half, &Device::flex()).is_err());
+        assert!(other.restore(&half, &Device::flex()).is_err());
     }
 }

@@ -6,19 +6,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
 use dldl_data::{Cache, Split};
 use dldl_net::Normalisation;
 
 use crate::batches::{Batch, Source};
 use crate::checkpoint::{self, Best, EpochSums, State};
-use crate::config::{DeviceKind, Export, TrainConfig};
+use crate::config::{Export, TrainConfig};
 use crate::error::TrainError;
 use crate::folder::RunFolder;
+use crate::learner::{Learner, averaged, learner};
 use crate::log::{self, EpochRecord, Log, Record, StepRecord};
-use crate::loss::{Criterion, LossValues};
-use crate::model::{AgeNet, NamedTensors};
-use crate::optim::Adam;
+use crate::loss::{Criterion, Goal, Head, HeadSums, LossValues};
+use crate::model::NamedTensors;
+use crate::optim::Rates;
 use crate::plan::{Plan, Position};
 use crate::progress::{Progress, Start, Step, Summary};
 use crate::validate::validate;
@@ -60,27 +60,6 @@ pub fn resume(config: TrainConfig, progress: &mut dyn Progress) -> Result<Summar
     Trainer::new(config, Some((state, tensors)), progress)?.run(progress)
 }
 
-/// The device of a configuration, without autodiff.
-///
-/// # Errors
-/// [`TrainError::Config`] if this build does not have it.
-pub fn device(kind: DeviceKind) -> Result<Device, TrainError> {
-    match kind {
-        DeviceKind::Cpu => Ok(Device::flex()),
-        #[cfg(feature = "vulkan")]
-        DeviceKind::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => Ok(Device::cuda(0)),
-        #[allow(unreachable_patterns)]
-        other => {
-            let name = if other == DeviceKind::Vulkan { "vulkan" } else { "cuda" };
-            Err(TrainError::Config(format!(
-                "this program was built without the feature `{name}` that device = \"{name}\" needs"
-            )))
-        }
-    }
-}
-
 struct Trainer {
     config: TrainConfig,
     files: RunFolder,
@@ -88,10 +67,7 @@ struct Trainer {
     cache: Arc<Cache>,
     train: Source,
     val: Source,
-    device: Device,
-    net: AgeNet,
-    ema: Option<AgeNet>,
-    adam: Adam,
+    learner: Box<dyn Learner>,
     criterion: Criterion,
     state: State,
     log: Log,
@@ -107,13 +83,19 @@ impl Trainer {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         config.check()?;
-        let inner = device(config.device)?;
-        let device = inner.clone().autodiff();
+        let spec = config.spec();
+        let average = config.ema > 0.0;
+        let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, average)?;
+        let goal = Goal::Labels { method: config.method, labels: config.labels.clone() };
+        let head = Head { name: config.task.clone(), goal, weight: 1.0 };
+        let criterion = Criterion::new(vec![head]);
         let cache = Cache::open(&config.cache).map_err(|e| TrainError::Data(e.to_string()))?;
         let cache = Arc::new(cache);
         let normalisation = Normalisation::default();
-        let train = Source::new(&cache, Split::Train, &config, &normalisation);
-        let val = Source::new(&cache, Split::Val, &config, &normalisation);
+        let source =
+            |split| Source::new(&cache, split, criterion.heads(), config.sigma, &normalisation);
+        let train = source(Split::Train);
+        let val = source(Split::Val);
         if train.len() < 2 {
             let what = "has fewer than two samples in its train split";
             return Err(TrainError::Data(format!("{} {what}", config.cache.display())));
@@ -126,26 +108,15 @@ impl Trainer {
         std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
         checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
 
-        let spec = config.spec();
-        let mut net = AgeNet::new(&spec, config.seed, &device);
-        let mut adam = Adam::new(&config.optimizer);
-        let mut ema = None;
         let state = match checkpoint {
             Some((mut state, tensors)) => {
-                net = net.with_tensors(&tensors)?;
-                adam.restore(state.adam_time, &tensors, &inner)?;
-                if config.ema > 0.0 {
-                    ema = Some(net.frozen().with_tensors(&averaged(&tensors))?);
-                }
+                learner.load(&tensors)?;
                 state.config = config.clone();
                 state
             }
             None => {
                 if let Some(path) = &config.init {
-                    net = start_from(net, path, progress)?;
-                }
-                if config.ema > 0.0 {
-                    ema = Some(net.frozen());
+                    start_from(&mut *learner, path, progress)?;
                 }
                 State::new(config.clone())
             }
@@ -160,7 +131,6 @@ impl Trainer {
             parameters: spec.parameter_count(),
         });
         Ok(Self {
-            criterion: Criterion::new(&config.method, &config.labels),
             before: state.seconds,
             begun: Instant::now(),
             config,
@@ -169,10 +139,8 @@ impl Trainer {
             cache,
             train,
             val,
-            device,
-            net,
-            ema,
-            adam,
+            learner,
+            criterion,
             state,
             log,
         })
@@ -200,7 +168,7 @@ impl Trainer {
             })??;
             let waited = begun.elapsed().as_secs_f64();
             let position = self.plan.at(self.state.step);
-            let (lr, loss) = self.step(batch, &position)?;
+            let (lr, loss) = self.step(&batch, &position)?;
             let seconds = begun.elapsed().as_secs_f64();
             for sums in [&mut self.state.epoch, &mut self.state.recent] {
                 sums.add(&loss, position.batch, seconds, waited);
@@ -231,30 +199,36 @@ impl Trainer {
     }
 
     /// One step on one batch: the learning rate and the loss.
-    fn step(&mut self, batch: Batch, position: &Position) -> Result<(f64, LossValues), TrainError> {
+    fn step(
+        &mut self,
+        batch: &Batch,
+        position: &Position,
+    ) -> Result<(f64, LossValues), TrainError> {
         let total = self.plan.epochs() as f64;
         let factor = self.config.schedule.factor(position.progress(), total);
         let lr = self.config.learning_rate * factor * position.lr_scale;
-        let logits = self.net.forward(batch.tensor(&self.device), true);
-        let loss = self.criterion.loss(logits, &batch.targets)?;
-        let gradients = loss.total.backward();
-        let loss = loss.read();
-        if !loss.total.is_finite() {
-            return Err(TrainError::Diverged {
-                loss: loss.total,
-                step: self.state.step + 1,
-                epoch: position.epoch + 1,
-            });
-        }
-        self.adam.step(lr, &mut self.net, gradients);
-        if let Some(ema) = &mut self.ema {
-            // The first steps count for little, and each phase begins anew:
-            // weights made for another resolution would spoil the average.
-            let step = position.phase_step as f64;
-            let decay = self.config.ema.min(step / (10.0 + step));
-            ema.blend(&self.net.frozen(), decay);
-        }
-        Ok((lr, loss))
+        let diverged = |loss| TrainError::Diverged {
+            loss,
+            step: self.state.step + 1,
+            epoch: position.epoch + 1,
+        };
+        let counts = self.criterion.counts(&batch.truths);
+        let mut values = LossValues::default();
+        let mut loss = |logits: &[f32]| {
+            if logits.iter().any(|v| !v.is_finite()) {
+                return Err(diverged(f64::NAN));
+            }
+            let (part, gradient) = self.criterion.loss(logits, &batch.truths, &counts)?;
+            values.add(&part);
+            Ok(gradient)
+        };
+        self.learner.learn(batch.pictures(0..batch.len()), false, &mut loss)?;
+        self.learner.apply(Rates { trunk: lr, head: lr });
+        // The first steps count for little, and each phase begins anew: weights
+        // made for another resolution would spoil the average.
+        let step = position.phase_step as f64;
+        self.learner.average(self.config.ema.min(step / (10.0 + step)));
+        Ok((lr, values))
     }
 
     fn log_steps(&mut self, position: &Position, lr: f64) -> Result<(), TrainError> {
@@ -278,9 +252,8 @@ impl Trainer {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let begun = Instant::now();
-        let net = self.ema.clone().unwrap_or_else(|| self.net.frozen());
-        let device = self.device.clone().inner();
-        let validation = validate(&net, &self.val, &self.config, position, &device, progress)?;
+        let (net, criterion) = (&*self.learner, &self.criterion);
+        let validation = validate(net, criterion, &self.val, &self.config, position, progress)?;
         let val_mae = validation.map(|v| v.1);
         let epoch = position.epoch + 1;
         let so_far = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.mae);
@@ -363,46 +336,26 @@ impl Trainer {
     }
 
     fn save(&self, path: &Path) -> Result<(), TrainError> {
-        let mut tensors = self.net.to_tensors();
-        if let Some(ema) = &self.ema {
-            let named = ema.to_tensors().into_iter().map(|(n, t)| (format!("{EMA}{n}"), t));
-            tensors.extend(named);
-        }
-        let (adam_time, moments) = self.adam.to_tensors();
-        tensors.extend(moments);
-        let state = State {
-            adam_time,
-            log_bytes: self.log.bytes(),
-            seconds: self.seconds(),
-            ..self.state.clone()
-        };
-        checkpoint::save(path, &state, &tensors)
+        let state =
+            State { log_bytes: self.log.bytes(), seconds: self.seconds(), ..self.state.clone() };
+        checkpoint::save(path, &state, &self.learner.save())
     }
 }
 
-/// `net` with the tensors of a weights file, but with its own head where the
-/// file's is of another shape.
-fn start_from(net: AgeNet, path: &Path, progress: &mut dyn Progress) -> Result<AgeNet, TrainError> {
+/// Puts the tensors of a weights file into `learner`, but leaves its own head
+/// where the file's is of another shape.
+fn start_from(
+    learner: &mut dyn Learner,
+    path: &Path,
+    progress: &mut dyn Progress,
+) -> Result<(), TrainError> {
     let mut tensors = export::load(path)?;
-    let own = net.to_tensors();
+    let own = learner.weights();
     if tensors.get("fc.weight").map(|t| &t.0) != own.get("fc.weight").map(|t| &t.0) {
         progress.note("the head has another shape than the one to start from: it starts anew");
-        for name in ["fc.weight", "fc.bias"] {
-            tensors.insert(name.into(), own[name].clone());
-        }
+        tensors.retain(|name, _| !name.starts_with("fc."));
     }
-    net.with_tensors(&tensors)
-}
-
-/// Prefix of the averaged weights' names in a checkpoint.
-const EMA: &str = "ema.";
-
-/// The averaged weights of a checkpoint under the network's own names.
-fn averaged(tensors: &NamedTensors) -> NamedTensors {
-    let strip = |(name, tensor): (&String, &(Vec<usize>, Vec<f32>))| {
-        Some((name.strip_prefix(EMA)?.to_string(), tensor.clone()))
-    };
-    tensors.iter().filter_map(strip).collect()
+    learner.set_weights(&tensors)
 }
 
 impl EpochSums {
@@ -410,16 +363,20 @@ impl EpochSums {
         self.steps += 1;
         self.images += images;
         self.loss += loss.total;
-        self.terms.resize(loss.terms.len(), 0.0);
-        for (sum, term) in self.terms.iter_mut().zip(&loss.terms) {
-            *sum += term;
+        self.heads.resize(loss.heads.len(), HeadSums::default());
+        for (sums, head) in self.heads.iter_mut().zip(&loss.heads) {
+            sums.add(head);
         }
         self.seconds += seconds;
         self.waited += waited;
     }
 
     fn mean_terms(&self, criterion: &Criterion) -> BTreeMap<String, f64> {
-        let means = self.terms.iter().map(|sum| sum / self.steps as f64);
-        criterion.term_names().into_iter().map(String::from).zip(means).collect()
+        let heads = criterion.heads().iter().zip(&self.heads);
+        let terms = heads.flat_map(|(head, sums)| {
+            let mean = |sum: &f64| sum / sums.samples.max(1) as f64;
+            head.term_names().into_iter().map(String::from).zip(sums.terms.iter().map(mean))
+        });
+        terms.collect()
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use dldl_label::{LabelSet, Method};
 use dldl_net::{Crop, Engine, ModelInfo, NetSpec, Pooling, Weights};
 use dldl_train::model::AgeNet;
-use dldl_train::optim::Adam;
+use dldl_train::optim::{Adam, ParamGradients, Rates};
 use dldl_train::{TrainConfig, TrainError};
 use rand::RngExt;
 
@@ -50,7 +50,8 @@ fn logits_are_the_engines_after_some_training() {
     let mut adam = Adam::new(&TrainConfig::new("c", "r").optimizer);
     for _ in 0..2 {
         let logits = net.forward(planes(&crops, &info, &device), true);
-        adam.step(1e-3, &mut net, logits.powf_scalar(2.0).sum().backward());
+        let gradients = ParamGradients::of(&net, logits.powf_scalar(2.0).sum().backward());
+        adam.step(Rates { trunk: 1e-3, head: 1e-3 }, &mut net, gradients);
     }
 
     let tensors: BTreeMap<_, _> =

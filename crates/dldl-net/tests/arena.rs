@@ -1,22 +1,27 @@
 //! The engine's memory is planned at loading: once warm, a call allocates
 //! nothing.
 
-use dldl_net::{Crop, Engine, NetSpec, Weights};
+use dldl_net::{Crop, Engine, NetSpec, Weights, quantise};
 
 #[test]
 fn a_second_call_allocates_nothing() {
     let weights = Weights::random("tiny", NetSpec::tiny_age(101)).unwrap();
     let crops: Vec<Crop> =
         (0..3).map(|i| Crop::new(224, vec![70 * i; 3 * 224 * 224]).unwrap()).collect();
-    let engine = Engine::from_weights(&weights).unwrap();
+    let quantised = quantise(&weights, &crops[..1], "grey").unwrap();
+    allocates_once(&Engine::from_weights(&weights).unwrap(), &crops);
+    allocates_once(&Engine::from_quantised(&quantised).unwrap(), &crops);
+}
+
+fn allocates_once(engine: &Engine, crops: &[Crop]) {
     // A pool of one thread; with more, Rayon's own queues may grow now and then.
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let mut logits = vec![0.0; crops.len() * 2 * 101];
     one.install(|| {
-        engine.logits_into(&crops, 2, &mut logits).unwrap();
+        engine.logits_into(crops, 2, &mut logits).unwrap();
         let before = (engine.arena_bytes(), logits.clone());
         let counted = allocation_counter::measure(|| {
-            engine.logits_into(&crops, 2, &mut logits).unwrap();
+            engine.logits_into(crops, 2, &mut logits).unwrap();
         });
         assert_eq!((counted.count_total, counted.bytes_total), (0, 0));
         assert_eq!((engine.arena_bytes(), logits.clone()), before);

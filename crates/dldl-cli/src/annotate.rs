@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dldl::{FaceEstimate, Picture};
+use dldl::{Distribution, FaceEstimate, Picture};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::draw::{self, Colour, Text};
@@ -89,11 +89,14 @@ fn draw(picture: &mut Picture, faces: &[FaceEstimate]) {
 
 /// The estimate on a plate above the box, or where there is room.
 fn label(picture: &mut Picture, face: &FaceEstimate, line: f32, unit: f32) {
-    let digits = if face.label.labels().step() < 1.0 { 1 } else { 0 };
-    let (mean, std) = (face.label.expectation(), face.label.std());
+    let said = |label: &Distribution| {
+        let digits = if label.labels().step() < 1.0 { 1 } else { 0 };
+        format!("{:.digits$} ± {:.digits$}", label.expectation(), label.std())
+    };
+    let said: Vec<String> = std::iter::once(&face.label).chain(&face.further).map(said).collect();
     let [x, y, w, h] = face.bbox;
     let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
-    let text = Text::new(&format!("{mean:.digits$} ± {std:.digits$}"), size);
+    let text = Text::new(&said.join("  "), size);
     let margin = (size * 0.45).round();
     let (width, height) = ((text.width + 2.0 * margin).ceil(), text.cap_height + 2.0 * margin);
     let edge = (line / 2.0).floor();
@@ -134,12 +137,13 @@ mod tests {
     #[test]
     fn a_face_is_drawn_wherever_it_lies() {
         let labels = dldl::LabelSet::age();
-        let label = dldl::Distribution::gaussian(&labels, 40.0, 3.0).unwrap();
+        let label = Distribution::gaussian(&labels, 40.0, 3.0).unwrap();
         for bbox in [[40.0, 40.0, 50.0, 60.0], [-20.0, -20.0, 500.0, 500.0], [0.0; 4]] {
             let mut picture = Picture::new(120, 130, vec![255; 3 * 120 * 130]).unwrap();
             let white = picture.clone();
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
-            let face = FaceEstimate { bbox, score: None, landmarks, label: label.clone() };
+            let (label, further) = (label.clone(), vec![label.clone()]);
+            let face = FaceEstimate { bbox, score: None, landmarks, label, further };
             draw(&mut picture, &[face]);
             assert_ne!(picture, white);
         }

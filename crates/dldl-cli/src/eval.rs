@@ -36,6 +36,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
+    /// What to measure, for a model that estimates several things [default: what
+    /// it estimates first of all]
+    #[arg(long, value_name = "TASK")]
+    task: Option<String>,
+
     /// What to measure on: train, val, test, or all
     #[arg(long, default_value = "test", value_parser = split)]
     split: Part,
@@ -57,6 +62,8 @@ const EXAMPLES: &str = "\
 Examples:
   dldl eval --dataset utkface --root utkface --split test
   dldl eval --dataset csv --root photos --labels ages.csv --split all --format json
+  dldl eval --model runs/both/model.safetensors --task attractiveness \
+            --dataset scut-fbp5500 --root SCUT-FBP5500
   dldl eval --model runs/mine/model.safetensors --dataset cache --root cache/mine";
 
 /// One split, or all samples.
@@ -80,6 +87,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let source =
         Source::open(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;
     let options = Options {
+        task: args.task,
         split: args.split.0,
         no_detect: args.no_detect,
         threads: args.threads.map_or(0, usize::from),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dldl::{ModelInfo, models};
+use dldl::{Method, ModelInfo, models};
 use serde::Serialize;
 
 use crate::cli::{self, Outcome, ReportFormat, Usage, thousands};
@@ -63,11 +63,13 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     let widths: Vec<String> = net.layers().iter().map(|(w, _)| w.to_string()).collect();
     let [left, right, ..] = info.template.points;
     let size = info.input_size;
-    let labels = &info.labels;
     let said = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
     let mut lines = vec![
         ("model", info.name.clone()),
-        ("estimates", info.task.clone()),
+        ("estimates", {
+            let tasks: Vec<String> = info.heads().into_iter().map(|(h, _)| h.task).collect();
+            tasks.join(" and ")
+        }),
         ("network", format!("{}: 3x3 convolutions of {} channels", net.name(), widths.join(" "))),
         ("parameters", thousands(net.parameter_count() as u64)),
         (
@@ -82,14 +84,25 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
                 (right[0] - left[0]) * size as f64
             ),
         ),
-        (
-            "labels",
-            format!("{}: {} to {} by {}", labels.len(), labels.min(), labels.max(), labels.step()),
-        ),
-        ("method", method(info)),
     ];
-    if let Some(calibration) = info.calibration {
-        lines.push(("calibration", format!("temperature {}", calibration.temperature)));
+    for (head, _) in info.heads() {
+        let labels = &head.labels;
+        let task =
+            if info.further_heads.is_empty() { String::new() } else { format!(" ({})", head.task) };
+        lines.push((
+            "labels",
+            format!(
+                "{}: {} to {} by {}{task}",
+                labels.len(),
+                labels.min(),
+                labels.max(),
+                labels.step()
+            ),
+        ));
+        lines.push(("method", method(&head.method)));
+        if let Some(calibration) = head.calibration {
+            lines.push(("calibration", format!("temperature {}", calibration.temperature)));
+        }
     }
     if let Some(quantisation) = &info.quantisation {
         lines.extend([
@@ -112,13 +125,13 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
 }
 
 /// The method's name, and its parameters as the file has them.
-fn method(info: &ModelInfo) -> String {
-    let fields = serde_json::to_value(info.method).unwrap_or_default();
+fn method(method: &Method) -> String {
+    let fields = serde_json::to_value(method).unwrap_or_default();
     let fields = fields.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
     let parameters: Vec<String> = fields
         .map(|(key, value)| format!("{key} {}", value.to_string().replace('"', "")))
         .collect();
-    format!("{} {}", info.method.name(), parameters.join(", "))
+    format!("{} {}", method.name(), parameters.join(", "))
 }
 
 /// A recipe may go on for pages, which are there as JSON.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use anyhow::Result;
-use dldl::{FaceEstimate, LabelSet, ModelInfo, Picture};
+use dldl::{Distribution, FaceEstimate, LabelSet, ModelInfo, Picture};
 use serde::Serialize;
 
 use crate::cli;
@@ -43,7 +43,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     #[serde(skip)]
-    task: String,
+    tasks: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ struct FaceRecord {
     /// None without detection, as the landmarks.
     score: Option<f64>,
     landmarks: Option<[[f64; 2]; 5]>,
-    /// One entry, under the name of the model's task: `age`.
+    /// One entry for each of the model's tasks, under its name: `age`.
     #[serde(flatten)]
     labels: BTreeMap<String, LabelRecord>,
 }
@@ -85,8 +85,8 @@ struct Probabilities {
 impl Record {
     /// A picture of which nothing is known yet.
     pub fn new(image: String, model: &ModelInfo) -> Self {
-        let (model, task) = (model.name.clone(), model.task.clone());
-        Self { image, width: None, height: None, faces: Vec::new(), model, error: None, task }
+        let (model, tasks) = (model.name.clone(), tasks(model));
+        Self { image, width: None, height: None, faces: Vec::new(), model, error: None, tasks }
     }
 
     /// Enters what was seen in the picture.
@@ -97,27 +97,36 @@ impl Record {
             bbox: face.bbox.map(|v| round(v.into(), 1)),
             score: face.score.map(|s| round(s.into(), 4)),
             landmarks: face.landmarks.map(|points| points.map(|p| p.map(|v| round(v.into(), 1)))),
-            labels: BTreeMap::from([(self.task.clone(), LabelRecord::of(face, rounding))]),
+            labels: {
+                let said = std::iter::once(&face.label).chain(&face.further);
+                let said = said.map(|label| LabelRecord::of(label, rounding));
+                self.tasks.iter().cloned().zip(said).collect()
+            },
         };
         self.faces = faces.iter().map(face).collect();
     }
 }
 
 impl LabelRecord {
-    fn of(face: &FaceEstimate, rounding: &Rounding) -> Self {
-        let (low, high) = face.label.interval(rounding.level);
+    fn of(label: &Distribution, rounding: &Rounding) -> Self {
+        let (low, high) = label.interval(rounding.level);
         let distribution = rounding.distribution.then(|| Probabilities {
-            min: face.label.labels().min(),
-            step: face.label.labels().step(),
-            probabilities: face.label.probabilities().iter().map(|&p| round(p, 6)).collect(),
+            min: label.labels().min(),
+            step: label.labels().step(),
+            probabilities: label.probabilities().iter().map(|&p| round(p, 6)).collect(),
         });
         Self {
-            mean: round(face.label.expectation(), 2),
-            std: round(face.label.std(), 2),
+            mean: round(label.expectation(), 2),
+            std: round(label.std(), 2),
             interval: Interval { level: rounding.level, low: round(low, 2), high: round(high, 2) },
             distribution,
         }
     }
+}
+
+/// The names of what a model estimates.
+fn tasks(model: &ModelInfo) -> Vec<String> {
+    model.heads().into_iter().map(|(head, _)| head.task).collect()
 }
 
 fn round(value: f64, digits: i32) -> f64 {
@@ -133,8 +142,7 @@ const MAX_NAME: usize = 48;
 pub struct Printer {
     format: Format,
     out: BufWriter<Stdout>,
-    task: String,
-    labels: LabelSet,
+    heads: Vec<(String, LabelSet)>,
     distribution: bool,
     level: f64,
     /// Width of a table's first column.
@@ -152,8 +160,7 @@ impl Printer {
         Self {
             format,
             out: BufWriter::new(io::stdout()),
-            task: model.task.clone(),
-            labels: model.labels.clone(),
+            heads: model.heads().into_iter().map(|(h, _)| (h.task, h.labels)).collect(),
             distribution: rounding.distribution,
             level: rounding.level,
             name_width: longest.clamp("picture".len(), MAX_NAME),
@@ -168,15 +175,14 @@ impl Printer {
     pub fn begin(&mut self) -> Result<()> {
         match self.format {
             Format::Table => {
-                let head = format!(
-                    "{:w$}  {:>6} {:>6}   {:>13}  {:>5}  box (x y width height)",
-                    "picture",
-                    self.task,
-                    "+/-",
-                    format!("{} % interval", round(100.0 * self.level, 2)),
-                    "score",
-                    w = self.name_width
-                );
+                let w = self.name_width;
+                let mut head = format!("{:w$}", "picture");
+                for (task, _) in &self.heads {
+                    let interval = format!("{} % interval", round(100.0 * self.level, 2));
+                    let w = task.chars().count().max(6);
+                    head += &format!("  {task:>w$} {:>6}   {interval:>13}", "+/-");
+                }
+                head += &format!("  {:>5}  box (x y width height)", "score");
                 match cli::colour() {
                     true => writeln!(self.out, "\x1b[1m{head}\x1b[0m")?,
                     false => writeln!(self.out, "{head}")?,
@@ -255,34 +261,36 @@ impl Printer {
             return writeln!(self.out, "{name:w$}  no face found");
         }
         for face in &record.faces {
-            let Some(label) = face.labels.get(&self.task) else { continue };
-            let Interval { low, high, .. } = label.interval;
+            let mut line = format!("{name:w$}");
+            for (task, _) in &self.heads {
+                let Some(label) = face.labels.get(task) else { continue };
+                let Interval { low, high, .. } = label.interval;
+                let w = task.chars().count().max(6);
+                line += &format!("  {:w$.1} {:6.1}   ", label.mean, label.std);
+                line += &format!("{:>13}", format!("{low:.1} - {high:.1}"));
+            }
             let score = face.score.map_or("-".into(), |s| format!("{s:.2}"));
             let [x, y, width, height] = face.bbox;
-            writeln!(
-                self.out,
-                "{name:w$}  {:6.1} {:6.1}   {:>13}  {score:>5}  {x:.0} {y:.0} {width:.0} {height:.0}",
-                label.mean,
-                label.std,
-                format!("{low:.1} - {high:.1}"),
-            )?;
+            writeln!(self.out, "{line}  {score:>5}  {x:.0} {y:.0} {width:.0} {height:.0}")?;
         }
         Ok(())
     }
 
     fn csv_header(&self) -> Vec<String> {
-        let task = &self.task;
         let mut cells: Vec<String> = ["image", "width", "height", "face"].map(Into::into).into();
         cells.extend(["x", "y", "w", "h"].map(|side| format!("box_{side}")));
         cells.push("score".into());
         for point in ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"] {
             cells.extend(["x", "y"].map(|axis| format!("{point}_{axis}")));
         }
-        cells.extend([task.clone(), format!("{task}_std")]);
-        cells.extend(["level", "low", "high"].map(|part| format!("{task}_interval_{part}")));
+        for (task, _) in &self.heads {
+            cells.extend([task.clone(), format!("{task}_std")]);
+            cells.extend(["level", "low", "high"].map(|part| format!("{task}_interval_{part}")));
+        }
         cells.push("model".into());
-        if self.distribution {
-            cells.extend(self.labels.values().iter().map(|v| format!("p_{}", round(*v, 6))));
+        for (i, (task, labels)) in self.heads.iter().enumerate().filter(|_| self.distribution) {
+            let prefix = if i == 0 { "p".to_owned() } else { format!("{task}_p") };
+            cells.extend(labels.values().iter().map(|v| format!("{prefix}_{}", round(*v, 6))));
         }
         cells
     }
@@ -298,13 +306,15 @@ impl Printer {
             Some(points) => cells.extend(points.iter().flatten().map(f64::to_string)),
             None => cells.extend(vec![String::new(); 10]),
         }
-        if let Some(label) = face.labels.get(&self.task) {
+        let labels: Vec<&LabelRecord> =
+            self.heads.iter().filter_map(|(task, _)| face.labels.get(task)).collect();
+        for label in &labels {
             let Interval { level, low, high } = label.interval;
             cells.extend([label.mean, label.std, level, low, high].map(|v| v.to_string()));
-            cells.push(record.model.clone());
-            let all = label.distribution.iter().flat_map(|d| &d.probabilities);
-            cells.extend(all.map(f64::to_string));
         }
+        cells.push(record.model.clone());
+        let all = labels.iter().flat_map(|label| &label.distribution);
+        cells.extend(all.flat_map(|d| &d.probabilities).map(f64::to_string));
         cells
     }
 
@@ -332,7 +342,6 @@ fn shortened(name: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dldl::Distribution;
 
     fn face() -> FaceEstimate {
         FaceEstimate {
@@ -340,6 +349,7 @@ mod tests {
             score: Some(0.999_96),
             landmarks: Some([[1.25, 2.0]; 5]),
             label: Distribution::gaussian(&LabelSet::age(), 31.416, 2.0).unwrap(),
+            further: Vec::new(),
         }
     }
 
@@ -361,6 +371,33 @@ mod tests {
         let all = age["distribution"]["probabilities"].as_array().unwrap();
         let sum: f64 = all.iter().map(|p| p.as_f64().unwrap()).sum();
         assert!(all.len() == 101 && (sum - 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn every_head_has_its_entry_and_its_columns() {
+        let mut info = dldl::models::weights(dldl::DEFAULT_MODEL).unwrap().info;
+        let labels = LabelSet::attractiveness_5();
+        let label = Distribution::gaussian(&labels, 3.2, 0.5).unwrap();
+        let (task, method) = ("attractiveness".to_owned(), info.method);
+        info.further_heads = vec![dldl::Head { task, labels, method, calibration: None }];
+        let rounding = Rounding { level: 0.9, distribution: true };
+        let mut record = Record::new("a.jpg".into(), &info);
+        let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
+        let both = FaceEstimate { further: vec![label], ..face() };
+        record.fill(&picture, &[both], &rounding);
+        let json = serde_json::to_value(&record).unwrap();
+        let face = &json["faces"][0];
+        assert_eq!(
+            (&face["age"]["mean"], &face["attractiveness"]["mean"]),
+            (&31.42.into(), &3.2.into())
+        );
+        let printer = Printer::new(Format::Csv, &info, &rounding, &[]);
+        let (header, line) =
+            (printer.csv_header(), printer.csv_cells(&record, 0, &record.faces[0]));
+        assert_eq!((header.len(), line.len()), (126 + 5 + 41, 126 + 5 + 41));
+        let column = header.iter().position(|name| name == "attractiveness").unwrap();
+        assert_eq!(line[column], "3.2");
+        assert_eq!(header.last().unwrap(), "attractiveness_p_5");
     }
 
     #[test]

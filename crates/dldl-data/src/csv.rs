@@ -4,20 +4,23 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::rating::{AGE, ATTRACTIVENESS, Rating};
 use crate::{DataError, Dataset, Format, Problem, Sample, Split};
 
 /// A header `file,age[,sigma][,group][,split]` and one picture a line.
 pub const FORMAT: Format = Format {
     name: "csv",
-    about: "a table `file,age[,sigma][,group][,split]` with a header, files relative to the root",
+    about: "a table `file,age[,sigma][,attractiveness][,group][,split]` with a header, files \
+            relative to the root",
     load,
 };
 
 /// Reads the dataset that `labels` (by default `labels.csv` in `root`)
 /// describes. The first line names the columns, in any order: `file` (relative
-/// to `root`) and `age` are needed; `sigma` (the raters' standard deviation),
-/// `group` (samples that must stay in one split) and `split` (train, val or
-/// test) may be there, or be empty; others are ignored.
+/// to `root`) and one of `age` and `attractiveness` are needed; `sigma` and
+/// `attractiveness_sigma` (the raters' standard deviations), `group` (samples
+/// that must stay in one split), `identity` (who it is) and `split` (train, val
+/// or test) may be there, or be empty; others are ignored.
 ///
 /// A sample without a split is given one by [`Split::of_key`] of its group, or
 /// of its file's name where there is no group. A line that cannot be used is
@@ -35,32 +38,43 @@ pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         samples: Vec::new(),
         problems: Vec::new(),
     };
-    for_each_row(path, &["file", "age"], &mut dataset.problems, |row| {
+    for_each_row(path, &["file", "age|attractiveness"], &mut dataset.problems, |row| {
         let file = row.needed("file")?;
-        let age = row.needed("age")?;
-        let mean = finite(age).filter(|v| *v >= 0.0);
-        let mean = mean.ok_or_else(|| format!("`{age}` is no age: use a number, 0 or more"))?;
-        let sigma = row.cell("sigma").map(|cell| {
-            let value = finite(cell).filter(|v| *v >= 0.0);
-            value.ok_or_else(|| format!("`{cell}` is no sigma: use a number, 0 or more"))
-        });
         let group = row.cell("group");
         let split = match row.cell("split") {
             Some(name) => name.parse()?,
             None => Split::of_key(group.unwrap_or(file)),
         };
-        dataset.samples.push(Sample {
-            file: file.to_owned(),
-            mean,
-            sigma: sigma.transpose()?,
-            split,
-            sex: None,
-            race: None,
-            group: group.map(str::to_owned),
-        });
+        let mut sample = Sample::new(file, split);
+        sample.group = group.map(str::to_owned);
+        sample.identity = row.cell("identity").map(str::to_owned);
+        if let Some(cell) = row.cell("age") {
+            let mean = finite(cell).filter(|v| *v >= 0.0);
+            let mean =
+                mean.ok_or_else(|| format!("`{cell}` is no age: use a number, 0 or more"))?;
+            sample = sample.with(AGE, Rating::Value { mean, sigma: spread(row, "sigma")? });
+        }
+        if let Some(cell) = row.cell("attractiveness") {
+            let mean = finite(cell).ok_or_else(|| format!("`{cell}` is no score: use a number"))?;
+            let sigma = spread(row, "attractiveness_sigma")?;
+            sample = sample.with(ATTRACTIVENESS, Rating::Value { mean, sigma });
+        }
+        if sample.labels.is_empty() {
+            return Err("no `age`".to_owned());
+        }
+        dataset.samples.push(sample);
         Ok(())
     })?;
     Ok(dataset)
+}
+
+/// A standard deviation, where the column has one.
+fn spread(row: &Row, column: &str) -> Result<Option<f64>, String> {
+    let sigma = row.cell(column).map(|cell| {
+        let value = finite(cell).filter(|v| *v >= 0.0);
+        value.ok_or_else(|| format!("`{cell}` is no sigma: use a number, 0 or more"))
+    });
+    sigma.transpose()
 }
 
 fn finite(cell: &str) -> Option<f64> {
@@ -112,7 +126,9 @@ pub(crate) fn for_each_row(
         .map(|(i, name)| (name.trim_start_matches('\u{feff}').to_owned(), i))
         .collect();
     for column in needed {
-        if !columns.contains_key(*column) {
+        // Alternatives are divided by bars; the first is the usual one.
+        if !column.split('|').any(|name| columns.contains_key(name)) {
+            let column = column.split('|').next().unwrap_or_default();
             let reason = format!("line 1: the header has no column `{column}`");
             return Err(DataError::table(path, reason));
         }
@@ -150,12 +166,24 @@ mod tests {
         let set = read(table).unwrap();
         assert_eq!(set.problems, []);
         let a = &set.samples[0];
-        assert_eq!((a.file.as_str(), a.mean, a.sigma), ("a/b.jpg", 31.5, Some(2.25)));
+        assert_eq!(a.file, "a/b.jpg");
+        assert_eq!(a.rating(AGE), Some(&Rating::Value { mean: 31.5, sigma: Some(2.25) }));
         assert_eq!((a.split, a.group.as_deref()), (Split::Test, Some("7")));
         let c = &set.samples[1];
-        assert_eq!((c.mean, c.sigma, c.split), (4.0, None, Split::Val));
-        assert_eq!(c.label(2.0).sigma, 2.0);
-        assert_eq!(a.label(2.0).sigma, 2.25);
+        assert_eq!((c.rating(AGE), c.split), (Some(&Rating::value(4.0)), Split::Val));
+    }
+
+    #[test]
+    fn either_label_will_do() {
+        let table = b"file,age,attractiveness,attractiveness_sigma,identity,split\n\
+            a.jpg,30,2.5,0.5,me,train\nb.jpg,,4,,,train\nc.jpg,,,,,train\n";
+        let set = read(table).unwrap();
+        let look = Rating::Value { mean: 2.5, sigma: Some(0.5) };
+        assert_eq!(set.samples[0].rating(ATTRACTIVENESS), Some(&look));
+        assert_eq!(set.samples[0].rating(AGE), Some(&Rating::value(30.0)));
+        assert_eq!(set.samples[0].identity.as_deref(), Some("me"));
+        assert_eq!(set.samples[1].rating(AGE), None);
+        assert_eq!((set.samples.len(), set.problems.len()), (2, 1));
     }
 
     #[test]

@@ -14,10 +14,14 @@ mod error;
 mod make;
 pub mod manifest;
 mod parameters;
+pub mod people;
 pub mod prepare;
+mod rating;
 mod resample;
 pub mod sample;
+pub mod scut;
 mod shard;
+pub mod tables;
 pub mod utkface;
 
 use std::path::Path;
@@ -29,10 +33,12 @@ pub use make::main_face;
 pub use manifest::{Counts, Finished, Manifest, Shard};
 pub use parameters::Parameters;
 pub use prepare::{Progress, Report, prepare};
+pub use rating::{AGE, ATTRACTIVENESS, Rating, Spread};
 pub use resample::resize;
 pub use sample::{Dataset, Problem, Sample, Sex, Split};
 
 /// A way in which datasets lie on disk.
+#[derive(Clone, Copy)]
 pub struct Format {
     /// The name on the command line.
     pub name: &'static str,
@@ -44,7 +50,21 @@ pub struct Format {
 }
 
 /// The formats there are. A new one is a file of its own and a line here.
-pub const FORMATS: &[Format] = &[utkface::FORMAT, csv::FORMAT];
+pub const FORMATS: &[Format] = &[
+    utkface::FORMAT,
+    tables::ALL_AGE_FACES,
+    tables::FAIRFACE,
+    tables::MEBEAUTY,
+    scut::FORMAT,
+    scut::FOLDS[0],
+    scut::FOLDS[1],
+    scut::FOLDS[2],
+    scut::FOLDS[3],
+    scut::FOLDS[4],
+    csv::FORMAT,
+    people::FORMAT,
+    people::LIST,
+];
 
 /// Reads a dataset by its format's name.
 ///

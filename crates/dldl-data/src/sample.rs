@@ -1,12 +1,14 @@
 //! Samples, splits and datasets as values. How they are read from disk is in
 //! one file per format ([`crate::utkface`], [`crate::csv`]).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use dldl_label::Label;
 use serde::{Deserialize, Serialize};
+
+use crate::rating::{AGE, Rating};
 
 /// Which part of a dataset a sample belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,18 +89,18 @@ pub enum Sex {
     Female,
 }
 
-/// One labelled picture.
+/// One picture and what is known of it.
+///
+/// As JSON: `file`, the age as `label` and `sigma` (where it is one value), what
+/// else is known in `labels` by task, `split`, `sex`, `race`, `group` and, where
+/// known, `identity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Sample {
     /// The picture, relative to the dataset's root, with `/` between folders.
     pub file: String,
-    /// The label: the raters' mean, or the one known value (age in years, or
-    /// the score on the dataset's scale).
-    #[serde(rename = "label")]
-    pub mean: f64,
-    /// The raters' standard deviation, in the label's unit; none where the
-    /// dataset knows one value only.
-    pub sigma: Option<f64>,
+    /// What is known of it, by task ([`AGE`], [`ATTRACTIVENESS`](crate::ATTRACTIVENESS)).
+    pub labels: BTreeMap<String, Rating>,
     /// Which part of the dataset it belongs to.
     pub split: Split,
     /// Sex, where recorded.
@@ -108,13 +110,75 @@ pub struct Sample {
     /// Samples of one group show the same picture or person and must not be
     /// spread over several splits.
     pub group: Option<String>,
+    /// Who it is, where that is what is to be learned; then the splits share
+    /// the people.
+    pub identity: Option<String>,
 }
 
 impl Sample {
-    /// The label with its spread, `default_sigma` where the dataset has none.
-    /// 2 years is the usual choice for real ages (specification 1.3).
-    pub fn label(&self, default_sigma: f64) -> Label {
-        Label { mean: self.mean, sigma: self.sigma.unwrap_or(default_sigma) }
+    /// A picture of which nothing is known yet.
+    pub fn new(file: impl Into<String>, split: Split) -> Self {
+        Self {
+            file: file.into(),
+            labels: BTreeMap::new(),
+            split,
+            sex: None,
+            race: None,
+            group: None,
+            identity: None,
+        }
+    }
+
+    /// The same with a label.
+    pub fn with(mut self, task: &str, rating: Rating) -> Self {
+        self.labels.insert(task.into(), rating);
+        self
+    }
+
+    /// What is known for a task.
+    pub fn rating(&self, task: &str) -> Option<&Rating> {
+        self.labels.get(task)
+    }
+}
+
+/// The form on disk: as it was when there were ages only, and what came since.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<f64>,
+    // Written as null beside a label, and not at all without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sigma: Option<Option<f64>>,
+    split: Split,
+    sex: Option<Sex>,
+    race: Option<String>,
+    group: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, Rating>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+}
+
+impl From<Stored> for Sample {
+    fn from(stored: Stored) -> Self {
+        let Stored { file, label, sigma, split, sex, race, group, mut labels, identity } = stored;
+        if let Some(mean) = label {
+            labels.insert(AGE.into(), Rating::Value { mean, sigma: sigma.flatten() });
+        }
+        Self { file, labels, split, sex, race, group, identity }
+    }
+}
+
+impl From<Sample> for Stored {
+    fn from(sample: Sample) -> Self {
+        let Sample { file, mut labels, split, sex, race, group, identity } = sample;
+        let (mut label, mut spread) = (None, None);
+        if let Some(Rating::Value { mean, sigma }) = labels.get(AGE) {
+            (label, spread) = (Some(*mean), Some(*sigma));
+            labels.remove(AGE);
+        }
+        Self { file, label, sigma: spread, split, sex, race, group, labels, identity }
     }
 }
 
@@ -144,5 +208,34 @@ impl Dataset {
     /// How many samples are in a split.
     pub fn count(&self, split: Split) -> usize {
         self.samples.iter().filter(|s| s.split == split).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Caches and their hashes are of this form: it must not change.
+    #[test]
+    fn ages_are_stored_as_ever_and_other_labels_beside_them() {
+        let age = Sample::new("a.jpg", Split::Train).with(AGE, Rating::value(31.5));
+        let json = r#"{"file":"a.jpg","label":31.5,"sigma":null,"split":"train","sex":null,"race":null,"group":null}"#;
+        assert_eq!(serde_json::to_string(&age).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Sample>(json).unwrap(), age);
+
+        let rating = Rating::Histogram { mean: 2.5, histogram: vec![[2.0, 1.0], [3.0, 1.0]] };
+        let both = Sample { identity: Some("x".into()), ..age }.with("attractiveness", rating);
+        let json = serde_json::to_string(&both).unwrap();
+        assert!(json.contains(r#""labels":{"attractiveness":{"mean":2.5,"#), "{json}");
+        assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), both);
+
+        let bin = Rating::Interval { interval: [3.0, 9.0] };
+        let bin = Sample::new("b.jpg", Split::Val).with(AGE, bin);
+        let json = serde_json::to_string(&bin).unwrap();
+        assert!(!json.contains("sigma") && json.contains("interval"), "{json}");
+        assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), bin);
+        let none = Sample::new("c.jpg", Split::Test);
+        let json = serde_json::to_string(&none).unwrap();
+        assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), none);
     }
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::csv::for_each_row;
+use crate::rating::{AGE, Rating};
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
 
 /// Pictures named `age_gender_race_time.*`, the splits in `labels.csv`.
@@ -104,18 +105,15 @@ fn parse(file: &str) -> Result<Sample, String> {
         return Err("the name has no time stamp".to_owned());
     }
     Ok(Sample {
-        file: file.to_owned(),
-        mean: f64::from(years),
-        sigma: None,
-        split: Split::of_key(time),
         sex: Some(sex),
         race,
         group: Some(time.to_owned()),
+        ..Sample::new(file, Split::of_key(time)).with(AGE, Rating::value(f64::from(years)))
     })
 }
 
 /// Adds the picture files below `root/inner`, as paths relative to `root`.
-fn pictures(root: &Path, inner: &str, found: &mut Vec<String>) -> Result<(), DataError> {
+pub(crate) fn pictures(root: &Path, inner: &str, found: &mut Vec<String>) -> Result<(), DataError> {
     const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
     let folder = root.join(inner);
     for entry in std::fs::read_dir(&folder).map_err(DataError::io(&folder))? {
@@ -141,12 +139,13 @@ mod tests {
     fn names_parse_whatever_the_picture_format() {
         for ending in [".jpg", ".jpg.chip.jpg", ".jpg.chip.webp", ".png", " .jpg", "jpg.chip.jpg"] {
             let s = parse(&format!("part1/26_1_3_20170116200018422{ending}")).unwrap();
-            assert_eq!((s.mean, s.sex, s.sigma), (26.0, Some(Sex::Female), None));
+            assert_eq!((s.rating(AGE), s.sex), (Some(&Rating::value(26.0)), Some(Sex::Female)));
             assert_eq!(s.race.as_deref(), Some("Indian"));
             assert_eq!(s.group.as_deref(), Some("20170116200018422"));
         }
         let without_race = parse("61_0_20170109142408075.jpg.chip.jpg").unwrap();
-        assert_eq!((without_race.mean, without_race.sex), (61.0, Some(Sex::Male)));
+        assert_eq!(without_race.rating(AGE), Some(&Rating::value(61.0)));
+        assert_eq!(without_race.sex, Some(Sex::Male));
         assert_eq!(without_race.race, None);
     }
 
@@ -228,7 +227,7 @@ mod tests {
         assert_eq!(set.samples.iter().filter(|s| s.race.is_none()).count(), 3);
         let mut split_of = std::collections::HashMap::new();
         for s in &set.samples {
-            assert!((1.0..=116.0).contains(&s.mean), "{s:?}");
+            assert!((1.0..=116.0).contains(&s.rating(AGE).unwrap().mean()), "{s:?}");
             let group = s.group.clone().unwrap();
             assert_eq!(*split_of.entry(group).or_insert(s.split), s.split, "{s:?}");
             assert!(data.join(&s.file).is_file(), "{s:?}");

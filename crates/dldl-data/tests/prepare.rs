@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dldl_data::{
-    Cache, Counts, DataError, Dataset, Parameters, Progress, Report, Sample, Split, main_face,
-    prepare,
+    Cache, Counts, DataError, Dataset, Parameters, Progress, Rating, Report, Sample, Split,
+    main_face, prepare,
 };
 use dldl_face::{Detector, DetectorParams, Face};
 use dldl_net::Template;
@@ -27,15 +27,7 @@ fn picture(seed: usize) -> Vec<u8> {
 }
 
 fn sample(file: &str, split: Split) -> Sample {
-    Sample {
-        file: file.to_owned(),
-        mean: 30.0,
-        sigma: None,
-        split,
-        sex: None,
-        race: None,
-        group: None,
-    }
+    Sample::new(file, split).with("age", Rating::value(30.0))
 }
 
 fn dataset(root: &Path, samples: Vec<Sample>) -> Dataset {
@@ -54,9 +46,9 @@ fn made_up(root: &Path) -> Dataset {
             _ => fs::write(root.join(&file), bytes).unwrap(),
         }
         let split = [Split::Train, Split::Test, Split::Train, Split::Val][i % 4];
-        let mut sample = sample(&file, split);
-        sample.sigma = (i % 2 == 0).then_some(1.0 + i as f64 / 3.0);
-        sample
+        let sample = sample(&file, split);
+        let sigma = (i % 2 == 0).then_some(1.0 + i as f64 / 3.0);
+        sample.with("age", Rating::Value { mean: 30.0, sigma })
     });
     dataset(root, samples.collect())
 }
@@ -225,7 +217,7 @@ fn refuses_to_mix() {
     assert!(message.contains("cache.json"), "{message}");
     assert!(message.contains("parameters.jpeg_quality: 95 there, 90 asked for"), "{message}");
     assert!(message.contains("parameters.detector"), "{message}");
-    set.samples[0].mean += 1.0;
+    set.samples[0] = set.samples[0].clone().with("age", Rating::value(31.0));
     let error = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err();
     assert!(matches!(error, DataError::OtherCache { .. }), "{error}");
     assert!(contents(&out) == before);

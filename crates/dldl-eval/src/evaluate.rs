@@ -47,8 +47,11 @@ impl Source {
 }
 
 /// What is evaluated, and how.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// What is measured, by its task's name; by default what the model estimates
+    /// first of all. Samples without such a label are left out.
+    pub task: Option<String>,
     /// One split, or all samples.
     pub split: Option<Split>,
     /// Takes every picture whole, for pictures that are aligned already.
@@ -87,13 +90,23 @@ pub struct Prediction {
 /// counted and named in the report.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
+    /// The model does not estimate it.
+    #[error("the model does not estimate {task}, but {known}")]
+    Task {
+        /// The task that was asked for.
+        task: String,
+        /// The model's tasks.
+        known: String,
+    },
     /// There is nothing in the split.
-    #[error("the dataset {dataset} has no samples{}", split.map_or(String::new(), |s| format!(" in the split {s}")))]
+    #[error("the dataset {dataset} has no samples labelled with {task}{}", split.map_or(String::new(), |s| format!(" in the split {s}")))]
     Empty {
         /// The dataset's name.
         dataset: String,
         /// The split that was asked for.
         split: Option<Split>,
+        /// The task.
+        task: String,
     },
     /// The cache's crops are not what the model wants to see.
     #[error(
@@ -133,16 +146,29 @@ pub fn evaluate(
             return Err(EvalError::Template { cache, model });
         }
     }
+    let heads = estimator.engine().info().heads();
+    let tasks: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
+    let task = options.task.as_ref().unwrap_or(&tasks[0]);
+    let Some(head) = tasks.iter().position(|known| known == task) else {
+        return Err(EvalError::Task { task: task.clone(), known: tasks.join(" and ") });
+    };
     let samples = source.samples();
     let wanted: Vec<usize> = (0..samples.len())
         .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
+        .filter(|&i| samples[i].rating(task).is_some())
         .collect();
     if wanted.is_empty() {
         let dataset = source.name().to_owned();
-        return Err(EvalError::Empty { dataset, split: options.split });
+        let (split, task) = (options.split, task.clone());
+        return Err(EvalError::Empty { dataset, split, task });
     }
     let (mut predictions, mut failed) = (Vec::new(), Vec::new());
-    let work = |&i: &usize| predict(&estimator, source, i, samples[i], options.no_detect);
+    let work = |&i: &usize| {
+        let rating = samples[i].rating(task).expect("what is wanted has the label");
+        let (plain, fused, aligned) =
+            predict(&estimator, source, i, samples[i], head, options.no_detect)?;
+        Ok(Prediction { truth: rating.mean(), sigma: rating.sigma(), plain, fused, aligned })
+    };
     let done = parallel::ordered(&wanted, options.threads, work, |n, result| {
         match result {
             Ok(prediction) => predictions.push(prediction),
@@ -154,8 +180,8 @@ pub fn evaluate(
         Ok::<_, Infallible>(())
     });
     let Ok(()) = done;
-    let train: Vec<f64> =
-        samples.iter().filter(|s| s.split == Split::Train).map(|s| s.mean).collect();
+    let train = samples.iter().filter(|s| s.split == Split::Train);
+    let train: Vec<f64> = train.filter_map(|s| Some(s.rating(task)?.mean())).collect();
     let problems = match source {
         Source::Dataset(dataset) => dataset.problems.clone(),
         Source::Cache(_) => Vec::new(),
@@ -173,14 +199,16 @@ pub fn evaluate(
     })
 }
 
-/// The prediction for sample `i`, or the reason why there is none.
+/// What head number `head` expects of sample `i`, without and with flip fusion,
+/// and whether the crop is aligned; or the reason why there is no prediction.
 fn predict(
     estimator: &Estimator,
     source: &Source,
     i: usize,
     sample: &Sample,
+    head: usize,
     no_detect: bool,
-) -> Result<Prediction, String> {
+) -> Result<(f64, f64, bool), String> {
     let (crop, aligned) = match source {
         Source::Dataset(dataset) => {
             let path = dataset.root.join(&sample.file);
@@ -199,15 +227,10 @@ fn predict(
         }
     };
     let both = [crop.flipped(), crop];
-    let seen = estimator.engine().run(&both).map_err(|e| e.to_string())?;
+    let seen = estimator.engine().run_heads(&both).map_err(|e| e.to_string())?;
+    let seen: Vec<Distribution> = seen.into_iter().map(|mut heads| heads.remove(head)).collect();
     let fused = Distribution::average(&seen).map_err(|e| e.to_string())?;
-    Ok(Prediction {
-        truth: sample.mean,
-        sigma: sample.sigma,
-        plain: seen[1].expectation(),
-        fused: fused.expectation(),
-        aligned,
-    })
+    Ok((seen[1].expectation(), fused.expectation(), aligned))
 }
 
 fn fitted(crop: Crop, size: usize) -> Crop {

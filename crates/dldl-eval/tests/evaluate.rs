@@ -45,7 +45,10 @@ fn what_cannot_be_evaluated_is_said() {
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Val), ..Options::default() };
     let empty = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
-    assert!(empty.to_string().contains("csv has no samples in the split val"), "{empty}");
+    assert!(
+        empty.to_string().contains("csv has no samples labelled with age in the split val"),
+        "{empty}"
+    );
 
     let Source::Dataset(set) = source else { panic!("a dataset") };
     let mut parameters = Parameters::default();

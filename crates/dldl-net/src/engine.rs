@@ -2,6 +2,7 @@
 //! to threads, and what is made of the outputs; the layers live in `network`,
 //! what the outputs mean in `dldl-label`.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::network::{Arena as FloatArena, Network};
 use crate::quantised::{QuantisedArena, QuantisedNetwork};
-use crate::{Crop, ModelInfo, NetError, Part, QuantisedWeights, Weights};
+use crate::{Crop, Head, ModelInfo, NetError, Part, QuantisedWeights, Weights};
 
 /// Added to the variance before the root (Torch's default; specification 2.1).
 pub const BN_EPSILON: f64 = 1e-5;
@@ -238,17 +239,38 @@ impl Engine {
     /// [`size_step`](crate::NetSpec::size_step) or its bytes do not fit it;
     /// [`NetError::Label`] if the network's outputs are not finite.
     pub fn run(&self, crops: &[Crop]) -> Result<Vec<Distribution>, NetError> {
+        let first = |heads: Vec<Distribution>| heads.into_iter().next().expect("a first head");
+        Ok(self.decoded(crops, 1)?.into_iter().map(first).collect())
+    }
+
+    /// The distributions of all heads for each crop, the heads in the order of
+    /// [`ModelInfo::heads`]; the rest as for [`run`](Self::run), whose are the
+    /// first.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn run_heads(&self, crops: &[Crop]) -> Result<Vec<Vec<Distribution>>, NetError> {
+        self.decoded(crops, usize::MAX)
+    }
+
+    /// The first `wanted` heads' distributions for each crop.
+    fn decoded(&self, crops: &[Crop], wanted: usize) -> Result<Vec<Vec<Distribution>>, NetError> {
         let views = if self.flip_fusion { 2 } else { 1 };
         let outputs = self.info.net.outputs();
         let mut logits = vec![0.0; crops.len() * views * outputs];
         self.logits_into(crops, views, &mut logits)?;
-        let of_crop = |logits: &[f32]| match views {
-            1 => self.decode(logits),
-            _ => {
-                let (seen, mirrored) = logits.split_at(outputs);
-                let pair = [self.decode(seen)?, self.decode(mirrored)?];
-                Ok(Distribution::average(&pair)?)
-            }
+        let mut heads = self.info.heads();
+        heads.truncate(wanted);
+        let of_crop = |logits: &[f32]| {
+            let of_head = |(head, range): &(Head, Range<usize>)| match views {
+                1 => head.decode(&logits[range.clone()]),
+                _ => {
+                    let (seen, mirrored) = logits.split_at(outputs);
+                    let decode = |view: &[f32]| head.decode(&view[range.clone()]);
+                    Ok(Distribution::average(&[decode(seen)?, decode(mirrored)?])?)
+                }
+            };
+            heads.iter().map(of_head).collect()
         };
         logits.chunks(views * outputs).map(of_crop).collect()
     }
@@ -353,12 +375,5 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    fn decode(&self, logits: &[f32]) -> Result<Distribution, NetError> {
-        let temperature = self.info.calibration.map_or(1.0, |c| c.temperature);
-        let logits: Vec<f32> =
-            logits.iter().map(|&v| (f64::from(v) / temperature) as f32).collect();
-        Ok(self.info.method.decode(&self.info.labels, &logits)?)
     }
 }

@@ -4,7 +4,7 @@
 use dldl_label::{LabelSet, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::{NetError, NetSpec, Template};
+use crate::{Head, NetError, NetSpec, Template};
 
 /// How pixels become numbers: `(value / 255 - mean) / std` per channel, RGB.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub struct Quantisation {
 pub struct ModelInfo {
     /// Name of the model, such as `tiny-age`.
     pub name: String,
-    /// What it estimates: `age` or `attractiveness`.
+    /// What it estimates first of all: `age` or `attractiveness`.
     pub task: String,
     /// The layers.
     pub net: NetSpec,
@@ -90,6 +90,10 @@ pub struct ModelInfo {
     /// How the outputs are corrected, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// What else it estimates, with further outputs of its last layer
+    /// ([`ModelInfo::heads`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_heads: Vec<Head>,
     /// How it was quantised, if it was: then the file holds 8-bit integers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantisation: Option<Quantisation>,
@@ -114,6 +118,7 @@ impl ModelInfo {
             licence: String::new(),
             figures: Vec::new(),
             calibration: None,
+            further_heads: Vec::new(),
             quantisation: None,
         }
     }
@@ -124,12 +129,18 @@ impl ModelInfo {
     /// [`NetError::Spec`] that says which do not.
     pub fn check(&self) -> Result<(), NetError> {
         self.net.check()?;
-        let head = self.method.head_size(&self.labels);
-        if self.net.outputs != head {
+        let heads = self.heads();
+        let needed: usize = heads.iter().map(|(head, _)| head.outputs()).sum();
+        if self.net.outputs != needed {
             return Err(NetError::Spec(format!(
-                "the head has {} outputs, the method needs {head} for its labels",
+                "the network has {} outputs, the methods need {needed} for their labels",
                 self.net.outputs
             )));
+        }
+        for (i, (head, _)) in heads.iter().enumerate() {
+            if heads[..i].iter().any(|(other, _)| other.task == head.task) {
+                return Err(NetError::Spec(format!("two heads estimate {}", head.task)));
+            }
         }
         let step = self.net.size_step();
         if self.input_size == 0 || !self.input_size.is_multiple_of(step) {
@@ -145,7 +156,9 @@ impl ModelInfo {
         if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
             return Err(NetError::Spec("the template has points that are no numbers".into()));
         }
-        if self.calibration.is_some_and(|c| !(c.temperature.is_finite() && c.temperature > 0.0)) {
+        let calibrations = heads.iter().filter_map(|(head, _)| head.calibration);
+        let sound = |c: &Calibration| c.temperature.is_finite() && c.temperature > 0.0;
+        if !calibrations.map(|c| sound(&c)).all(|sound| sound) {
             return Err(NetError::Spec("the calibration's temperature is not above 0".into()));
         }
         Ok(())

@@ -134,6 +134,10 @@ impl Chain {
 
 fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
     let info = &weights.info;
+    if !info.further_heads.is_empty() {
+        let what = "a model with several heads cannot be written as ONNX";
+        return Err(NetError::Spec(what.into()));
+    }
     let mut chain = Chain { last: INPUT.to_owned(), ..Chain::default() };
 
     // (value / 255 - mean) / std, in the units of the input.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use dldl_data::{Augment, Cache, Split, resize, sample_rng};
+use dldl_data::{Augment, Cache, Split, Spread, resize, sample_rng};
 use dldl_net::{Crop, Normalisation};
 use rand::RngExt;
 
@@ -108,12 +108,18 @@ impl Source {
             let crop = vary(index, crop);
             normalise(&crop, &self.normalisation, planes);
             let sample = &self.cache.samples()[at].sample;
-            let label = sample.label(self.sigma);
             let truths = self.heads.iter().map(|head| {
                 let Goal::Labels { method, labels } = &head.goal;
-                let target = method.encode(labels, &label);
+                let Some(rating) = sample.rating(&head.name) else { return Ok(None) };
+                let target = rating
+                    .distribution(labels, Spread::Given, self.sigma, 0.0)
+                    .map(|distribution| method.encode_distribution(&distribution));
                 let target = target.map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)));
-                Ok(Some(Truth::Label { target: target?, mean: label.mean }))
+                let mut target = target?;
+                // The mean itself, not that of what is left of the distribution
+                // within the labels' range.
+                target.expectation = target.expectation.map(|_| rating.mean());
+                Ok(Some(Truth::Label { target, mean: rating.mean() }))
             });
             batch.truths.push(truths.collect::<Result<_, TrainError>>()?);
         }

@@ -24,6 +24,9 @@ pub struct FaceEstimate {
     /// The distribution over the model's labels: over ages in years for a model
     /// of ages. Its expectation is the estimate.
     pub label: Distribution,
+    /// Those of the model's further heads, in the order of
+    /// [`ModelInfo::further_heads`](crate::ModelInfo::further_heads).
+    pub further: Vec<Distribution>,
 }
 
 /// Detector, alignment and model behind one call. Can be shared between threads.
@@ -77,12 +80,11 @@ impl Estimator {
     pub fn estimate(&self, picture: &Picture) -> Result<Vec<FaceEstimate>, Error> {
         let faces = self.detect(picture);
         let crops: Vec<Crop> = faces.iter().map(|face| self.crop(picture, face)).collect();
-        let labels = self.engine.run(&crops)?;
-        let joined = faces.into_iter().zip(labels).map(|(face, label)| FaceEstimate {
-            bbox: face.bbox,
-            score: Some(face.score),
-            landmarks: Some(face.landmarks),
-            label,
+        let labels = self.engine.run_heads(&crops)?;
+        let joined = faces.into_iter().zip(labels).map(|(face, mut labels)| {
+            let bbox = face.bbox;
+            let (score, landmarks) = (Some(face.score), Some(face.landmarks));
+            FaceEstimate { bbox, score, landmarks, label: labels.remove(0), further: labels }
         });
         Ok(joined.collect())
     }
@@ -96,9 +98,10 @@ impl Estimator {
         let side = picture.width.min(picture.height) as f32;
         let left = (picture.width as f32 - side) / 2.0;
         let top = (picture.height as f32 - side) / 2.0;
-        let label = self.engine.run(&[self.whole_crop(picture)])?.pop();
-        let label = label.ok_or_else(|| NetError::Crop("a crop without a result".into()))?;
-        Ok(FaceEstimate { bbox: [left, top, side, side], score: None, landmarks: None, label })
+        let labels = self.engine.run_heads(&[self.whole_crop(picture)])?.pop();
+        let mut further = labels.ok_or_else(|| NetError::Crop("a crop without a result".into()))?;
+        let (bbox, label) = ([left, top, side, side], further.remove(0));
+        Ok(FaceEstimate { bbox, score: None, landmarks: None, label, further })
     }
 
     /// The first step of [`estimate`](Self::estimate): the faces, largest first.

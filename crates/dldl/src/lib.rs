@@ -32,7 +32,7 @@ pub use dldl_face::{
 };
 pub use dldl_label::{Distribution, Label, LabelError, LabelSet, Method};
 pub use dldl_net::{
-    Crop, Engine, Figure, Isa, LEVEL_VARIABLE, Level, ModelInfo, NetError, NetSpec, Part,
+    Crop, Engine, Figure, Head, Isa, LEVEL_VARIABLE, Level, ModelInfo, NetError, NetSpec, Part,
     QuantisedWeights, Template, Weights, burst_macs, multiply_add_burst, onnx, quantise,
 };
 pub use error::Error;

@@ -156,9 +156,9 @@ impl ModelInfo {
         if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
             return Err(NetError::Spec("the template has points that are no numbers".into()));
         }
-        let calibrations = heads.iter().filter_map(|(head, _)| head.calibration);
+        let mut calibrations = heads.iter().filter_map(|(head, _)| head.calibration);
         let sound = |c: &Calibration| c.temperature.is_finite() && c.temperature > 0.0;
-        if !calibrations.map(|c| sound(&c)).all(|sound| sound) {
+        if !calibrations.all(|c| sound(&c)) {
             return Err(NetError::Spec("the calibration's temperature is not above 0".into()));
         }
         Ok(())

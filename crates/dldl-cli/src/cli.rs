@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, estimate, eval, export, info, prepare, quantize, train};
+use crate::{bench, estimate, eval, export, info, prepare, pretrain, quantize, train};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -37,6 +37,7 @@ Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 wrong usa
 pub enum Command {
     Estimate(estimate::Args),
     Prepare(prepare::Args),
+    Pretrain(pretrain::Args),
     Train(train::Args),
     Eval(eval::Args),
     Info(info::Args),
@@ -51,6 +52,9 @@ pub enum Outcome {
     Complete,
     /// Some inputs failed, and each was named.
     SomeFailed,
+    /// Somebody pressed Ctrl-C, and it can go on from where it was.
+    #[cfg(feature = "train")]
+    Stopped,
 }
 
 impl Outcome {

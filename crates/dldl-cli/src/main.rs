@@ -1,6 +1,7 @@
 //! The command `dldl`: arguments, progress and printing; no computation lives
 //! here. One file per subcommand, and what they share: `inputs` (paths to
-//! files), `output` (records to text), `annotate` (drawing), `progress`.
+//! files), `output` (records to text), `annotate` (drawing), `progress`, and
+//! `learn` with `live` for the two that train.
 
 mod annotate;
 mod bench;
@@ -11,8 +12,12 @@ mod eval;
 mod export;
 mod info;
 mod inputs;
+mod learn;
+#[cfg(feature = "train")]
+mod live;
 mod output;
 mod prepare;
+mod pretrain;
 mod progress;
 mod quantize;
 mod train;
@@ -29,6 +34,7 @@ fn main() -> ExitCode {
     let done = done.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
         Command::Prepare(args) => prepare::run(args),
+        Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Info(args) => info::run(args),
@@ -39,6 +45,8 @@ fn main() -> ExitCode {
     match done {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        #[cfg(feature = "train")]
+        Ok(Outcome::Stopped) => ExitCode::from(130),
         // Who reads has seen enough (`| head`): nothing to complain about.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {

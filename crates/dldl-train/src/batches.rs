@@ -2,20 +2,20 @@
 //! encode. Which samples and which random numbers a batch gets depends on the
 //! seed and its step alone, never on the threads.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
 
-use dldl_data::{Augment, Cache, Split, Spread, resize, sample_rng};
+use dldl_data::{Augment, Split, resize, sample_rng};
 use dldl_net::{Crop, Normalisation};
-use rand::RngExt;
 
+use crate::ahead::Ahead;
+use crate::config::Sampling;
 use crate::error::TrainError;
 use crate::learner::Pictures;
-use crate::loss::{Goal, Head, Truth, Truths};
-use crate::plan::Plan;
+use crate::loss::{Head, Truths};
+use crate::plan::{Plan, Position};
+use crate::sampling::Draws;
+use crate::truths::Datasets;
 
 /// A batch on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,27 +53,41 @@ impl Batch {
 /// What a thread needs to make a batch: shared by all of them.
 #[derive(Clone)]
 pub struct Source {
-    cache: Arc<Cache>,
-    samples: Arc<Vec<usize>>,
-    heads: Arc<Vec<Head>>,
-    sigma: f64,
+    datasets: Arc<Datasets>,
+    /// Number of the dataset and position in its cache.
+    samples: Arc<Vec<(usize, usize)>>,
+    draws: Arc<Draws>,
+    /// The heads of each phase.
+    heads: Arc<Vec<Vec<Head>>>,
     normalisation: Normalisation,
 }
 
 impl Source {
-    /// The samples of one split of a cache.
-    pub fn new(
-        cache: &Arc<Cache>,
+    /// Those samples of one split that anything is learned from; `heads` of
+    /// each phase, of which all learn from the same samples.
+    pub(crate) fn new(
+        datasets: &Arc<Datasets>,
         split: Split,
-        heads: &[Head],
-        sigma: f64,
+        heads: &Arc<Vec<Vec<Head>>>,
+        sampling: &Sampling,
         normalisation: &Normalisation,
     ) -> Self {
+        let (mut samples, mut wanted) = (Vec::new(), Vec::new());
+        for (data, (config, cache)) in datasets.caches.iter().enumerate() {
+            for at in cache.indices(split) {
+                let sample = &cache.samples()[at].sample;
+                if datasets.is_useful(&heads[0], data, sample) {
+                    samples.push((data, at));
+                    let label = sample.rating(&sampling.task).map(|rating| rating.mean());
+                    wanted.push((config.weight, label));
+                }
+            }
+        }
         Self {
-            cache: cache.clone(),
-            samples: Arc::new(cache.indices(split)),
-            heads: Arc::new(heads.to_vec()),
-            sigma,
+            datasets: datasets.clone(),
+            samples: Arc::new(samples),
+            draws: Arc::new(Draws::new(&wanted, sampling)),
+            heads: heads.clone(),
             normalisation: *normalisation,
         }
     }
@@ -88,11 +102,27 @@ impl Source {
         self.samples.is_empty()
     }
 
-    /// The batch of the samples at `indices` (0..[`len`](Self::len)), each crop
-    /// made by `vary` from its index and the stored crop.
+    /// How many samples an epoch of training draws.
+    pub fn drawn(&self) -> usize {
+        self.draws.len()
+    }
+
+    /// The stored crop of sample `index` (0..[`len`](Self::len)).
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] that names the damaged file.
+    pub fn crop(&self, index: usize) -> Result<Crop, TrainError> {
+        let (data, at) = self.samples[index];
+        self.datasets.caches[data].1.decode(at).map_err(|e| TrainError::Data(e.to_string()))
+    }
+
+    /// The batch of the samples at `indices` (0..[`len`](Self::len)) for a
+    /// phase, each crop made by `vary` from its place in the batch and the
+    /// stored crop.
     fn batch(
         &self,
         indices: &[usize],
+        phase: usize,
         size: usize,
         vary: impl Fn(usize, Crop) -> Crop,
     ) -> Result<Batch, TrainError> {
@@ -102,26 +132,13 @@ impl Source {
             pixels: vec![0.0; indices.len() * 3 * plane],
             truths: Vec::with_capacity(indices.len()),
         };
-        for (&index, planes) in indices.iter().zip(batch.pixels.chunks_exact_mut(3 * plane)) {
-            let at = self.samples[index];
-            let crop = self.cache.decode(at).map_err(|e| TrainError::Data(e.to_string()))?;
-            let crop = vary(index, crop);
+        let crops = batch.pixels.chunks_exact_mut(3 * plane);
+        for (i, (&index, planes)) in indices.iter().zip(crops).enumerate() {
+            let crop = vary(i, self.crop(index)?);
             normalise(&crop, &self.normalisation, planes);
-            let sample = &self.cache.samples()[at].sample;
-            let truths = self.heads.iter().map(|head| {
-                let Goal::Labels { method, labels } = &head.goal;
-                let Some(rating) = sample.rating(&head.name) else { return Ok(None) };
-                let target = rating
-                    .distribution(labels, Spread::Given, self.sigma, 0.0)
-                    .map(|distribution| method.encode_distribution(&distribution));
-                let target = target.map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)));
-                let mut target = target?;
-                // The mean itself, not that of what is left of the distribution
-                // within the labels' range.
-                target.expectation = target.expectation.map(|_| rating.mean());
-                Ok(Some(Truth::Label { target, mean: rating.mean() }))
-            });
-            batch.truths.push(truths.collect::<Result<_, TrainError>>()?);
+            let (data, at) = self.samples[index];
+            let sample = &self.datasets.caches[data].1.samples()[at].sample;
+            batch.truths.push(self.datasets.truths(&self.heads[phase], data, sample)?);
         }
         Ok(batch)
     }
@@ -147,11 +164,14 @@ impl Source {
                 let p = plan.at(from + i);
                 if p.epoch != epoch {
                     epoch = p.epoch;
-                    order = shuffled(source.len(), seed, epoch);
+                    order = source.draws.order(seed, epoch);
                 }
                 let indices = &order[p.step * p.batch..(p.step + 1) * p.batch];
-                source.batch(indices, p.size, |index, crop| {
-                    let mut rng = sample_rng(seed, p.epoch as u64, index as u64);
+                source.batch(indices, p.phase, p.size, |i, crop| {
+                    // By the place in the epoch: a sample that is drawn twice is
+                    // varied in two ways.
+                    let place = (p.step * p.batch + i) as u64;
+                    let mut rng = sample_rng(seed, p.epoch as u64, place);
                     augment.apply(&crop, p.size, &mut rng)
                 })
             }
@@ -159,16 +179,17 @@ impl Source {
         Ahead::start(steps, threads, prefetch, make)
     }
 
-    /// The whole split at side `size` in its order, unvaried, in batches of at
-    /// most `batch`.
-    pub fn plain_batches(&self, size: usize, batch: usize, threads: usize) -> Ahead<Batch> {
+    /// The whole split as phase `position.phase` sees it, in its order, unvaried,
+    /// in batches of at most `position.batch`.
+    pub fn plain_batches(&self, position: &Position, threads: usize) -> Ahead<Batch> {
+        let Position { phase, size, batch, .. } = *position;
         let source = self.clone();
         let make = move || {
             let source = source.clone();
             move |i: usize| {
                 let end = ((i + 1) * batch).min(source.len());
                 let indices: Vec<usize> = (i * batch..end).collect();
-                source.batch(&indices, size, |_, crop| resize(&crop, size))
+                source.batch(&indices, phase, size, |_, crop| resize(&crop, size))
             }
         };
         Ahead::start(self.len().div_ceil(batch), threads, 1, make)
@@ -187,142 +208,9 @@ fn normalise(crop: &Crop, normalisation: &Normalisation, planes: &mut [f32]) {
     }
 }
 
-/// The order of `count` samples in an epoch (Fisher and Yates).
-fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    // Sample numbers are below `count`: this stream is nobody else's.
-    let mut rng = sample_rng(seed, epoch as u64, u64::MAX);
-    let mut order: Vec<usize> = (0..count).collect();
-    for last in (1..count).rev() {
-        order.swap(last, rng.random_range(0..=last));
-    }
-    order
-}
-
-/// Items `0..count` made in order by several threads, each some items ahead.
-/// Thread t makes the items t, t + threads, ...; dropping it ends them.
-pub struct Ahead<T> {
-    channels: VecDeque<Receiver<Result<T, TrainError>>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl<T: Send + 'static> Ahead<T> {
-    /// Starts the threads, each with its own `make()`. An item that fails is
-    /// handed over as an error, and its thread stops.
-    fn start<F, G>(count: usize, threads: usize, prefetch: usize, make: G) -> Self
-    where
-        G: Fn() -> F,
-        F: FnMut(usize) -> Result<T, TrainError> + Send + 'static,
-    {
-        let mut ahead = Self { channels: VecDeque::new(), threads: Vec::new() };
-        for t in 0..threads {
-            let (sender, receiver) = sync_channel(prefetch);
-            let mut make = make();
-            ahead.channels.push_back(receiver);
-            ahead.threads.push(std::thread::spawn(move || {
-                for i in (t..count).step_by(threads) {
-                    let item = make(i);
-                    let failed = item.is_err();
-                    if sender.send(item).is_err() || failed {
-                        return;
-                    }
-                }
-            }));
-        }
-        ahead
-    }
-}
-
-impl<T> Iterator for Ahead<T> {
-    type Item = Result<T, TrainError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let channel = self.channels.pop_front()?;
-        let item = channel.recv();
-        self.channels.push_back(channel);
-        match item {
-            Ok(item) => Some(item),
-            Err(_) => {
-                // The thread is done, or it died: then its panic is ours.
-                self.channels.clear();
-                let mut panicked = false;
-                for thread in self.threads.drain(..) {
-                    panicked |= thread.join().is_err();
-                }
-                panicked.then(|| Err(TrainError::Data("a loader thread panicked".into())))
-            }
-        }
-    }
-}
-
-impl<T> Drop for Ahead<T> {
-    fn drop(&mut self) {
-        self.channels.clear();
-        for thread in self.threads.drain(..) {
-            // A panic has been reported by `next` or is of no interest now.
-            let _ = thread.join();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn items_come_in_order_whoever_makes_them() {
-        for threads in [1, 3] {
-            let make = || {
-                |i: usize| {
-                    // Later items are done sooner.
-                    std::thread::sleep(Duration::from_millis(2 * (7 - i.min(7) as u64)));
-                    Ok(i)
-                }
-            };
-            let items: Vec<usize> =
-                Ahead::start(10, threads, 2, make).map(|item| item.unwrap()).collect();
-            assert_eq!(items, (0..10).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn a_failure_comes_at_its_place_and_a_panic_is_told() {
-        let make = || {
-            |i: usize| match i {
-                2 => Err(TrainError::Data("two".into())),
-                _ => Ok(i),
-            }
-        };
-        let mut ahead = Ahead::start(5, 2, 1, make);
-        assert_eq!(ahead.next().unwrap().unwrap(), 0);
-        assert_eq!(ahead.next().unwrap().unwrap(), 1);
-        assert!(ahead.next().unwrap().unwrap_err().to_string().contains("two"));
-
-        let make = || |i: usize| if i == 1 { panic!("on purpose") } else { Ok(i) };
-        let mut ahead = Ahead::start(3, 1, 1, make);
-        assert_eq!(ahead.next().unwrap().unwrap(), 0);
-        assert!(ahead.next().unwrap().unwrap_err().to_string().contains("panicked"));
-        assert!(ahead.next().is_none());
-    }
-
-    #[test]
-    fn leaving_early_ends_the_threads() {
-        let mut ahead = Ahead::start(usize::MAX, 2, 1, || Ok);
-        assert_eq!(ahead.next().unwrap().unwrap(), 0);
-        drop(ahead); // would not return if a thread went on
-    }
-
-    #[test]
-    fn every_epoch_has_its_own_order_of_all_samples() {
-        let (a, b) = (shuffled(100, 1, 0), shuffled(100, 1, 1));
-        assert_ne!(a, b);
-        assert_eq!(a, shuffled(100, 1, 0));
-        assert_ne!(a, shuffled(100, 2, 0));
-        for mut order in [a, b] {
-            order.sort_unstable();
-            assert_eq!(order, (0..100).collect::<Vec<_>>());
-        }
-    }
 
     #[test]
     fn pixels_are_normalised_by_channel_into_planes() {

@@ -8,7 +8,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::error::TrainError;
 use crate::log::{EpochRecord, Record};
 
-const SIZE: (u32, u32) = (960, 760);
+const WIDTH: u32 = 960;
+const HEADING: u32 = 72;
+const PANEL: u32 = 344;
 const INK: RGBColor = RGBColor(40, 44, 52);
 const MUTED: RGBColor = RGBColor(120, 126, 136);
 const GRID: RGBColor = RGBColor(226, 229, 233);
@@ -27,21 +29,32 @@ struct Line {
     points: Vec<Point>,
 }
 
-/// Draws the records of a log. `title` stands above, `unit` ("years") behind
-/// the validation error. Without a finished epoch there are only the steps.
+/// The validation errors of a head, for a panel of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Errors {
+    /// The head's name, as the log has it.
+    pub head: String,
+    /// What they are, for the axis: `mean absolute error`, or the head.
+    pub what: String,
+    /// Their unit: `years`.
+    pub unit: &'static str,
+}
+
+/// Draws the records of a log. `title` stands above, `heads` get a panel each.
+/// Without a finished epoch there are only the steps.
 ///
 /// # Errors
 /// [`TrainError::Chart`] if drawing fails.
-pub fn draw(records: &[Record], title: &str, unit: &str) -> Result<String, TrainError> {
+pub fn draw(records: &[Record], title: &str, heads: &[Errors]) -> Result<String, TrainError> {
     let mut svg = String::new();
-    paint(records, title, unit, &mut svg).map_err(|e| TrainError::Chart(e.to_string()))?;
+    paint(records, title, heads, &mut svg).map_err(|e| TrainError::Chart(e.to_string()))?;
     Ok(svg)
 }
 
 fn paint(
     records: &[Record],
     title: &str,
-    unit: &str,
+    heads: &[Errors],
     svg: &mut String,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let epochs: Vec<&EpochRecord> = records
@@ -58,21 +71,27 @@ fn paint(
     let end = epochs.last().map_or(1.0, |e| e.epoch as f64);
     let end = steps.last().map_or(end, |p| p.0.max(end)).max(1.0);
 
-    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let size = (WIDTH, HEADING + PANEL * (1 + heads.len() as u32));
+    let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     let heading = ("sans-serif", 24).into_font().color(&INK);
     root.draw(&Text::new(title.to_string(), (24, 18), heading))?;
     if let Some(best) = best_of(&epochs) {
-        let mae = best.val_mae.unwrap_or_default();
+        let said = heads.iter().filter_map(|Errors { head, what, unit }| {
+            Some(format!("{what} {:.2} {unit}", error_of(best, head)?))
+        });
+        let said: Vec<String> = said.collect();
         let text = format!(
-            "best validation MAE {mae:.2} {unit} after epoch {} at {} pixels",
-            best.epoch, best.size
+            "best validation: {} after epoch {} at {} pixels",
+            said.join(", "),
+            best.epoch,
+            best.size
         );
         let font = ("sans-serif", 15).into_font().color(&MUTED);
         root.draw(&Text::new(text, (24, 50), font))?;
     }
-    let (_, body) = root.split_vertically(72);
-    let (upper, lower) = body.split_vertically(344);
+    let (_, body) = root.split_vertically(HEADING);
+    let (upper, mut rest) = body.split_vertically(PANEL);
 
     let loss = [
         Line {
@@ -99,7 +118,7 @@ fn paint(
         },
     ];
     // Once for both panels, above them: inside, it would hide something.
-    let mut right = SIZE.0 as i32 - 24;
+    let mut right = WIDTH as i32 - 24;
     for line in loss.iter().rev() {
         let font = ("sans-serif", 14).into_font();
         right -= 8 * line.name.len() as i32;
@@ -109,23 +128,33 @@ fn paint(
         right -= 48;
     }
     panel(&upper, "loss", None, end, &loss, &epochs, None)?;
-    let mae = [Line {
-        name: "validation",
-        colour: VALIDATION.to_rgba(),
-        width: 2,
-        dots: true,
-        points: over(|e| e.val_mae),
-    }];
-    let label = format!("mean absolute error ({unit})");
-    panel(&lower, &label, Some("epoch"), end, &mae, &epochs, best_of(&epochs))?;
+    for (i, Errors { head, what, unit }) in heads.iter().enumerate() {
+        let points = epochs.iter().filter_map(|e| Some((e.epoch as f64, error_of(e, head)?)));
+        let error = [Line {
+            name: "validation",
+            colour: VALIDATION.to_rgba(),
+            width: 2,
+            dots: true,
+            points: points.collect(),
+        }];
+        let x_label = (i + 1 == heads.len()).then_some("epoch");
+        let (area, below) = rest.split_vertically(PANEL);
+        let best = best_of(&epochs).and_then(|e| Some((e.epoch as f64, error_of(e, head)?)));
+        panel(&area, &format!("{what} ({unit})"), x_label, end, &error, &epochs, best)?;
+        rest = below;
+    }
     root.present()?;
     Ok(())
 }
 
-/// The epoch with the lowest error.
+/// The best epoch: the last one that was called so.
 fn best_of<'a>(epochs: &[&'a EpochRecord]) -> Option<&'a EpochRecord> {
-    let known = epochs.iter().filter(|e| e.val_mae.is_some());
-    known.min_by(|a, b| a.val_mae.partial_cmp(&b.val_mae).expect("no NaN is logged")).copied()
+    epochs.iter().rev().find(|e| e.best).copied()
+}
+
+/// The validation error of a head after an epoch.
+fn error_of(epoch: &EpochRecord, head: &str) -> Option<f64> {
+    epoch.val_errors.get(head).copied()
 }
 
 /// The losses of the step records, placed inside of their epochs.
@@ -184,7 +213,7 @@ fn panel(
     end: f64,
     lines: &[Line],
     epochs: &[&EpochRecord],
-    best: Option<&EpochRecord>,
+    best: Option<Point>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (low, high) = range(lines);
     let font = |size: u32| ("sans-serif", size).into_font();
@@ -240,8 +269,8 @@ fn panel(
             chart.draw_series(inside.map(|p| Circle::new(p, 3, style)))?;
         }
     }
-    if let Some((epoch, mae)) = best.and_then(|b| Some((b.epoch, b.val_mae?))) {
-        let at = (epoch as f64, mae);
+    if let Some(at) = best {
+        let mae = at.1;
         let ring = Circle::new(at, 7, VALIDATION.stroke_width(2));
         chart.draw_series(std::iter::once(ring))?;
         let near_end = at.0 > 0.85 * end;
@@ -288,7 +317,8 @@ mod tests {
                 terms: BTreeMap::new(),
                 val_loss: Some(3.1 + 4.0 / epoch as f64),
                 val_mae: Some(mae),
-                best: false,
+                val_errors: BTreeMap::from([("age".into(), mae), ("look".into(), mae / 10.0)]),
+                best: epoch % 3 != 0,
                 images_per_second: 50.0,
                 waiting: 0.0,
                 train_seconds: 60.0,
@@ -299,9 +329,17 @@ mod tests {
         out
     }
 
+    fn errors(head: &str, what: &str, unit: &'static str) -> Errors {
+        Errors { head: head.into(), what: what.into(), unit }
+    }
+
+    fn age() -> [Errors; 1] {
+        [errors("age", "mean absolute error", "years")]
+    }
+
     #[test]
     fn the_chart_names_its_lines_axes_phases_and_best_epoch() {
-        let svg = draw(&records(16), "tiny-age: UTKFace", "years").unwrap();
+        let svg = draw(&records(16), "tiny-age: UTKFace", &age()).unwrap();
         if let Some(path) = std::env::var_os("DLDL_CHART_OUT") {
             std::fs::write(path, &svg).unwrap();
         }
@@ -315,7 +353,7 @@ mod tests {
             "64 px",
             "96 px",
             // 5 + 8/16 is the lowest.
-            "best validation MAE 5.50 years after epoch 16 at 96 pixels",
+            "best validation: mean absolute error 5.50 years after epoch 16 at 96 pixels",
         ] {
             assert!(svg.contains(word), "{word} is missing");
         }
@@ -323,10 +361,19 @@ mod tests {
     }
 
     #[test]
+    fn every_head_has_its_panel() {
+        let heads = [errors("age", "age", "years"), errors("look", "look", "points")];
+        let svg = draw(&records(16), "both", &heads).unwrap();
+        for word in ["age (years)", "look (points)", "age 5.50 years, look 0.55 points"] {
+            assert!(svg.contains(word), "{word} is missing");
+        }
+    }
+
+    #[test]
     fn an_empty_log_and_a_log_without_a_whole_epoch_can_be_drawn() {
-        assert!(draw(&[], "x", "years").unwrap().contains("loss"));
+        assert!(draw(&[], "x", &age()).unwrap().contains("loss"));
         let started = &records(2)[..3];
-        assert!(draw(started, "x", "years").unwrap().contains("training, some steps"));
+        assert!(draw(started, "x", &age()).unwrap().contains("training, some steps"));
     }
 
     #[test]

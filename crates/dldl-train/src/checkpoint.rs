@@ -4,7 +4,7 @@
 //! Tensors: those of [`Learner::save`](crate::learner::Learner::save). The rest
 //! is JSON in the metadata under `dldl-train`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
@@ -30,6 +30,8 @@ pub struct State {
     pub step: usize,
     /// Length of the log in bytes when this was written.
     pub log_bytes: u64,
+    /// Length of TensorBoard's file.
+    pub events_bytes: u64,
     /// Seconds of training so far, over all sittings.
     pub seconds: f64,
     /// Sums over the current epoch.
@@ -59,13 +61,16 @@ pub struct EpochSums {
     pub waited: f64,
 }
 
-/// The epoch with the lowest validation MAE, each at its own size.
+/// The epoch with the lowest validation error, each at its own size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Its validation MAE.
-    pub mae: f64,
+    /// What was compared: the mean over the heads of the error over its range.
+    pub score: f64,
+    /// The error of each head, by its name: a mean absolute error in units of
+    /// the label, a share of wrong answers, or a mean cosine distance.
+    pub errors: BTreeMap<String, f64>,
 }
 
 impl State {
@@ -75,6 +80,7 @@ impl State {
             version: VERSION,
             step: 0,
             log_bytes: 0,
+            events_bytes: 0,
             seconds: 0.0,
             epoch: EpochSums::default(),
             recent: EpochSums::default(),
@@ -90,6 +96,17 @@ impl State {
 /// # Errors
 /// If the file cannot be written.
 pub fn save(path: &Path, state: &State, tensors: &NamedTensors) -> Result<(), TrainError> {
+    let json = serde_json::to_string(state)
+        .map_err(|e| TrainError::Checkpoint { path: path.into(), what: e.to_string() })?;
+    write_tensors(path, (KEY, json), tensors)
+}
+
+/// Writes tensors and one entry of metadata, whole or not at all.
+pub(crate) fn write_tensors(
+    path: &Path,
+    (key, text): (&str, String),
+    tensors: &NamedTensors,
+) -> Result<(), TrainError> {
     let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let bytes: Vec<Vec<u8>> = tensors
         .values()
@@ -100,8 +117,7 @@ pub fn save(path: &Path, state: &State, tensors: &NamedTensors) -> Result<(), Tr
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
         views.push((name.as_str(), view.map_err(|e| fail(e.to_string()))?));
     }
-    let json = serde_json::to_string(state).map_err(|e| fail(e.to_string()))?;
-    let metadata = HashMap::from([(KEY.to_string(), json)]);
+    let metadata = HashMap::from([(key.to_string(), text)]);
     let file = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
     write_atomically(path, &file)
 }
@@ -121,17 +137,22 @@ pub fn load(path: &Path) -> Result<(State, NamedTensors), TrainError> {
     if state.version != VERSION {
         return Err(fail(format!("has version {}, this program reads {VERSION}", state.version)));
     }
+    Ok((state, tensors(path, &bytes)?))
+}
+
+/// The tensors of a file of single precision numbers.
+pub(crate) fn tensors(path: &Path, bytes: &[u8]) -> Result<NamedTensors, TrainError> {
+    let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let mut tensors = NamedTensors::new();
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
             return Err(fail(format!("tensor {name} is not of type F32")));
         }
-        let values = view.data().chunks_exact(4);
-        let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         tensors.insert(name.into(), (view.shape().to_vec(), values));
     }
-    Ok((state, tensors))
+    Ok(tensors)
 }
 
 /// Writes `bytes` to a temporary file beside `path` and renames it.
@@ -157,7 +178,8 @@ mod tests {
         let mut state = State::new(TrainConfig::new("c", "r"));
         state.step = 17;
         state.epoch.loss = 0.1 + 0.2;
-        state.best = Some(Best { epoch: 3, mae: 5.4321 });
+        let errors = BTreeMap::from([("age".to_owned(), 5.4321)]);
+        state.best = Some(Best { epoch: 3, score: 0.1 + 0.2, errors });
         let values = vec![1.5, -2.25e-30, f32::MIN_POSITIVE];
         (state, NamedTensors::from([("ema.fc.bias".into(), (vec![3], values))]))
     }

@@ -1,27 +1,46 @@
-//! The recipe of a training as one value, read from TOML. What the fields do
-//! is in the other files; here they are named, defaulted and checked.
+//! The recipe of a training as one value. What the fields do is in the other
+//! files; here they are named, defaulted and checked. How a recipe is read from
+//! TOML, with its short forms and overrides, is in `read`; the parts that can be
+//! there several times (data, heads, phases) are in `parts`.
 
-use std::path::{Path, PathBuf};
+mod parts;
+mod read;
+
+use std::path::PathBuf;
 
 use dldl_data::Augment;
-use dldl_label::{LabelSet, Method};
-use dldl_net::NetSpec;
+use dldl_label::Method;
+use dldl_net::{NetSpec, Pooling};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::schedule::Schedule;
 
-/// A training, whole: only `cache` and `run` have no default. Unknown fields
+pub use parts::{DataConfig, HeadConfig, Phase, Rescale, Sampling, VectorLoss};
+
+/// A training, whole: only the data and `run` have no default. Unknown fields
 /// are refused. Relative paths are relative to the working directory.
 ///
 /// ```toml
-/// cache = "utkface.tar"          # made by `dldl prepare`
-/// run = "runs/tiny-age-utkface"
+/// run = "runs/both"
 /// net = "tiny-age"
 /// learning_rate = 2e-3
 ///
-/// [method]
-/// name = "dldl-v2"
+/// [[data]]
+/// cache = "cache/utkface"        # made by `dldl prepare`
+///
+/// [[data]]
+/// cache = "cache/scut-fbp5500"
+/// weight = 2.0                   # each of its samples twice an epoch
+///
+/// [[heads]]
+/// task = "age"
+///
+/// [[heads]]
+/// task = "attractiveness"
+/// labels = { min = 1.0, max = 5.0, step = 0.1 }
+/// sigma = 0.5
+/// weight = 5.0
 ///
 /// [[phases]]
 /// size = 96
@@ -32,30 +51,22 @@ use crate::schedule::Schedule;
 /// epochs = 2
 /// batch = 32
 /// ```
+///
+/// With one dataset and one head, `cache` stands for `[[data]]` and `task`,
+/// `labels`, `sigma`, `spread`, `min_sigma` and `method` stand for `[[heads]]`;
+/// `labels` and `sigma` have defaults for ages (0 to 100, 2 years).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// The packed cache of aligned crops.
-    pub cache: PathBuf,
     /// The run folder: checkpoints, log, chart and exported weights. Created
     /// where missing.
     pub run: PathBuf,
     /// The model's name in its weights file. Default: the run folder's name.
     #[serde(default)]
     pub name: String,
-    /// What it estimates, as the weights file says it. Default: `age`.
-    #[serde(default = "default_task")]
-    pub task: String,
     /// The network. Default: `tiny-age`.
     #[serde(default)]
     pub net: Net,
-    /// The label set. Default: ages 0, 1, ..., 100.
-    #[serde(default = "LabelSet::age")]
-    pub labels: LabelSet,
-    /// Standard deviation of the label distribution for samples that bring
-    /// none, in units of the label. Default: 2 (specification 1.3).
-    #[serde(default = "default_sigma")]
-    pub sigma: f64,
     /// Seed of the initial weights, the order and the augmentation. Default: 1.
     #[serde(default = "default_seed")]
     pub seed: u64,
@@ -93,15 +104,23 @@ pub struct TrainConfig {
     /// epoch anyway). Default: 5.
     #[serde(default = "default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
-    /// What the model card should say of the data. Default: empty.
+    /// Epochs without a better validation after which the training ends; 0 to
+    /// go on to the end. Default: 0.
     #[serde(default)]
-    pub data: String,
+    pub patience: usize,
+    /// What the model card should say of the data. Default: the datasets' names.
+    #[serde(default)]
+    pub training_data: String,
     /// Licence or terms of use of the weights. Default: empty.
     #[serde(default)]
     pub licence: String,
-    /// The method. Default: DLDL-v2, lambda 1, per sample.
-    #[serde(default = "default_method")]
-    pub method: Method,
+    /// The datasets.
+    pub data: Vec<DataConfig>,
+    /// What is learned, each with some outputs of the network's last layer.
+    pub heads: Vec<HeadConfig>,
+    /// Which samples an epoch draws. Default: all of them, once each.
+    #[serde(default)]
+    pub sampling: Sampling,
     /// The optimiser. Default: Adam with the paper's numbers.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
@@ -118,15 +137,41 @@ pub struct TrainConfig {
     pub phases: Vec<Phase>,
 }
 
-/// The networks that can be asked for by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// A network: by name, or by its widths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Net {
-    /// TinyAgeNet, 0.9 million parameters.
-    #[default]
+    /// `tiny-age` (0.9 million parameters) or `thin-age` (3.7 million).
+    Named(NamedNet),
+    /// `{ stages = [[16, 16], [32]], pooling = "hybrid" }`: output channels of
+    /// the convolutions by stage, as in [`NetSpec`].
+    Widths(Widths),
+}
+
+/// The networks that have names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamedNet {
+    /// TinyAgeNet.
     TinyAge,
-    /// ThinAgeNet, 3.7 million parameters.
+    /// ThinAgeNet.
     ThinAge,
+}
+
+/// A network by its widths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Widths {
+    /// Output channels of every convolution, by stage.
+    pub stages: Vec<Vec<usize>>,
+    /// How the last stage ends.
+    pub pooling: Pooling,
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::Named(NamedNet::TinyAge)
+    }
 }
 
 /// Where the training runs.
@@ -175,32 +220,6 @@ impl Default for OptimizerConfig {
     }
 }
 
-/// A stretch of the training at one resolution.
-///
-/// What was learned at one resolution has to be adapted to the next: leave a
-/// phase enough learning rate and epochs for that. With the rate at the end of
-/// its course, a change from 96 to 128 pixels cost one year of accuracy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// Side of the crops in pixels, a multiple of 32.
-    pub size: usize,
-    /// Passes over the train split.
-    pub epochs: usize,
-    /// Samples per step; what is left of an epoch is dropped. Default: 64.
-    #[serde(default = "default_batch")]
-    pub batch: usize,
-    /// Factor of the learning rate. Default: 1.
-    #[serde(default = "default_lr_scale")]
-    pub lr_scale: f64,
-}
-
-fn default_task() -> String {
-    "age".into()
-}
-fn default_sigma() -> f64 {
-    2.0
-}
 fn default_seed() -> u64 {
     1
 }
@@ -219,42 +238,11 @@ fn default_log_every() -> usize {
 fn default_checkpoint_minutes() -> f64 {
     5.0
 }
-fn default_method() -> Method {
-    Method::DldlV2 { lambda: 1.0, scaling: dldl_label::Scaling::PerSample }
-}
-fn default_batch() -> usize {
-    64
-}
-fn default_lr_scale() -> f64 {
-    1.0
-}
 fn default_phases() -> Vec<Phase> {
-    vec![Phase { size: 224, epochs: 60, batch: default_batch(), lr_scale: 1.0 }]
+    vec![Phase::new(224, 60, 64)]
 }
 
 impl TrainConfig {
-    /// The configuration with the defaults for everything but the two paths.
-    pub fn new(cache: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
-        let mut table = toml::Table::new();
-        let text = |path: PathBuf| toml::Value::String(path.to_string_lossy().into_owned());
-        table.insert("cache".into(), text(cache.into()));
-        table.insert("run".into(), text(run.into()));
-        table.try_into().expect("every other field has a default")
-    }
-
-    /// Reads and checks a TOML file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is no TOML, has an unknown field or a value
-    /// that makes no sense; the message names the file and the place.
-    pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
-        let at = |what: String| TrainError::Config(format!("{}: {what}", path.display()));
-        let config: Self = toml::from_str(&text).map_err(|e| at(e.to_string().trim().into()))?;
-        config.check().map_err(|e| at(e.to_string()))?;
-        Ok(config)
-    }
-
     /// The configuration as TOML, every field written out.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration is a table of numbers and texts")
@@ -269,22 +257,47 @@ impl TrainConfig {
         if self.phases.is_empty() {
             return fail("there must be at least one phase".into());
         }
+        let spec = self.spec();
+        spec.check().map_err(|e| TrainError::Config(format!("net: {e}")))?;
         for (i, phase) in self.phases.iter().enumerate() {
-            let i = i + 1;
-            if phase.size == 0 || phase.size % 32 != 0 {
-                return fail(format!("phase {i}: size {} is not a multiple of 32", phase.size));
+            let problem = phase.problem(spec.size_step());
+            if let Some(what) = problem {
+                return fail(format!("phase {}: {what}", i + 1));
             }
-            if phase.epochs == 0 || phase.batch < 2 {
-                return fail(format!("phase {i}: epochs must be at least 1 and batch at least 2"));
+            for head in &self.heads {
+                let (own, other) = (head.outputs(None), head.outputs(phase.method.as_ref()));
+                if own != other {
+                    let what = "its method needs another number of outputs than the head's";
+                    return fail(format!("phase {}: {what}", i + 1));
+                }
             }
-            if !(phase.lr_scale > 0.0 && phase.lr_scale.is_finite()) {
-                return fail(format!("phase {i}: lr_scale must be above 0"));
+        }
+        if self.data.is_empty() || self.heads.is_empty() {
+            return fail("there must be data and something to learn from it".into());
+        }
+        for (i, data) in self.data.iter().enumerate() {
+            if let Some(what) = data.problem() {
+                return fail(format!("data {}: {what}", i + 1));
             }
+        }
+        for (i, head) in self.heads.iter().enumerate() {
+            if let Some(what) = head.problem() {
+                return fail(format!("head {}: {what}", head.name()));
+            }
+            if self.heads[..i].iter().any(|other| other.name() == head.name()) {
+                return fail(format!("two heads learn {}", head.name()));
+            }
+            if head.is_pretraining() != self.heads[0].is_pretraining() {
+                let what = "identities and embeddings are learned without labels beside them";
+                return fail(what.into());
+            }
+        }
+        if let Some(what) = self.sampling.problem() {
+            return fail(format!("sampling: {what}"));
         }
         let unit = 0.0..1.0;
         let optimizer = &self.optimizer;
         let checks = [
-            (self.sigma >= 0.0 && self.sigma.is_finite(), "sigma must be at least 0"),
             (
                 self.learning_rate > 0.0 && self.learning_rate.is_finite(),
                 "learning_rate must be above 0",
@@ -310,13 +323,32 @@ impl TrainConfig {
         self.augment.check().map_err(TrainError::Config)
     }
 
-    /// The network that the configuration asks for.
+    /// The network that the configuration asks for. How many outputs identities
+    /// and embeddings need is known with the data only: it is 1 for them here.
     pub fn spec(&self) -> NetSpec {
-        let outputs = self.method.head_size(&self.labels);
-        match self.net {
-            Net::TinyAge => NetSpec::tiny_age(outputs),
-            Net::ThinAge => NetSpec::thin_age(outputs),
+        let outputs = self.heads.iter().map(|head| head.outputs(None)).sum();
+        self.spec_with(outputs)
+    }
+
+    /// The network with a number of outputs.
+    pub(crate) fn spec_with(&self, outputs: usize) -> NetSpec {
+        match &self.net {
+            Net::Named(NamedNet::TinyAge) => NetSpec::tiny_age(outputs),
+            Net::Named(NamedNet::ThinAge) => NetSpec::thin_age(outputs),
+            Net::Widths(Widths { stages, pooling }) => {
+                NetSpec { stages: stages.clone(), pooling: *pooling, outputs }
+            }
         }
+    }
+
+    /// Whether it learns identities or embeddings instead of labels.
+    pub fn is_pretraining(&self) -> bool {
+        self.heads.iter().any(HeadConfig::is_pretraining)
+    }
+
+    /// The method of all heads in a phase, where the phase has its own.
+    pub(crate) fn phase_method(&self, phase: usize) -> Option<&Method> {
+        self.phases[phase].method.as_ref()
     }
 
     /// The model's name: `name`, or the run folder's.
@@ -332,10 +364,13 @@ impl TrainConfig {
     /// the curve is the same. Paths, threads, device and reporting may differ.
     pub(crate) fn same_curve(&self, other: &Self) -> bool {
         let shape = |config: &Self| Self {
-            cache: PathBuf::new(),
+            data: config
+                .data
+                .iter()
+                .map(|data| DataConfig { cache: PathBuf::new(), ..data.clone() })
+                .collect(),
             run: PathBuf::new(),
             name: String::new(),
-            task: String::new(),
             device: DeviceKind::Cpu,
             init: None,
             export: Export::Best,
@@ -343,7 +378,7 @@ impl TrainConfig {
             prefetch: 1,
             log_every: 1,
             checkpoint_minutes: 1.0,
-            data: String::new(),
+            training_data: String::new(),
             licence: String::new(),
             ..config.clone()
         };
@@ -356,18 +391,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_example_parses_and_a_round_trip_keeps_it() {
-        let text = "cache = 'c.tar'\nrun = 'r/x'\nlearning_rate = 2e-3\n\
-            [method]\nname = 'dldl-v2'\n[[phases]]\nsize = 96\nepochs = 16\n";
-        let config: TrainConfig = toml::from_str(text).unwrap();
-        config.check().unwrap();
-        assert_eq!(config.phases, [Phase { size: 96, epochs: 16, batch: 64, lr_scale: 1.0 }]);
-        assert_eq!(config.model_name(), "x");
-        let again: TrainConfig = toml::from_str(&config.to_toml()).unwrap();
-        assert_eq!(config, again);
-    }
-
-    #[test]
     fn the_defaults_are_the_papers_optimiser_and_augmentation() {
         let config = TrainConfig::new("c", "r");
         config.check().unwrap();
@@ -377,26 +400,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_and_impossible_values_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("bad.toml");
-        for (text, word) in [
-            ("cache = 'c'\nrun = 'r'\nlearningrate = 1.0\n", "learningrate"),
-            ("cache = 'c'\nrun = 'r'\n[[phases]]\nsize = 100\nepochs = 1\n", "multiple of 32"),
-            ("cache = 'c'\nrun = 'r'\n[augment]\nflip = 2.0\n", "flip"),
-            ("cache = 'c'\nrun = 'r'\n[schedule]\nkind = 'one-cycle'\nrise = 1.5\n", "rise"),
-            ("run = 'r'\n", "cache"),
-        ] {
-            std::fs::write(&path, text).unwrap();
-            let message = TrainConfig::load(&path).unwrap_err().to_string();
-            assert!(message.contains(word) && message.contains("bad.toml"), "{message}");
-        }
-    }
-
-    #[test]
     fn only_reporting_may_change_when_resuming() {
         let a = TrainConfig::new("c", "r");
         assert!(a.same_curve(&TrainConfig { loader_threads: 7, log_every: 1, ..a.clone() }));
+        assert!(a.same_curve(&TrainConfig::new("moved", "elsewhere")));
         assert!(!a.same_curve(&TrainConfig { learning_rate: 0.5, ..a.clone() }));
+        let mut other = a.clone();
+        other.data[0].weight = 2.0;
+        assert!(!a.same_curve(&other));
     }
 }

@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use dldl_data::Manifest;
-use dldl_net::{Figure, ModelInfo, NetError, Precision, Weights};
+use dldl_net::{Figure, Head, ModelInfo, NetError, Precision, Weights};
+use safetensors::SafeTensors;
 
-use crate::config::TrainConfig;
+use crate::checkpoint;
+use crate::config::{HeadConfig, TrainConfig};
 use crate::error::TrainError;
 use crate::folder::RunFolder;
 use crate::log::EpochRecord;
@@ -18,11 +20,21 @@ impl From<NetError> for TrainError {
     }
 }
 
-/// The tensors of a weights file by name.
+/// The metadata key of a pretraining's file, whose value is the recipe.
+const TRUNK: &str = "dldl-trunk";
+
+/// The tensors to start from, by name: of a weights file, or of what a
+/// pretraining left (then without a head).
 ///
 /// # Errors
-/// If it is no weights file.
+/// If it is neither.
 pub fn load(path: &Path) -> Result<NamedTensors, TrainError> {
+    let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
+    let is_trunk = SafeTensors::read_metadata(&bytes)
+        .is_ok_and(|(_, data)| data.metadata().as_ref().is_some_and(|m| m.contains_key(TRUNK)));
+    if is_trunk {
+        return checkpoint::tensors(path, &bytes);
+    }
     let weights = Weights::load(path)?;
     let named = |(name, shape): (String, Vec<usize>)| {
         let values = weights.tensor(&name).to_vec();
@@ -32,17 +44,23 @@ pub fn load(path: &Path) -> Result<NamedTensors, TrainError> {
 }
 
 /// Writes the weights of a finished training in both precisions into its run
-/// folder. `epoch` is the one that `tensors` are of.
+/// folder, or the trunk of a pretraining. `epoch` is the one that `tensors` are
+/// of, `data` are the datasets.
 ///
 /// # Errors
 /// If a file cannot be written or a number does not fit half precision.
 pub fn write(
     config: &TrainConfig,
-    data: &Manifest,
+    data: &[&Manifest],
     epoch: &EpochRecord,
-    tensors: NamedTensors,
+    mut tensors: NamedTensors,
     files: &RunFolder,
 ) -> Result<(), TrainError> {
+    if config.is_pretraining() {
+        tensors.retain(|name, _| name.starts_with("conv") || name.starts_with("bn"));
+        let metadata = (TRUNK, recipe(config, epoch));
+        return checkpoint::write_tensors(&files.trunk(), metadata, &tensors);
+    }
     let info = info(config, data, epoch);
     let names: Vec<String> = info.net.tensors().into_iter().map(|(name, _)| name).collect();
     let values = tensors.into_iter().filter(|(name, _)| names.contains(name));
@@ -53,27 +71,42 @@ pub fn write(
 }
 
 /// The description of the weights after `epoch`.
-fn info(config: &TrainConfig, data: &Manifest, epoch: &EpochRecord) -> ModelInfo {
+fn info(config: &TrainConfig, data: &[&Manifest], epoch: &EpochRecord) -> ModelInfo {
+    let phase = epoch.phase - 1;
+    let mut heads = config.heads.iter().filter_map(|head| match head {
+        HeadConfig::Labels { task, labels, method, .. } => Some(Head {
+            task: task.clone(),
+            labels: labels.clone(),
+            method: *config.phase_method(phase).unwrap_or(method),
+            calibration: None,
+        }),
+        _ => None,
+    });
+    let first = heads.next().expect("a training of labels has a head of labels");
     let name = config.model_name();
-    let mut info = ModelInfo::new(&name, config.spec(), config.labels.clone(), config.method);
-    info.task.clone_from(&config.task);
-    info.template = data.parameters.template.clone();
+    let mut info = ModelInfo::new(&name, config.spec(), first.labels, first.method);
+    info.task = first.task;
+    info.further_heads = heads.collect();
+    info.template = data[0].parameters.template.clone();
     info.input_size = epoch.size;
-    info.training_data = match config.data.as_str() {
-        "" => format!("{}, train split", data.dataset),
+    let names: Vec<&str> = data.iter().map(|data| data.dataset.as_str()).collect();
+    let names = names.join(" and ");
+    info.training_data = match config.training_data.as_str() {
+        "" => format!("{names}, train split"),
         text => text.into(),
     };
     info.recipe = recipe(config, epoch);
     info.licence.clone_from(&config.licence);
-    if let Some(mae) = epoch.val_mae {
-        info.figures.push(Figure {
-            name: "val MAE".into(),
-            value: mae,
-            of: format!(
-                "{}, val split, {} pixels, without flip fusion, single precision",
-                data.dataset, epoch.size
-            ),
-        });
+    for (task, mae) in &epoch.val_errors {
+        let name = match config.heads.len() {
+            1 => "val MAE".to_owned(),
+            _ => format!("val MAE of {task}"),
+        };
+        let of = format!(
+            "{names}, val split, {} pixels, without flip fusion, single precision",
+            epoch.size
+        );
+        info.figures.push(Figure { name, value: *mae, of });
     }
     info
 }
@@ -82,12 +115,19 @@ fn info(config: &TrainConfig, data: &Manifest, epoch: &EpochRecord) -> ModelInfo
 /// ran on.
 fn recipe(config: &TrainConfig, epoch: &EpochRecord) -> String {
     let base = |path: &PathBuf| PathBuf::from(path.file_name().unwrap_or_default());
-    let config = TrainConfig {
-        cache: base(&config.cache),
+    let mut config = TrainConfig {
         run: base(&config.run),
         init: config.init.as_ref().map(base),
         ..config.clone()
     };
+    for data in &mut config.data {
+        data.cache = base(&data.cache);
+    }
+    for head in &mut config.heads {
+        if let HeadConfig::Embedding { embeddings, list, .. } = head {
+            (*embeddings, *list) = (base(embeddings), base(list));
+        }
+    }
     let total: usize = config.phases.iter().map(|p| p.epochs).sum();
     format!(
         "Weights after epoch {} of {total} (step {}), dldl-train {}, with this recipe:\n\n{}",

@@ -8,11 +8,14 @@ use std::path::PathBuf;
 /// |---|---|
 /// | `config.toml` | the recipe, every field written out |
 /// | `last.ckpt` | the newest checkpoint (safetensors), for resuming |
-/// | `best.ckpt` | the checkpoint of the epoch with the lowest validation MAE |
+/// | `best.ckpt` | the checkpoint of the epoch with the lowest validation error |
 /// | `log.jsonl` | one [`Record`](crate::log::Record) per line |
-/// | `chart.svg` | loss and validation MAE, drawn after each epoch |
+/// | `events.out.tfevents.0.dldl` | the same for TensorBoard |
+/// | `chart.svg`, `chart.png` | loss and validation errors, drawn after each epoch |
+/// | `examples.png` | some validation samples with label and prediction |
 /// | `model.safetensors` | the weights, half precision, written at the end |
 /// | `model-f32.safetensors` | the same in single precision |
+/// | `trunk.safetensors` | instead of these two, what a pretraining learned |
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
 
@@ -40,6 +43,22 @@ impl RunFolder {
     /// The chart.
     pub fn chart(&self) -> PathBuf {
         self.0.join("chart.svg")
+    }
+    /// TensorBoard's file.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("events.out.tfevents.0.dldl")
+    }
+    /// The chart as a bitmap.
+    pub fn chart_png(&self) -> PathBuf {
+        self.0.join("chart.png")
+    }
+    /// Samples with their predictions.
+    pub fn examples(&self) -> PathBuf {
+        self.0.join("examples.png")
+    }
+    /// What a pretraining learned.
+    pub fn trunk(&self) -> PathBuf {
+        self.0.join("trunk.safetensors")
     }
     /// The weights in half precision.
     pub fn weights(&self) -> PathBuf {

@@ -123,7 +123,8 @@ pub fn device(kind: DeviceKind) -> Result<Device, TrainError> {
         other => {
             let name = if other == DeviceKind::Vulkan { "vulkan" } else { "cuda" };
             Err(TrainError::Config(format!(
-                "this program was built without the feature `{name}` that device = \"{name}\" needs"
+                "this program was built without the device {name}: build one with \
+                 `cargo build --release --features {name}`"
             )))
         }
     }

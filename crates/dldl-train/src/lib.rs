@@ -11,11 +11,13 @@
 //! kernels of the CPU (`dldl-kernels`), and drawing progress bars (whoever
 //! implements [`Progress`]).
 
+mod ahead;
 pub mod batches;
 pub mod chart;
 pub mod checkpoint;
 pub mod config;
 mod error;
+pub mod events;
 pub mod export;
 mod fast;
 mod folder;
@@ -26,8 +28,11 @@ pub mod model;
 pub mod optim;
 pub mod plan;
 mod progress;
+pub mod sampling;
 pub mod schedule;
+mod teacher;
 mod train;
+mod truths;
 mod validate;
 
 pub use config::TrainConfig;

@@ -32,7 +32,8 @@ pub struct StepRecord {
     pub lr: f64,
     /// Mean loss.
     pub loss: f64,
-    /// Mean unweighted loss terms: `kl` in nats, `l1` in units of the label.
+    /// Mean unweighted loss terms: `kl` in nats, `l1` in units of the label; with
+    /// several heads as `age.kl`.
     pub terms: BTreeMap<String, f64>,
     /// Training samples per second.
     pub images_per_second: f64,
@@ -60,10 +61,13 @@ pub struct EpochRecord {
     pub terms: BTreeMap<String, f64>,
     /// Loss on the validation split, without augmentation.
     pub val_loss: Option<f64>,
-    /// Mean absolute error on the validation split at this size, in units of
-    /// the label; none where the cache has no such split.
+    /// Mean absolute error of the first head on the validation split at this
+    /// size, in units of the label; none without labels or such a split.
     pub val_mae: Option<f64>,
-    /// Whether it is the lowest so far.
+    /// The errors of all heads, by name.
+    #[serde(default)]
+    pub val_errors: BTreeMap<String, f64>,
+    /// Whether it is the best so far.
     pub best: bool,
     /// Training samples per second.
     pub images_per_second: f64,
@@ -107,6 +111,14 @@ impl Log {
     /// Length in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Waits until all is on the disk.
+    ///
+    /// # Errors
+    /// If the system says so.
+    pub fn sync(&self) -> Result<(), TrainError> {
+        self.file.sync_data().map_err(|e| TrainError::io(&self.path, e))
     }
 
     /// Appends a line.

@@ -16,6 +16,8 @@ struct Planned {
     first_epoch: usize,
     first_step: usize,
     steps_per_epoch: usize,
+    /// First epoch and number of epochs of the stage it is in.
+    stage: (usize, usize),
 }
 
 /// Where a step is. All indices count from 0.
@@ -35,8 +37,9 @@ pub struct Position {
     pub size: usize,
     /// Samples per step.
     pub batch: usize,
-    /// The phase's factor of the learning rate.
-    pub lr_scale: f64,
+    /// First epoch and number of epochs of the stage that the course of the
+    /// learning rate spans.
+    pub stage: (usize, usize),
 }
 
 impl Position {
@@ -45,9 +48,12 @@ impl Position {
         self.step + 1 == self.steps
     }
 
-    /// Epochs done before the step, with their fraction.
-    pub fn progress(&self) -> f64 {
-        self.epoch as f64 + self.step as f64 / self.steps as f64
+    /// Epochs of the stage done before the step, with their fraction, and of how
+    /// many.
+    pub fn progress(&self) -> (f64, f64) {
+        let (first, epochs) = self.stage;
+        let done = (self.epoch - first) as f64 + self.step as f64 / self.steps as f64;
+        (done, epochs as f64)
     }
 }
 
@@ -61,16 +67,29 @@ impl Plan {
     pub fn new(phases: &[Phase], samples: usize) -> Self {
         assert!(samples > 0 && !phases.is_empty(), "a plan needs samples and phases");
         let (mut first_epoch, mut first_step) = (0, 0);
-        let plan = |phase: &Phase| {
+        let mut stages: Vec<(usize, usize)> = Vec::new();
+        let mut number = Vec::new();
+        for phase in phases {
+            match stages.last_mut() {
+                Some(stage) if !phase.restart => stage.1 += phase.epochs,
+                last => {
+                    let first = last.map_or(0, |stage| stage.0 + stage.1);
+                    stages.push((first, phase.epochs));
+                }
+            }
+            number.push(stages.len() - 1);
+        }
+        let plan = |(phase, stage): (&Phase, usize)| {
             let batch = phase.batch.min(samples);
             let steps_per_epoch = samples / batch;
             let phase = Phase { batch, ..phase.clone() };
-            let planned = Planned { phase, first_epoch, first_step, steps_per_epoch };
+            let planned =
+                Planned { phase, first_epoch, first_step, steps_per_epoch, stage: stages[stage] };
             first_epoch += planned.phase.epochs;
             first_step += planned.phase.epochs * steps_per_epoch;
             planned
         };
-        Self { phases: phases.iter().map(plan).collect() }
+        Self { phases: phases.iter().zip(number).map(plan).collect() }
     }
 
     /// Epochs of all phases.
@@ -100,7 +119,7 @@ impl Plan {
             steps: p.steps_per_epoch,
             size: p.phase.size,
             batch: p.phase.batch,
-            lr_scale: p.phase.lr_scale,
+            stage: p.stage,
         }
     }
 }
@@ -110,7 +129,7 @@ mod tests {
     use super::*;
 
     fn phase(size: usize, epochs: usize, batch: usize) -> Phase {
-        Phase { size, epochs, batch, lr_scale: 1.0 }
+        Phase::new(size, epochs, batch)
     }
 
     #[test]
@@ -133,7 +152,17 @@ mod tests {
                 (1, 2, 2, 2, 3, 64, true),
             ]
         );
-        assert_eq!(plan.at(5).progress(), 2.0 + 1.0 / 3.0);
+        assert_eq!(plan.at(5).progress(), (2.0 + 1.0 / 3.0, 3.0));
+    }
+
+    #[test]
+    fn a_restart_begins_a_stage_with_its_own_course() {
+        let again = Phase { restart: true, ..phase(64, 2, 5) };
+        let plan = Plan::new(&[phase(32, 2, 5), again, phase(32, 1, 5)], 10);
+        let seen: Vec<_> = (0..10).map(|s| plan.at(s).progress()).collect();
+        assert_eq!(seen[..4], [(0.0, 2.0), (0.5, 2.0), (1.0, 2.0), (1.5, 2.0)]);
+        assert_eq!(seen[4], (0.0, 3.0));
+        assert_eq!(seen[9], (2.5, 3.0));
     }
 
     #[test]

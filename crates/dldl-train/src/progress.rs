@@ -40,6 +40,8 @@ pub struct Start {
     pub done: usize,
     /// Training samples.
     pub train: usize,
+    /// How many of them an epoch draws, some perhaps twice.
+    pub drawn: usize,
     /// Validation samples.
     pub val: usize,
     /// Learnable numbers of the network.
@@ -61,6 +63,8 @@ pub struct Step {
     pub epoch_loss: f64,
     /// Training samples per second in this epoch.
     pub images_per_second: f64,
+    /// Share of the epoch's time spent waiting for data, 0..=1.
+    pub waiting: f64,
 }
 
 /// What came out of a training.
@@ -74,6 +78,10 @@ pub struct Summary {
     pub best: Option<Best>,
     /// Seconds of training, over all sittings.
     pub seconds: f64,
-    /// The exported weights in half precision; none before the end.
+    /// Share of the time of the finished epochs of this sitting that was spent
+    /// waiting for data, 0..=1; none if there is none.
+    pub waiting: Option<f64>,
+    /// The exported weights in half precision; none before the end. After a
+    /// pretraining the trunk.
     pub weights: Option<PathBuf>,
 }

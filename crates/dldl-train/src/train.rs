@@ -2,17 +2,21 @@
 //! the end chart and weights. Each of these lives in its own file.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dldl_data::{Cache, Split};
+use dldl_data::{Manifest, Split};
 use dldl_net::Normalisation;
 
 use crate::batches::{Batch, Source};
+use crate::chart::{self, Errors};
 use crate::checkpoint::{self, Best, EpochSums, State};
 use crate::config::{Export, TrainConfig};
 use crate::error::TrainError;
+use crate::events::Events;
+use crate::export;
 use crate::folder::RunFolder;
 use crate::learner::{Learner, averaged, learner};
 use crate::log::{self, EpochRecord, Log, Record, StepRecord};
@@ -21,8 +25,8 @@ use crate::model::NamedTensors;
 use crate::optim::Rates;
 use crate::plan::{Plan, Position};
 use crate::progress::{Progress, Start, Step, Summary};
+use crate::truths::Datasets;
 use crate::validate::validate;
-use crate::{chart, export};
 
 /// Trains from the start. See [`RunFolder`] for what it leaves behind.
 ///
@@ -64,16 +68,20 @@ struct Trainer {
     config: TrainConfig,
     files: RunFolder,
     plan: Plan,
-    cache: Arc<Cache>,
+    datasets: Arc<Datasets>,
     train: Source,
     val: Source,
     learner: Box<dyn Learner>,
-    criterion: Criterion,
+    /// The criterion of each phase.
+    criteria: Vec<Criterion>,
     state: State,
     log: Log,
+    events: Events,
     /// When this sitting began, and the seconds of the earlier ones.
     begun: Instant,
     before: f64,
+    /// Seconds of the epochs that ended in this sitting, and those of waiting.
+    clock: (f64, f64),
 }
 
 impl Trainer {
@@ -83,27 +91,30 @@ impl Trainer {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         config.check()?;
-        let spec = config.spec();
+        let datasets = Arc::new(Datasets::open(&config)?);
+        let heads = (0..config.phases.len())
+            .map(|phase| datasets.heads(&config, config.phase_method(phase)))
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        let criteria: Vec<Criterion> = heads.iter().cloned().map(Criterion::new).collect();
+        let spec = config.spec_with(criteria[0].outputs());
         let average = config.ema > 0.0;
         let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, average)?;
-        let goal = Goal::Labels { method: config.method, labels: config.labels.clone() };
-        let head = Head { name: config.task.clone(), goal, weight: 1.0 };
-        let criterion = Criterion::new(vec![head]);
-        let cache = Cache::open(&config.cache).map_err(|e| TrainError::Data(e.to_string()))?;
-        let cache = Arc::new(cache);
-        let normalisation = Normalisation::default();
+        let (heads, normalisation) = (Arc::new(heads), Normalisation::default());
         let source =
-            |split| Source::new(&cache, split, criterion.heads(), config.sigma, &normalisation);
-        let train = source(Split::Train);
-        let val = source(Split::Val);
-        if train.len() < 2 {
-            let what = "has fewer than two samples in its train split";
-            return Err(TrainError::Data(format!("{} {what}", config.cache.display())));
+            |split| Source::new(&datasets, split, &heads, &config.sampling, &normalisation);
+        let (train, val) = (source(Split::Train), source(Split::Val));
+        if train.drawn() < 2 {
+            let names: Vec<String> =
+                config.data.iter().map(|data| data.cache.display().to_string()).collect();
+            return Err(TrainError::Data(format!(
+                "{}: fewer than two samples to learn from in the train split",
+                names.join(", ")
+            )));
         }
         if val.is_empty() {
-            progress.note("the cache has no val split: no validation, the last epoch is exported");
+            progress.note("there is no val split: no validation, the last epoch is exported");
         }
-        let plan = Plan::new(&config.phases, train.len());
+        let plan = Plan::new(&config.phases, train.drawn());
         let files = RunFolder::new(&config.run);
         std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
         checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
@@ -122,27 +133,31 @@ impl Trainer {
             }
         };
         let log = Log::open(&files.log(), state.log_bytes)?;
+        let events = Events::open(&files.events(), state.events_bytes)?;
         progress.start(&Start {
             epochs: plan.epochs(),
             steps: plan.steps(),
             done: state.step,
             train: train.len(),
+            drawn: train.drawn(),
             val: val.len(),
             parameters: spec.parameter_count(),
         });
         Ok(Self {
             before: state.seconds,
             begun: Instant::now(),
+            clock: (0.0, 0.0),
             config,
             files,
             plan,
-            cache,
+            datasets,
             train,
             val,
             learner,
-            criterion,
+            criteria,
             state,
             log,
+            events,
         })
     }
 
@@ -158,6 +173,10 @@ impl Trainer {
         let pause = Duration::from_secs_f64(60.0 * self.config.checkpoint_minutes);
         let mut saved = Instant::now();
         while self.state.step < self.plan.steps() {
+            if self.is_out_of_patience() {
+                progress.note("no better validation for too long: the training ends here");
+                break;
+            }
             if progress.stop() {
                 self.save(&self.files.last())?;
                 return Ok(self.summary(false));
@@ -181,6 +200,7 @@ impl Trainer {
                 loss: loss.total,
                 epoch_loss: sums.loss / sums.steps as f64,
                 images_per_second: sums.images as f64 / sums.seconds,
+                waiting: sums.waited / sums.seconds,
                 position: position.clone(),
             });
             let ends = position.ends_epoch();
@@ -204,26 +224,44 @@ impl Trainer {
         batch: &Batch,
         position: &Position,
     ) -> Result<(f64, LossValues), TrainError> {
-        let total = self.plan.epochs() as f64;
-        let factor = self.config.schedule.factor(position.progress(), total);
-        let lr = self.config.learning_rate * factor * position.lr_scale;
+        let phase = &self.config.phases[position.phase];
+        if position.phase_step == 0 {
+            if phase.restart && position.phase > 0 {
+                self.learner.reset_optimizer();
+            }
+            if phase.reset_bias {
+                let mut tensors = self.learner.weights();
+                tensors.retain(|name, _| name == "fc.bias");
+                tensors.values_mut().for_each(|(_, values)| values.fill(0.0));
+                self.learner.set_weights(&tensors)?;
+            }
+        }
+        let (done, total) = position.progress();
+        let lr =
+            self.config.learning_rate * self.config.schedule.factor(done, total) * phase.lr_scale;
+        let rates = Rates { trunk: lr * phase.trunk_lr_scale, head: lr * phase.head_lr_scale };
+        let criterion = &self.criteria[position.phase];
         let diverged = |loss| TrainError::Diverged {
             loss,
             step: self.state.step + 1,
             epoch: position.epoch + 1,
         };
-        let counts = self.criterion.counts(&batch.truths);
+        let counts = criterion.counts(&batch.truths);
         let mut values = LossValues::default();
-        let mut loss = |logits: &[f32]| {
-            if logits.iter().any(|v| !v.is_finite()) {
-                return Err(diverged(f64::NAN));
-            }
-            let (part, gradient) = self.criterion.loss(logits, &batch.truths, &counts)?;
-            values.add(&part);
-            Ok(gradient)
-        };
-        self.learner.learn(batch.pictures(0..batch.len()), false, &mut loss)?;
-        self.learner.apply(Rates { trunk: lr, head: lr });
+        for range in parts(batch.len(), phase.accumulate) {
+            let truths = &batch.truths[range.clone()];
+            let mut loss = |logits: &[f32]| {
+                if logits.iter().any(|v| !v.is_finite()) {
+                    return Err(diverged(f64::NAN));
+                }
+                let (part, gradient) = criterion.loss(logits, truths, &counts)?;
+                values.add(&part);
+                Ok(gradient)
+            };
+            let frozen = phase.trunk_lr_scale == 0.0;
+            self.learner.learn(batch.pictures(range), frozen, &mut loss)?;
+        }
+        self.learner.apply(rates);
         // The first steps count for little, and each phase begins anew: weights
         // made for another resolution would spoil the average.
         let step = position.phase_step as f64;
@@ -233,16 +271,31 @@ impl Trainer {
 
     fn log_steps(&mut self, position: &Position, lr: f64) -> Result<(), TrainError> {
         let sums = std::mem::take(&mut self.state.recent);
-        self.log.write(&Record::Step(StepRecord {
+        let record = Record::Step(StepRecord {
             step: self.state.step,
             epoch: position.epoch + 1,
             size: position.size,
             lr,
             loss: sums.loss / sums.steps as f64,
-            terms: sums.mean_terms(&self.criterion),
+            terms: sums.mean_terms(&self.criteria[position.phase]),
             images_per_second: sums.images as f64 / sums.seconds,
             waiting: sums.waited / sums.seconds,
-        }))
+        });
+        self.log.write(&record)?;
+        self.events.write(&record)
+    }
+
+    /// Whether the last epochs brought nothing, as the recipe counts it.
+    fn is_out_of_patience(&self) -> bool {
+        let done = match self.state.step {
+            0 => 0,
+            step => {
+                let last = self.plan.at(step - 1);
+                last.epoch + usize::from(last.ends_epoch())
+            }
+        };
+        let best = self.state.best.as_ref().map_or(done, |best| best.epoch);
+        self.config.patience > 0 && done >= best + self.config.patience
     }
 
     fn end_epoch(
@@ -252,16 +305,30 @@ impl Trainer {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let begun = Instant::now();
-        let (net, criterion) = (&*self.learner, &self.criterion);
-        let validation = validate(net, criterion, &self.val, &self.config, position, progress)?;
-        let val_mae = validation.map(|v| v.1);
+        let criterion = &self.criteria[position.phase];
+        let threads = self.config.loader_threads;
+        let validation =
+            validate(&*self.learner, criterion, &self.val, threads, position, progress)?;
         let epoch = position.epoch + 1;
-        let so_far = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.mae);
-        let best = val_mae.filter(|mae| *mae < so_far);
-        if let Some(mae) = best {
-            self.state.best = Some(Best { epoch, mae });
+        let so_far = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.score);
+        let errors: BTreeMap<String, f64> = match &validation {
+            Some(found) => {
+                let named = criterion.heads().iter().zip(&found.errors);
+                named.filter_map(|(head, error)| Some((head.name.clone(), (*error)?))).collect()
+            }
+            None => BTreeMap::new(),
+        };
+        let best = validation.as_ref().filter(|found| found.score < so_far);
+        let is_best = best.is_some();
+        if let Some(found) = best {
+            self.state.best = Some(Best { epoch, score: found.score, errors: errors.clone() });
         }
         let sums = std::mem::take(&mut self.state.epoch);
+        let first = &criterion.heads()[0];
+        let first_mae = match first.goal {
+            Goal::Labels { .. } => errors.get(&first.name).copied(),
+            Goal::Classes(_) | Goal::Vector(..) => None,
+        };
         let record = EpochRecord {
             step: self.state.step,
             epoch,
@@ -269,18 +336,21 @@ impl Trainer {
             size: position.size,
             lr,
             loss: sums.loss / sums.steps as f64,
-            terms: sums.mean_terms(&self.criterion),
-            val_loss: validation.map(|v| v.0),
-            val_mae,
-            best: best.is_some(),
+            terms: sums.mean_terms(criterion),
+            val_loss: validation.as_ref().map(|v| v.loss),
+            val_mae: first_mae,
+            val_errors: errors,
+            best: is_best,
             images_per_second: sums.images as f64 / sums.seconds,
             waiting: sums.waited / sums.seconds,
             train_seconds: sums.seconds,
             val_seconds: begun.elapsed().as_secs_f64(),
             seconds: self.seconds(),
         };
+        self.clock = (self.clock.0 + sums.seconds, self.clock.1 + sums.waited);
         self.log.write(&Record::Epoch(record.clone()))?;
-        if best.is_some() {
+        self.events.write(&Record::Epoch(record.clone()))?;
+        if is_best {
             self.save(&self.files.best())?;
         }
         self.save(&self.files.last())?;
@@ -309,9 +379,14 @@ impl Trainer {
                 path: source,
                 what: format!("is of step {}, which ends no epoch of the log", state.step),
             })?;
-        export::write(&self.config, self.cache.manifest(), &epoch, tensors, &self.files)?;
-        progress.note(&format!("weights written to {}", self.files.weights().display()));
-        Ok(self.summary(true))
+        let data: Vec<&Manifest> =
+            self.datasets.caches.iter().map(|(_, cache)| cache.manifest()).collect();
+        export::write(&self.config, &data, &epoch, tensors, &self.files)?;
+        let summary = self.summary(true);
+        if let Some(path) = &summary.weights {
+            progress.note(&format!("weights written to {}", path.display()));
+        }
+        Ok(summary)
     }
 
     fn summary(&self, finished: bool) -> Summary {
@@ -320,7 +395,11 @@ impl Trainer {
             steps: self.state.step,
             best: self.state.best.clone(),
             seconds: self.seconds(),
-            weights: finished.then(|| self.files.weights()),
+            waiting: (self.clock.0 > 0.0).then(|| self.clock.1 / self.clock.0),
+            weights: finished.then(|| match self.config.is_pretraining() {
+                true => self.files.trunk(),
+                false => self.files.weights(),
+            }),
         }
     }
 
@@ -330,8 +409,9 @@ impl Trainer {
 
     fn draw(&self) -> Result<(), TrainError> {
         let records = log::read(&self.files.log())?;
-        let unit = if self.config.task == "age" { "years" } else { "points" };
-        let svg = chart::draw(&records, &self.config.model_name(), unit)?;
+        let heads = self.criteria[0].heads();
+        let heads: Vec<Errors> = heads.iter().map(|head| errors(head, heads.len() == 1)).collect();
+        let svg = chart::draw(&records, &self.config.model_name(), &heads)?;
         checkpoint::write_atomically(&self.files.chart(), svg.as_bytes())
     }
 
@@ -340,6 +420,26 @@ impl Trainer {
             State { log_bytes: self.log.bytes(), seconds: self.seconds(), ..self.state.clone() };
         checkpoint::save(path, &state, &self.learner.save())
     }
+}
+
+/// How a head's errors are called, where it is the only one or not.
+fn errors(head: &Head, only: bool) -> Errors {
+    let name = head.name.as_str();
+    let (what, unit) = match &head.goal {
+        Goal::Labels { .. } => (
+            if only { "mean absolute error" } else { name },
+            if name == dldl_data::AGE { "years" } else { "points" },
+        ),
+        Goal::Classes(_) => (name, "share wrong"),
+        Goal::Vector(..) => (name, "cosine distance"),
+    };
+    Errors { head: name.into(), what: what.into(), unit }
+}
+
+/// The ranges of `count` samples in `parts` parts, as equal as they can be.
+fn parts(count: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
+    let parts = parts.min(count);
+    (0..parts).map(move |i| i * count / parts..(i + 1) * count / parts)
 }
 
 /// Puts the tensors of a weights file into `learner`, but leaves its own head
@@ -351,7 +451,9 @@ fn start_from(
 ) -> Result<(), TrainError> {
     let mut tensors = export::load(path)?;
     let own = learner.weights();
-    if tensors.get("fc.weight").map(|t| &t.0) != own.get("fc.weight").map(|t| &t.0) {
+    if !tensors.contains_key("fc.weight") {
+        progress.note("the head starts anew: a pretraining has none");
+    } else if tensors.get("fc.weight").map(|t| &t.0) != own.get("fc.weight").map(|t| &t.0) {
         progress.note("the head has another shape than the one to start from: it starts anew");
         tensors.retain(|name, _| !name.starts_with("fc."));
     }
@@ -375,7 +477,11 @@ impl EpochSums {
         let heads = criterion.heads().iter().zip(&self.heads);
         let terms = heads.flat_map(|(head, sums)| {
             let mean = |sum: &f64| sum / sums.samples.max(1) as f64;
-            head.term_names().into_iter().map(String::from).zip(sums.terms.iter().map(mean))
+            let name = |term: &str| match criterion.heads().len() {
+                1 => term.to_owned(),
+                _ => format!("{}.{term}", head.name),
+            };
+            head.term_names().into_iter().map(name).zip(sums.terms.iter().map(mean))
         });
         terms.collect()
     }

@@ -1,38 +1,59 @@
 //! Validation: how well a network does on the samples it does not learn from.
 
 use crate::batches::Source;
-use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::learner::Learner;
 use crate::loss::{Criterion, LossValues};
 use crate::plan::Position;
 use crate::progress::Progress;
 
-/// Mean loss and mean absolute error of the expectation over `samples`, without
-/// augmentation, at the size and in batches of `position`, with the running
-/// statistics; none if there are no samples.
+/// What a validation found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Validation {
+    /// The weighted sum of the heads' mean losses.
+    pub(crate) loss: f64,
+    /// The mean error of each head, as [`Head::error`](crate::loss::Head::error)
+    /// counts it; none without samples.
+    pub(crate) errors: Vec<Option<f64>>,
+    /// The mean over the heads of error over scale: lower is better.
+    pub(crate) score: f64,
+}
+
+/// Measures on `samples`, without augmentation, at the size and in batches of
+/// `position`, with the running statistics; none if there are no samples.
 pub(crate) fn validate(
     learner: &dyn Learner,
     criterion: &Criterion,
     samples: &Source,
-    config: &TrainConfig,
+    threads: usize,
     position: &Position,
     progress: &mut dyn Progress,
-) -> Result<Option<(f64, f64)>, TrainError> {
-    let (mut loss, mut errors, mut done) = (LossValues::default(), Vec::new(), 0);
-    for batch in samples.plain_batches(position.size, position.batch, config.loader_threads) {
+) -> Result<Option<Validation>, TrainError> {
+    let heads = criterion.heads();
+    let (mut loss, mut done) = (LossValues::default(), 0);
+    let mut errors = vec![(0.0, 0usize); heads.len()];
+    for batch in samples.plain_batches(position, threads) {
         let batch = batch?;
         let logits = learner.logits(batch.pictures(0..batch.len()));
         loss.add(&criterion.loss(&logits, &batch.truths, &criterion.counts(&batch.truths))?.0);
         for (row, truths) in logits.chunks_exact(criterion.outputs()).zip(&batch.truths) {
-            errors.extend(criterion.errors(row, truths)?.into_iter().flatten());
+            for (sum, error) in errors.iter_mut().zip(criterion.errors(row, truths)?) {
+                if let Some(error) = error {
+                    *sum = (sum.0 + error, sum.1 + 1);
+                }
+            }
         }
         done += batch.len();
         progress.validation(done, samples.len());
     }
-    if errors.is_empty() {
+    if done == 0 {
         return Ok(None);
     }
-    let mae = errors.iter().sum::<f64>() / errors.len() as f64;
-    Ok(Some((loss.heads[0].mean(), mae)))
+    let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
+    let errors: Vec<Option<f64>> = errors.into_iter().map(mean).collect();
+    let relative: Vec<f64> =
+        heads.iter().zip(&errors).filter_map(|(head, e)| Some((*e)? / head.scale())).collect();
+    let score = relative.iter().sum::<f64>() / relative.len() as f64;
+    let loss = heads.iter().zip(&loss.heads).map(|(head, sums)| head.weight * sums.mean()).sum();
+    Ok(Some(Validation { loss, errors, score }))
 }

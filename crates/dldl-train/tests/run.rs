@@ -2,111 +2,15 @@
 //! behind, go on after an interruption as if there had been none, and do not
 //! depend on the number of loader threads.
 
-use std::path::{Path, PathBuf};
+mod common;
 
+use common::{StopAfter, cache, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_label::LabelSet;
 use dldl_net::Weights;
-use dldl_train::config::Phase;
-use dldl_train::log::{EpochRecord, Record};
+use dldl_train::config::{HeadConfig, Phase};
+use dldl_train::log::EpochRecord;
 use dldl_train::{Progress, RunFolder, Start, TrainConfig, TrainError, checkpoint, resume, train};
-
-const SIDE: usize = 48;
-
-/// A BMP of one colour with a gradient, the brighter the older.
-fn picture(age: usize, variant: usize) -> Vec<u8> {
-    let pixels = 3 * SIDE * SIDE;
-    let mut out = b"BM".to_vec();
-    out.extend(((54 + pixels) as u32).to_le_bytes());
-    out.extend([0; 4]);
-    out.extend(54u32.to_le_bytes());
-    out.extend(40u32.to_le_bytes());
-    out.extend((SIDE as u32).to_le_bytes());
-    out.extend((SIDE as u32).to_le_bytes());
-    out.extend([1, 0, 24, 0]);
-    out.extend([0; 4]);
-    out.extend((pixels as u32).to_le_bytes());
-    out.extend([0; 16]);
-    for y in 0..SIDE {
-        for x in 0..SIDE {
-            let base = 2 * age + 10 + (x * (variant % 3) + y * (variant % 2)) / 4;
-            out.extend([base as u8, (base / 2) as u8, (255 - base) as u8]);
-        }
-    }
-    out
-}
-
-/// A cache of 40 training, 8 validation and 4 test pictures, ages 5 to 90.
-fn cache(dir: &Path) -> PathBuf {
-    let root = dir.join("pictures");
-    std::fs::create_dir_all(&root).unwrap();
-    let mut list = String::from("file,age,split\n");
-    for i in 0..52 {
-        let age = 5 + (i * 37) % 86;
-        let split = if i < 40 { "train" } else { ["val", "test"][usize::from(i >= 48)] };
-        std::fs::write(root.join(format!("{i}.bmp")), picture(age, i)).unwrap();
-        list.push_str(&format!("{i}.bmp,{age},{split}\n"));
-    }
-    let labels = dir.join("labels.csv");
-    std::fs::write(&labels, list).unwrap();
-    let dataset = dldl_data::load("csv", &root, Some(&labels)).unwrap();
-    let parameters = dldl_data::Parameters {
-        crop_size: SIDE,
-        detector: None,
-        ..dldl_data::Parameters::default()
-    };
-    let out = dir.join("cache");
-    let report = dldl_data::prepare(&dataset, &out, &parameters, 1, &|_| {}).unwrap();
-    assert_eq!(report.counts.whole_picture, 52);
-    out
-}
-
-/// Two phases, a moving average, everything on: 2 * 5 + 2 * 3 steps.
-fn recipe(cache: &Path, run: PathBuf) -> TrainConfig {
-    TrainConfig {
-        phases: vec![
-            Phase { size: 32, epochs: 2, batch: 8, lr_scale: 1.0 },
-            Phase { size: 64, epochs: 2, batch: 12, lr_scale: 0.5 },
-        ],
-        augment: Augment { shift: 0.05, zoom: 0.1, ..Augment::paper() },
-        learning_rate: 2e-3,
-        ema: 0.9,
-        log_every: 2,
-        ..TrainConfig::new(cache, run)
-    }
-}
-
-/// Stops a training after some steps.
-struct StopAfter(usize);
-
-impl Progress for StopAfter {
-    fn stop(&mut self) -> bool {
-        self.0 == 0 || {
-            self.0 -= 1;
-            false
-        }
-    }
-}
-
-/// The records without what a clock says.
-fn curve(config: &TrainConfig) -> Vec<Record> {
-    let mut records = dldl_train::log::read(&RunFolder::new(&config.run).log()).unwrap();
-    for record in &mut records {
-        match record {
-            Record::Step(s) => (s.images_per_second, s.waiting) = (0.0, 0.0),
-            Record::Epoch(e) => {
-                (e.images_per_second, e.waiting) = (0.0, 0.0);
-                (e.train_seconds, e.val_seconds, e.seconds) = (0.0, 0.0, 0.0);
-            }
-        }
-    }
-    records
-}
-
-fn epochs<'a>(records: &'a [Record]) -> Vec<&'a EpochRecord> {
-    let epoch = |r: &'a Record| if let Record::Epoch(e) = r { Some(e) } else { None };
-    records.iter().filter_map(epoch).collect()
-}
 
 #[test]
 fn an_interrupted_training_ends_as_an_uninterrupted_one() {
@@ -185,7 +89,7 @@ fn the_run_folder_holds_what_was_promised() {
     assert_eq!((start.parameters, seen.1, seen.2.len()), (934_869, 16, 4));
 
     let files = RunFolder::new(&config.run);
-    assert_eq!(TrainConfig::load(&files.config()).unwrap(), config);
+    assert_eq!(TrainConfig::load(&files.config(), &[]).unwrap(), config);
     let records = curve(&config);
     let epochs = epochs(&records);
     assert_eq!(
@@ -194,7 +98,8 @@ fn the_run_folder_holds_what_was_promised() {
     );
     let best = summary.best.unwrap();
     let maes = epochs.iter().map(|e| e.val_mae.unwrap());
-    assert_eq!(best.mae, maes.fold(f64::INFINITY, f64::min));
+    let mae = best.errors["age"];
+    assert_eq!(mae, maes.fold(f64::INFINITY, f64::min));
     let best_size = epochs[best.epoch - 1].size;
     let svg = std::fs::read_to_string(files.chart()).unwrap();
     assert!(svg.contains("64 px") && svg.contains("run"));
@@ -207,7 +112,7 @@ fn the_run_folder_holds_what_was_promised() {
     assert_eq!(weights.tensor("conv4.weight"), tensors["ema.conv4.weight"].1);
     let info = &weights.info;
     assert_eq!((info.name.as_str(), info.input_size), ("run", best_size));
-    assert_eq!((info.figures[0].name.as_str(), info.figures[0].value), ("val MAE", best.mae));
+    assert_eq!((info.figures[0].name.as_str(), info.figures[0].value), ("val MAE", mae));
     assert!(info.recipe.contains("learning_rate = 0.002"), "{}", info.recipe);
     let folder = dir.path().to_string_lossy();
     assert!(!info.recipe.contains(&*folder), "a folder of this machine: {}", info.recipe);
@@ -228,10 +133,14 @@ fn the_run_folder_holds_what_was_promised() {
     let second = |name: &str, labels: LabelSet| {
         let config = TrainConfig {
             init: Some(files.weights_f32()),
-            labels,
             ema: 0.0,
-            ..recipe(&config.cache, dir.path().join(name))
+            ..recipe(&config.data[0].cache, dir.path().join(name))
         };
+        let mut config = config;
+        let HeadConfig::Labels { labels: own, .. } = &mut config.heads[0] else {
+            panic!("a head of labels")
+        };
+        *own = labels;
         let mut notes = Notes(Vec::new());
         train(config.clone(), &mut notes).unwrap();
         (checkpoint::load(&RunFolder::new(&config.run).last()).unwrap().1, notes.0)
@@ -272,7 +181,7 @@ fn a_loss_that_is_no_number_is_told() {
 fn a_training_learns() {
     let dir = tempfile::tempdir().unwrap();
     let config = TrainConfig {
-        phases: vec![Phase { size: 32, epochs: 30, batch: 8, lr_scale: 1.0 }],
+        phases: vec![Phase::new(32, 30, 8)],
         augment: Augment::none(),
         learning_rate: 3e-3,
         ..TrainConfig::new(cache(dir.path()), dir.path().join("run"))
@@ -282,7 +191,7 @@ fn a_training_learns() {
     let epochs = epochs(&records);
     assert!(epochs[29].loss < 0.4 * epochs[0].loss, "{} {}", epochs[0].loss, epochs[29].loss);
     // The median of these ages misses by 20 years or more.
-    assert!(best.mae < 10.0, "{best:?}");
+    assert!(best.errors["age"] < 10.0, "{best:?}");
 }
 
 #[test]

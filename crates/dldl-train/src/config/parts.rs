@@ -1,0 +1,269 @@
+//! The parts of a recipe: data, heads, sampling, phases.
+
+use std::path::PathBuf;
+
+use dldl_data::Spread;
+use dldl_label::{LabelSet, Method, Scaling};
+use serde::{Deserialize, Serialize};
+
+/// A dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The packed cache of aligned crops.
+    pub cache: PathBuf,
+    /// How often an epoch draws each of its training samples: 2 is twice, 0.5
+    /// every other. Default: 1.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Brings its labels of one task to another scale. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescale: Option<Rescale>,
+}
+
+/// A change of scale, linear: the ends of `from` come to those of `to`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rescale {
+    /// The task whose labels are meant.
+    pub task: String,
+    /// The dataset's range, such as `[1, 10]`.
+    pub from: [f64; 2],
+    /// The head's range, such as `[1, 5]`.
+    pub to: [f64; 2],
+}
+
+impl DataConfig {
+    pub(super) fn problem(&self) -> Option<String> {
+        if !(self.weight > 0.0 && self.weight.is_finite()) {
+            return Some("weight must be above 0".into());
+        }
+        let Rescale { from, to, .. } = self.rescale.as_ref()?;
+        let finite = from.iter().chain(to).all(|v| v.is_finite());
+        (!finite || from[0] == from[1] || to[0] == to[1]).then(|| "rescale needs two ranges".into())
+    }
+}
+
+/// What one head of the network learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HeadConfig {
+    /// A label distribution, from the samples that have a label of this task.
+    Labels {
+        /// What it estimates, as the datasets and the weights file say it.
+        task: String,
+        /// The label set.
+        labels: LabelSet,
+        /// Standard deviation of the label distribution where the sample brings
+        /// none, in units of the label (specification 1.3).
+        sigma: f64,
+        /// What is made of the spreads that samples bring. Default: `given`.
+        #[serde(default)]
+        spread: Spread,
+        /// No label distribution is narrower, and raters' answers are smoothed
+        /// by as much. Default: 0.
+        #[serde(default)]
+        min_sigma: f64,
+        /// The method. Default: DLDL-v2, lambda 1, per sample.
+        #[serde(default = "default_method")]
+        method: Method,
+        /// What its loss is multiplied by. Default: 1.
+        #[serde(default = "one")]
+        weight: f64,
+    },
+    /// Who it is: a softmax over the people of the datasets' train splits
+    /// (specification 2.4).
+    Identity {
+        /// What its loss is multiplied by. Default: 1.
+        #[serde(default = "one")]
+        weight: f64,
+    },
+    /// A teacher's embeddings, from a linear head of D outputs.
+    Embedding {
+        /// NumPy file of shape `[N, D]`, f32 or f64, little-endian.
+        embeddings: PathBuf,
+        /// The list of the N pictures, one a line, named as in the cache.
+        list: PathBuf,
+        /// The loss. Default: `cosine`.
+        #[serde(default)]
+        loss: VectorLoss,
+        /// What its loss is multiplied by. Default: 1.
+        #[serde(default = "one")]
+        weight: f64,
+    },
+}
+
+/// How an embedding is compared with the teacher's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VectorLoss {
+    /// One minus the cosine of the angle between them.
+    #[default]
+    Cosine,
+    /// The mean of the squared differences.
+    Mse,
+}
+
+impl HeadConfig {
+    /// Its name: the task, `identity` or `embedding`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Labels { task, .. } => task,
+            Self::Identity { .. } => "identity",
+            Self::Embedding { .. } => "embedding",
+        }
+    }
+
+    /// Whether it learns without labels.
+    pub fn is_pretraining(&self) -> bool {
+        !matches!(self, Self::Labels { .. })
+    }
+
+    /// Number of its outputs with another method in place of its own; 1 for
+    /// identities and embeddings, whose number is in the data.
+    pub(super) fn outputs(&self, other: Option<&Method>) -> usize {
+        match self {
+            Self::Labels { labels, method, .. } => other.unwrap_or(method).head_size(labels),
+            Self::Identity { .. } | Self::Embedding { .. } => 1,
+        }
+    }
+
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        let good = |v: f64| v >= 0.0 && v.is_finite();
+        let weight = match self {
+            Self::Labels { sigma, min_sigma, .. } if !(good(*sigma) && good(*min_sigma)) => {
+                return Some("sigma and min_sigma must be at least 0");
+            }
+            Self::Labels { weight, .. }
+            | Self::Identity { weight }
+            | Self::Embedding { weight, .. } => *weight,
+        };
+        (!(good(weight) && weight > 0.0)).then_some("weight must be above 0")
+    }
+}
+
+/// Which samples an epoch draws.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Samples are drawn in proportion to the number of samples with a label
+    /// near theirs, to the power of minus this: 0 as they come, 1 all labels
+    /// equally often, 0.5 between. Default: 0.
+    pub balance: f64,
+    /// The task whose labels are balanced; samples without one are left as they
+    /// are. Default: `age`.
+    pub task: String,
+    /// Labels are near each other within steps of this. Default: 5.
+    pub bin: f64,
+    /// No sample is drawn more often than this by balancing. Default: 10.
+    pub most: f64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { balance: 0.0, task: dldl_data::AGE.into(), bin: 5.0, most: 10.0 }
+    }
+}
+
+impl Sampling {
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        let good = (0.0..=1.0).contains(&self.balance)
+            && self.bin > 0.0
+            && self.bin.is_finite()
+            && self.most >= 1.0
+            && self.most.is_finite();
+        (!good).then_some("balance must lie in 0..=1, bin be above 0 and most at least 1")
+    }
+}
+
+/// A stretch of the training at one resolution.
+///
+/// What was learned at one resolution has to be adapted to the next: leave a
+/// phase enough learning rate and epochs for that. With the rate at the end of
+/// its course, a change from 96 to 128 pixels cost one year of accuracy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Side of the crops in pixels, a multiple of 32 for a network of five stages.
+    pub size: usize,
+    /// Passes over the train split.
+    pub epochs: usize,
+    /// Samples per step; what is left of an epoch is dropped. Default: 64.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// In how many parts a batch is computed, their gradients added up: as many
+    /// times less memory. The statistics of the batch normalisation are of the
+    /// parts. Default: 1.
+    #[serde(default = "default_parts")]
+    pub accumulate: usize,
+    /// Factor of the learning rate. Default: 1.
+    #[serde(default = "one")]
+    pub lr_scale: f64,
+    /// Further factor for all but the head. At 0 that is frozen, running
+    /// statistics included, and only the head learns. Default: 1.
+    #[serde(default = "one")]
+    pub trunk_lr_scale: f64,
+    /// Further factor for the head. Default: 1.
+    #[serde(default = "one")]
+    pub head_lr_scale: f64,
+    /// Whether a stage begins here: the learning rate's course starts anew and
+    /// spans the phases up to the next such one, and the optimiser is fresh
+    /// (specification 2.5). Default: no.
+    #[serde(default)]
+    pub restart: bool,
+    /// Whether the head's biases are set to 0 first (specification 2.5). Default: no.
+    #[serde(default)]
+    pub reset_bias: bool,
+    /// The method of all heads in this phase. Default: the heads' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+}
+
+impl Phase {
+    /// A phase with the defaults.
+    pub fn new(size: usize, epochs: usize, batch: usize) -> Self {
+        Self {
+            size,
+            epochs,
+            batch,
+            accumulate: 1,
+            lr_scale: 1.0,
+            trunk_lr_scale: 1.0,
+            head_lr_scale: 1.0,
+            restart: false,
+            reset_bias: false,
+            method: None,
+        }
+    }
+
+    /// What is wrong with it for a network whose sides are multiples of `step`.
+    pub(super) fn problem(&self, step: usize) -> Option<String> {
+        if self.size == 0 || !self.size.is_multiple_of(step) {
+            return Some(format!("size {} is not a multiple of {step}", self.size));
+        }
+        if self.epochs == 0 || self.batch < 2 {
+            return Some("epochs must be at least 1 and batch at least 2".into());
+        }
+        if self.accumulate == 0 || self.batch < 2 * self.accumulate {
+            return Some("accumulate must leave parts of at least 2 samples".into());
+        }
+        let scales = [self.lr_scale, self.trunk_lr_scale, self.head_lr_scale];
+        if scales.iter().any(|s| !(*s >= 0.0 && s.is_finite())) || scales[0] == 0.0 {
+            return Some("lr_scale must be above 0, the others at least 0".into());
+        }
+        (scales[1] == 0.0 && scales[2] == 0.0).then(|| "nothing would learn".into())
+    }
+}
+
+fn one() -> f64 {
+    1.0
+}
+fn default_parts() -> usize {
+    1
+}
+fn default_batch() -> usize {
+    64
+}
+fn default_method() -> Method {
+    Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample }
+}

@@ -1,0 +1,270 @@
+//! From TOML to a [`TrainConfig`]: short forms, and overrides by key.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::TrainConfig;
+use crate::error::TrainError;
+
+/// What stands for the fields of the only head.
+const HEAD_FIELDS: [&str; 6] = ["task", "labels", "sigma", "spread", "min_sigma", "method"];
+
+impl TrainConfig {
+    /// The configuration with the defaults for everything but the two paths.
+    pub fn new(cache: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
+        let text = |path: PathBuf| Value::String(path.to_string_lossy().into_owned());
+        let table = Table::from_iter([
+            ("cache".to_owned(), text(cache.into())),
+            ("run".to_owned(), text(run.into())),
+        ]);
+        let table = expanded(table, "labels").expect("the short form of one head");
+        table.try_into().expect("every other field has a default")
+    }
+
+    /// Reads and checks a TOML file, with some `overrides` as for
+    /// [`parse`](Self::parse).
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no TOML, has an unknown field or a value
+    /// that makes no sense; the message names the file and the place.
+    pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, TrainError> {
+        Self::read(path, overrides, "labels")
+    }
+
+    /// As [`load`](Self::load), for a recipe that learns identities where it
+    /// does not say otherwise.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_pretraining(
+        path: &Path,
+        overrides: &[(String, String)],
+    ) -> Result<Self, TrainError> {
+        Self::read(path, overrides, "identity")
+    }
+
+    fn read(path: &Path, overrides: &[(String, String)], head: &str) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
+        parsed(&text, overrides, head)
+            .map_err(|what| TrainError::Config(format!("{}: {what}", path.display())))
+    }
+
+    /// Reads and checks a recipe. Each override is a key and a value: the key
+    /// with dots between tables and numbers for entries of lists
+    /// (`phases.0.size`), the value as in TOML, or a text without its quotes.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`], as for [`load`](Self::load).
+    pub fn parse(text: &str, overrides: &[(String, String)]) -> Result<Self, TrainError> {
+        parsed(text, overrides, "labels").map_err(TrainError::Config)
+    }
+}
+
+fn parsed(text: &str, overrides: &[(String, String)], head: &str) -> Result<TrainConfig, String> {
+    let said = |e: toml::de::Error| e.to_string().trim().to_owned();
+    let mut table = Value::Table(text.parse::<Table>().map_err(said)?);
+    for (key, value) in overrides {
+        set(&mut table, key, value).map_err(|what| format!("{key}: {what}"))?;
+    }
+    let Value::Table(table) = table else { unreachable!("it was made a table above") };
+    let config: TrainConfig = expanded(table, head)?.try_into().map_err(said)?;
+    config.check().map_err(|e| match e {
+        TrainError::Config(what) => what,
+        other => other.to_string(),
+    })?;
+    Ok(config)
+}
+
+/// Sets the value at `key`; tables that are missing on the way are made.
+fn set(mut at: &mut Value, key: &str, value: &str) -> Result<(), String> {
+    // A value alone is no TOML: `x = VALUE` is. What is none is a text.
+    let value = match format!("x = {value}").parse::<Table>() {
+        Ok(mut table) if table.len() == 1 => table.remove("x"),
+        _ => None,
+    }
+    .unwrap_or_else(|| Value::String(value.to_owned()));
+    for part in key.split('.') {
+        at = match at {
+            Value::Array(list) => {
+                let count = list.len();
+                let entry = part.parse::<usize>().ok().and_then(|i| list.get_mut(i));
+                entry.ok_or_else(|| format!("there is no entry {part} in a list of {count}"))?
+            }
+            Value::Table(table) => table.entry(part).or_insert_with(|| Value::Table(Table::new())),
+            _ => return Err(format!("there is nothing to set at {part}")),
+        };
+    }
+    *at = value;
+    Ok(())
+}
+
+/// Writes the short forms out.
+fn expanded(mut table: Table, head: &str) -> Result<Table, String> {
+    if let Some(cache) = table.remove("cache") {
+        if table.contains_key("data") {
+            return Err("cache stands for [[data]]: give one of them".into());
+        }
+        let data = Table::from_iter([("cache".to_owned(), cache)]);
+        table.insert("data".into(), Value::Array(vec![Value::Table(data)]));
+    }
+    let mut short = Table::new();
+    for field in HEAD_FIELDS {
+        if let Some(value) = table.remove(field) {
+            short.insert(field.into(), value);
+        }
+    }
+    match table.get_mut("heads") {
+        Some(_) if !short.is_empty() => {
+            let field = short.keys().next().cloned().unwrap_or_default();
+            return Err(format!("{field} belongs into [[heads]], where there are some"));
+        }
+        Some(Value::Array(heads)) => {
+            for head in heads.iter_mut().filter_map(Value::as_table_mut) {
+                complete(head)?;
+            }
+        }
+        Some(_) => {}
+        None => {
+            if short.is_empty() {
+                short.insert("kind".into(), Value::String(head.into()));
+            }
+            complete(&mut short)?;
+            table.insert("heads".into(), Value::Array(vec![Value::Table(short)]));
+        }
+    }
+    Ok(table)
+}
+
+/// Fills in a head's kind and what follows from its task.
+fn complete(head: &mut Table) -> Result<(), String> {
+    let kind = head.entry("kind").or_insert_with(|| Value::String("labels".into()));
+    if kind.as_str() != Some("labels") {
+        return Ok(());
+    }
+    let task = head.entry("task").or_insert_with(|| Value::String("age".into()));
+    let task = task.as_str().unwrap_or_default().to_owned();
+    let range = |min: f64, max: f64, step: f64| {
+        let pairs = [("min", min), ("max", max), ("step", step)];
+        Value::Table(pairs.into_iter().map(|(k, v)| (k.to_owned(), Value::Float(v))).collect())
+    };
+    if task == "age" {
+        head.entry("labels").or_insert_with(|| range(0.0, 100.0, 1.0));
+        head.entry("sigma").or_insert(Value::Float(2.0));
+    }
+    for (field, example) in
+        [("labels", "labels = { min = 1.0, max = 5.0, step = 0.1 }"), ("sigma", "sigma = 0.5")]
+    {
+        if !head.contains_key(field) {
+            return Err(format!("the head of {task} needs its {field}, such as {example}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{HeadConfig, Phase};
+
+    fn pairs(overrides: &[(&str, &str)]) -> Vec<(String, String)> {
+        overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_short_form_parses_and_a_round_trip_keeps_it() {
+        let text = "cache = 'c.tar'\nrun = 'r/x'\nlearning_rate = 2e-3\n\
+            [method]\nname = 'dldl-v2'\n[[phases]]\nsize = 96\nepochs = 16\n";
+        let config = TrainConfig::parse(text, &[]).unwrap();
+        assert_eq!(config.phases, [Phase::new(96, 16, 64)]);
+        assert_eq!(config.model_name(), "x");
+        assert_eq!(config.data[0].cache, Path::new("c.tar"));
+        assert_eq!(TrainConfig::parse(&config.to_toml(), &[]).unwrap(), config);
+        assert_eq!(
+            TrainConfig { phases: config.phases.clone(), ..TrainConfig::new("c.tar", "r/x") },
+            TrainConfig { learning_rate: 1e-3, ..config }
+        );
+    }
+
+    #[test]
+    fn several_datasets_and_heads_parse_and_come_back() {
+        let text = "run = 'r'\n[[data]]\ncache = 'a'\n[[data]]\ncache = 'b'\nweight = 2.5\n\
+            rescale = { task = 'attractiveness', from = [1, 10], to = [1, 5] }\n\
+            [[heads]]\ntask = 'age'\n[[heads]]\ntask = 'attractiveness'\nsigma = 0.5\n\
+            labels = { min = 1.0, max = 5.0, step = 0.1 }\nweight = 5.0\nspread = 'fixed'\n";
+        let config = TrainConfig::parse(text, &[]).unwrap();
+        assert_eq!(config.spec().outputs, 142);
+        let names: Vec<&str> = config.heads.iter().map(HeadConfig::name).collect();
+        assert_eq!(names, ["age", "attractiveness"]);
+        assert_eq!(TrainConfig::parse(&config.to_toml(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn overrides_reach_every_value() {
+        let text = "cache = 'c'\nrun = 'r'\n[[phases]]\nsize = 96\nepochs = 16\n";
+        let overrides = pairs(&[
+            ("run", "runs/other"),
+            ("phases.0.size", "64"),
+            ("optimizer.weight_decay", "0.05"),
+            ("sigma", "3.5"),
+            ("net", "{ stages = [[16], [16]], pooling = \"average\" }"),
+            ("schedule", "{ kind = \"cosine\", warmup = 2.0 }"),
+        ]);
+        let config = TrainConfig::parse(text, &overrides).unwrap();
+        assert_eq!((config.phases[0].size, config.optimizer.weight_decay), (64, 0.05));
+        assert_eq!(config.run, Path::new("runs/other"));
+        assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: 3.5, .. }));
+        assert_eq!(config.spec().size_step(), 4);
+        for (key, value, part) in [
+            ("phases.1.size", "64", "no entry 1"),
+            ("phases.0.sise", "64", "sise"),
+            ("run.x", "1", "nothing to set"),
+            ("learning_rate", "fast", "learning_rate"),
+        ] {
+            let message = TrainConfig::parse(text, &pairs(&[(key, value)])).unwrap_err();
+            assert!(message.to_string().contains(part), "{key}: {message}");
+        }
+    }
+
+    /// The two stages of specification 2.5, as docs/training.md gives them.
+    #[test]
+    fn the_papers_two_stages_are_a_recipe() {
+        let docs = include_str!("../../../../docs/training.md");
+        let start = docs.find("# The paper's two stages\ncache").expect("it is in the docs");
+        let text = &docs[start..start + docs[start..].find("```").unwrap()];
+        let config = TrainConfig::parse(text, &[]).unwrap();
+        let [first, second] = &config.phases[..] else { panic!("two phases") };
+        assert_eq!(
+            (first.batch, first.epochs, first.method),
+            (128, 60, Some(dldl_label::Method::Dldl))
+        );
+        assert!(second.restart && second.reset_bias && second.method.is_none());
+    }
+
+    #[test]
+    fn unknown_fields_and_impossible_values_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bad.toml");
+        for (text, word) in [
+            ("cache = 'c'\nrun = 'r'\nlearningrate = 1.0\n", "learningrate"),
+            ("cache = 'c'\nrun = 'r'\n[[phases]]\nsize = 100\nepochs = 1\n", "multiple of 32"),
+            ("cache = 'c'\nrun = 'r'\n[augment]\nflip = 2.0\n", "flip"),
+            ("cache = 'c'\nrun = 'r'\n[schedule]\nkind = 'one-cycle'\nrise = 1.5\n", "rise"),
+            ("run = 'r'\n", "data"),
+            ("cache = 'c'\nrun = 'r'\ntask = 'attractiveness'\n", "labels"),
+            ("cache = 'c'\nrun = 'r'\nsigma = 2\n[[heads]]\ntask = 'age'\n", "sigma belongs"),
+            ("cache = 'c'\nrun = 'r'\n[[heads]]\n[[heads]]\ntask = 'age'\n", "two heads"),
+            ("cache = 'c'\nrun = 'r'\n[[heads]]\n[[heads]]\nkind = 'identity'\n", "identities"),
+            ("cache = 'c'\nrun = 'r'\n[sampling]\nbalance = 3.0\n", "balance"),
+            (
+                "cache = 'c'\nrun = 'r'\n[[phases]]\nsize = 32\nepochs = 1\ntrunk_lr_scale = 0.0\n\
+                 head_lr_scale = 0.0\n",
+                "nothing would learn",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let message = TrainConfig::load(&path, &[]).unwrap_err().to_string();
+            assert!(message.contains(word) && message.contains("bad.toml"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Whole trainings of more than one dataset and head, with the trainer's further
+//! means: weights, balancing, accumulation, stages, patience.
+
+mod common;
+
+use common::{StopAfter, cache_of, curve, epochs, recipe};
+use dldl_data::Augment;
+use dldl_net::Weights;
+use dldl_train::config::Phase;
+use dldl_train::{RunFolder, TrainConfig, checkpoint, resume, train};
+
+/// The numbers of a table of TOML over those of the usual recipe.
+fn with(config: &TrainConfig, more: &str) -> TrainConfig {
+    let mut table: toml::Table = config.to_toml().parse().unwrap();
+    table.extend(more.parse::<toml::Table>().unwrap());
+    TrainConfig::parse(&table.to_string(), &[]).unwrap()
+}
+
+/// A dataset with ages, another with scores of 1 to 10, a third with both.
+fn both(dir: &std::path::Path) -> TrainConfig {
+    let score = |age: usize| 1.0 + age as f64 / 10.0;
+    let ages = cache_of(dir, "ages", "age", |age| format!("{age}"));
+    cache_of(dir, "scores", "attractiveness", |age| format!("{}", score(age)));
+    cache_of(dir, "all", "age,attractiveness,attractiveness_sigma", |age| {
+        format!("{age},{},0.4", 1.0 + (score(age) - 1.0) * 4.0 / 9.0)
+    });
+    let dir = dir.display();
+    let more = format!(
+        "data = [{{ cache = '{dir}/ages', weight = 2.0 }}, {{ cache = '{dir}/all' }}, \
+         {{ cache = '{dir}/scores', weight = 0.5, \
+         rescale = {{ task = 'attractiveness', from = [1, 10], to = [1, 5] }} }}]\n\
+         heads = [{{ kind = 'labels', task = 'age', labels = {{ min = 0, max = 100, step = 1 }}, sigma = 2.0 }}, \
+         {{ kind = 'labels', task = 'attractiveness', sigma = 0.5, weight = 5.0, \
+         labels = {{ min = 1.0, max = 5.0, step = 0.1 }} }}]\n\
+         [sampling]\nbalance = 0.5\n"
+    );
+    with(&recipe(&ages, format!("{dir}/run").into()), &more)
+}
+
+#[test]
+fn two_heads_learn_from_three_datasets_and_survive_interruptions() {
+    let dir = tempfile::tempdir().unwrap();
+    let stages = |config: TrainConfig| TrainConfig {
+        phases: vec![
+            Phase { accumulate: 2, ..Phase::new(32, 4, 16) },
+            Phase { restart: true, reset_bias: true, trunk_lr_scale: 0.1, ..Phase::new(32, 1, 20) },
+        ],
+        ..config
+    };
+    let whole = stages(both(dir.path()));
+    let summary = train(whole.clone(), &mut ()).unwrap();
+    // Of 40 each: twice, once, and every other.
+    assert_eq!(summary.steps, 4 * (140 / 16) + 140 / 20);
+    let best = summary.best.unwrap();
+    assert_eq!(best.errors.keys().collect::<Vec<_>>(), ["age", "attractiveness"]);
+    let relative = best.errors["age"] / 100.0 + best.errors["attractiveness"] / 4.0;
+    assert!((best.score - relative / 2.0).abs() < 1e-12);
+    let records = curve(&whole);
+    let epochs = epochs(&records);
+    let terms: Vec<&str> = epochs[0].terms.keys().map(String::as_str).collect();
+    assert_eq!(terms, ["age.kl", "age.l1", "attractiveness.kl", "attractiveness.l1"]);
+    for term in terms {
+        let (first, last) = (epochs[0].terms[term], epochs[3].terms[term]);
+        assert!(last < first, "{term}: {first} {last}");
+    }
+    let files = RunFolder::new(&whole.run);
+    let info = Weights::load(files.weights()).unwrap().info;
+    let tasks: Vec<String> = info.heads().into_iter().map(|(head, _)| head.task).collect();
+    assert_eq!((tasks, info.net.outputs), (vec!["age".into(), "attractiveness".into()], 142));
+    assert_eq!(info.figures[1].name, "val MAE of attractiveness");
+    let svg = std::fs::read_to_string(files.chart()).unwrap();
+    assert!(svg.contains("attractiveness (points)") && svg.contains("age (years)"));
+
+    let pieces = TrainConfig { run: dir.path().join("pieces"), ..whole.clone() };
+    train(pieces.clone(), &mut StopAfter(5)).unwrap();
+    let config = TrainConfig { loader_threads: 3, prefetch: 1, ..pieces.clone() };
+    resume(config, &mut StopAfter(28)).unwrap();
+    resume(pieces.clone(), &mut ()).unwrap();
+    assert_eq!(curve(&whole), curve(&pieces));
+    let load =
+        |config: &TrainConfig| checkpoint::load(&RunFolder::new(&config.run).last()).unwrap();
+    assert!(load(&whole).1 == load(&pieces).1, "the tensors differ");
+}
+
+/// With the running statistics a sample's logits do not depend on the others of
+/// its part, so it makes no difference in how many parts a batch comes.
+#[test]
+fn the_parts_of_a_batch_give_the_gradient_of_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TrainConfig { augment: Augment::none(), ..both(dir.path()) };
+    let weights = |accumulate, name| {
+        let phase = Phase { accumulate, trunk_lr_scale: 0.0, ..Phase::new(32, 1, 32) };
+        let config =
+            TrainConfig { phases: vec![phase], run: dir.path().join(name), ..config.clone() };
+        train(config.clone(), &mut ()).unwrap();
+        checkpoint::load(&RunFolder::new(&config.run).last()).unwrap().1
+    };
+    let (whole, parts) = (weights(1, "one"), weights(4, "four"));
+    for name in ["fc.weight", "adam.v.fc.weight", "fc.bias"] {
+        let (a, b) = (&whole[name].1, &parts[name].1);
+        let most = a.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let off = a.iter().zip(b).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(most > 0.0 && off < 1e-4 * most, "{name}: {off} of {most}");
+    }
+    assert_eq!(whole["conv4.weight"], parts["conv4.weight"]);
+    assert_eq!(whole["bn4.running_var"], parts["bn4.running_var"]);
+}
+
+#[test]
+fn a_training_without_progress_ends_early() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        phases: vec![Phase::new(32, 300, 40)],
+        learning_rate: 1e-12,
+        patience: 2,
+        ema: 0.0,
+        ..recipe(
+            &cache_of(dir.path(), "ages", "age", |age| format!("{age}")),
+            dir.path().join("run"),
+        )
+    };
+    let summary = train(config.clone(), &mut ()).unwrap();
+    assert!(summary.finished && summary.weights.is_some());
+    let best = summary.best.unwrap().epoch;
+    assert!(summary.steps < 300 && summary.steps == best + 2, "{} {best}", summary.steps);
+    // It is over, whoever asks again.
+    assert_eq!(resume(config, &mut ()).unwrap().steps, summary.steps);
+}

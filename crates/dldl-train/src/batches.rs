@@ -179,17 +179,26 @@ impl Source {
         Ahead::start(steps, threads, prefetch, make)
     }
 
+    /// The samples at `indices` as phase `position.phase` sees them, unvaried.
+    ///
+    /// # Errors
+    /// As [`crop`](Self::crop), or if a label makes no sense.
+    pub fn plain_batch(&self, indices: &[usize], position: &Position) -> Result<Batch, TrainError> {
+        let Position { phase, size, .. } = *position;
+        self.batch(indices, phase, size, |_, crop| resize(&crop, size))
+    }
+
     /// The whole split as phase `position.phase` sees it, in its order, unvaried,
     /// in batches of at most `position.batch`.
     pub fn plain_batches(&self, position: &Position, threads: usize) -> Ahead<Batch> {
-        let Position { phase, size, batch, .. } = *position;
-        let source = self.clone();
+        let batch = position.batch;
+        let (source, position) = (self.clone(), position.clone());
         let make = move || {
-            let source = source.clone();
+            let (source, position) = (source.clone(), position.clone());
             move |i: usize| {
                 let end = ((i + 1) * batch).min(source.len());
                 let indices: Vec<usize> = (i * batch..end).collect();
-                source.batch(&indices, phase, size, |_, crop| resize(&crop, size))
+                source.plain_batch(&indices, &position)
             }
         };
         Ahead::start(self.len().div_ceil(batch), threads, 1, make)

@@ -1,10 +1,11 @@
-//! The course of a training as an SVG picture: the loss above, the validation
-//! error below, both over epochs.
+//! The course of a training as a picture, SVG or PNG: the loss above, the
+//! validation errors below, all over epochs.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::canvas::{Canvas, SANS, failed, prepare_font};
 use crate::error::TrainError;
 use crate::log::{EpochRecord, Record};
 
@@ -17,7 +18,7 @@ const GRID: RGBColor = RGBColor(226, 229, 233);
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 92, 20);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Area<B> = DrawingArea<B, Shift>;
 type Point = (f64, f64);
 
 /// A line of a panel.
@@ -46,17 +47,36 @@ pub struct Errors {
 /// # Errors
 /// [`TrainError::Chart`] if drawing fails.
 pub fn draw(records: &[Record], title: &str, heads: &[Errors]) -> Result<String, TrainError> {
+    prepare_font();
     let mut svg = String::new();
-    paint(records, title, heads, &mut svg).map_err(|e| TrainError::Chart(e.to_string()))?;
+    let root = SVGBackend::with_string(&mut svg, size(heads)).into_drawing_area();
+    paint(records, title, heads, root).map_err(failed)?;
     Ok(svg)
 }
 
-fn paint(
+/// The same as PNG.
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_png(records: &[Record], title: &str, heads: &[Errors]) -> Result<Vec<u8>, TrainError> {
+    let mut canvas = Canvas::new(size(heads));
+    paint(records, title, heads, canvas.area()).map_err(failed)?;
+    canvas.png()
+}
+
+fn size(heads: &[Errors]) -> (u32, u32) {
+    (WIDTH, HEADING + PANEL * (1 + heads.len() as u32))
+}
+
+fn paint<B: DrawingBackend>(
     records: &[Record],
     title: &str,
     heads: &[Errors],
-    svg: &mut String,
-) -> Result<(), Box<dyn std::error::Error>> {
+    root: Area<B>,
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
     let epochs: Vec<&EpochRecord> = records
         .iter()
         .filter_map(|r| match r {
@@ -71,10 +91,8 @@ fn paint(
     let end = epochs.last().map_or(1.0, |e| e.epoch as f64);
     let end = steps.last().map_or(end, |p| p.0.max(end)).max(1.0);
 
-    let size = (WIDTH, HEADING + PANEL * (1 + heads.len() as u32));
-    let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let heading = ("sans-serif", 24).into_font().color(&INK);
+    let heading = (SANS, 24).into_font().color(&INK);
     root.draw(&Text::new(title.to_string(), (24, 18), heading))?;
     if let Some(best) = best_of(&epochs) {
         let said = heads.iter().filter_map(|Errors { head, what, unit }| {
@@ -87,7 +105,7 @@ fn paint(
             best.epoch,
             best.size
         );
-        let font = ("sans-serif", 15).into_font().color(&MUTED);
+        let font = (SANS, 15).into_font().color(&MUTED);
         root.draw(&Text::new(text, (24, 50), font))?;
     }
     let (_, body) = root.split_vertically(HEADING);
@@ -117,14 +135,14 @@ fn paint(
             points: over(|e| e.val_loss),
         },
     ];
-    // Once for both panels, above them: inside, it would hide something.
+    // Once for all panels, beside the title: inside, it would hide something.
     let mut right = WIDTH as i32 - 24;
     for line in loss.iter().rev() {
-        let font = ("sans-serif", 14).into_font();
+        let font = (SANS, 14).into_font();
         right -= 8 * line.name.len() as i32;
-        root.draw(&Text::new(line.name, (right, 52), font.color(&INK)))?;
+        root.draw(&Text::new(line.name, (right, 24), font.color(&INK)))?;
         let style = ShapeStyle { color: line.colour, filled: true, stroke_width: line.width };
-        root.draw(&PathElement::new([(right - 30, 60), (right - 8, 60)], style))?;
+        root.draw(&PathElement::new([(right - 30, 32), (right - 8, 32)], style))?;
         right -= 48;
     }
     panel(&upper, "loss", None, end, &loss, &epochs, None)?;
@@ -206,17 +224,20 @@ fn range(lines: &[Line]) -> (f64, f64) {
     ((low - air).max(0.0), high + air)
 }
 
-fn panel(
-    area: &Area<'_>,
+fn panel<B: DrawingBackend>(
+    area: &Area<B>,
     y_label: &str,
     x_label: Option<&str>,
     end: f64,
     lines: &[Line],
     epochs: &[&EpochRecord],
     best: Option<Point>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
     let (low, high) = range(lines);
-    let font = |size: u32| ("sans-serif", size).into_font();
+    let font = |size: u32| (SANS, size).into_font();
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .margin_right(24)
@@ -358,6 +379,19 @@ mod tests {
             assert!(svg.contains(word), "{word} is missing");
         }
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn the_bitmap_has_the_lines_colours() {
+        let mut canvas = Canvas::new(size(&age()));
+        paint(&records(8), "x", &age(), canvas.area()).unwrap();
+        for colour in [TRAIN, VALIDATION, GRID, INK] {
+            let wanted = [colour.0, colour.1, colour.2];
+            let count = canvas.rgb.chunks_exact(3).filter(|p| *p == wanted).count();
+            assert!(count > 30, "{colour:?}: {count}");
+        }
+        let png = draw_png(&records(8), "x", &age()).unwrap();
+        assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000);
     }
 
     #[test]

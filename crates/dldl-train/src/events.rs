@@ -255,6 +255,25 @@ mod tests {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 
+    /// The bytes that TensorBoard 2.21's own classes and `RecordWriter` write.
+    #[test]
+    fn a_record_is_tensorboards() {
+        let image = Image { height: 1, width: 2, colorspace: 3, encoded_image_string: vec![1, 2] };
+        let value = vec![
+            Value { tag: "a".into(), simple_value: Some(2.5), image: None },
+            Value { tag: "b".into(), simple_value: None, image: Some(image) },
+        ];
+        let summary = Some(Summary { value });
+        let event = Event { wall_time: 1.5, step: 3, file_version: None, summary };
+        let hex: String =
+            framed(&event.encode_to_vec()).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            "2800000000000000ff70164a09000000000000f83f10032a1b0a080a016115000020400a0f\
+             0a0162220a080110021803220201023b9cf9b2"
+        );
+    }
+
     #[test]
     fn a_reopened_file_goes_on_where_the_checkpoint_was() {
         let dir = tempfile::tempdir().unwrap();

@@ -13,11 +13,13 @@
 
 mod ahead;
 pub mod batches;
+mod canvas;
 pub mod chart;
 pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod events;
+mod examples;
 pub mod export;
 mod fast;
 mod folder;

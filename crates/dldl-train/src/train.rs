@@ -16,7 +16,6 @@ use crate::checkpoint::{self, Best, EpochSums, State};
 use crate::config::{Export, TrainConfig};
 use crate::error::TrainError;
 use crate::events::Events;
-use crate::export;
 use crate::folder::RunFolder;
 use crate::learner::{Learner, averaged, learner};
 use crate::log::{self, EpochRecord, Log, Record, StepRecord};
@@ -27,6 +26,7 @@ use crate::plan::{Plan, Position};
 use crate::progress::{Progress, Start, Step, Summary};
 use crate::truths::Datasets;
 use crate::validate::validate;
+use crate::{examples, export};
 
 /// Trains from the start. See [`RunFolder`] for what it leaves behind.
 ///
@@ -350,6 +350,7 @@ impl Trainer {
         self.clock = (self.clock.0 + sums.seconds, self.clock.1 + sums.waited);
         self.log.write(&Record::Epoch(record.clone()))?;
         self.events.write(&Record::Epoch(record.clone()))?;
+        self.show(position, &record)?;
         if is_best {
             self.save(&self.files.best())?;
         }
@@ -411,8 +412,31 @@ impl Trainer {
         let records = log::read(&self.files.log())?;
         let heads = self.criteria[0].heads();
         let heads: Vec<Errors> = heads.iter().map(|head| errors(head, heads.len() == 1)).collect();
-        let svg = chart::draw(&records, &self.config.model_name(), &heads)?;
-        checkpoint::write_atomically(&self.files.chart(), svg.as_bytes())
+        let title = self.config.model_name();
+        let svg = chart::draw(&records, &title, &heads)?;
+        checkpoint::write_atomically(&self.files.chart(), svg.as_bytes())?;
+        let png = chart::draw_png(&records, &title, &heads)?;
+        checkpoint::write_atomically(&self.files.chart_png(), &png)
+    }
+
+    /// Draws some validation samples after an epoch; those of the best epochs go
+    /// to TensorBoard as well.
+    fn show(&mut self, position: &Position, epoch: &EpochRecord) -> Result<(), TrainError> {
+        let title = format!(
+            "{}: label and estimate after epoch {} at {} pixels",
+            self.config.model_name(),
+            epoch.epoch,
+            epoch.size
+        );
+        let criterion = &self.criteria[position.phase];
+        let canvas = examples::draw(&*self.learner, criterion, &self.val, position, &title)?;
+        let Some(canvas) = canvas else { return Ok(()) };
+        let png = canvas.png()?;
+        checkpoint::write_atomically(&self.files.examples(), &png)?;
+        match epoch.best {
+            true => self.events.picture(epoch.step, "examples", canvas.size, png),
+            false => Ok(()),
+        }
     }
 
     fn save(&self, path: &Path) -> Result<(), TrainError> {

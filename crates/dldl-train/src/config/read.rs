@@ -18,7 +18,8 @@ impl TrainConfig {
             ("cache".to_owned(), text(cache.into())),
             ("run".to_owned(), text(run.into())),
         ]);
-        let table = expanded(table, "labels").expect("the short form of one head");
+        let table = expanded(table).and_then(|table| completed(table, "labels"));
+        let table = table.expect("the short form of one head");
         table.try_into().expect("every other field has a default")
     }
 
@@ -63,17 +64,34 @@ impl TrainConfig {
 
 fn parsed(text: &str, overrides: &[(String, String)], head: &str) -> Result<TrainConfig, String> {
     let said = |e: toml::de::Error| e.to_string().trim().to_owned();
-    let mut table = Value::Table(text.parse::<Table>().map_err(said)?);
+    let mut table = Value::Table(expanded(text.parse::<Table>().map_err(said)?)?);
     for (key, value) in overrides {
-        set(&mut table, key, value).map_err(|what| format!("{key}: {what}"))?;
+        let whole = whole_key(&table, key);
+        whole
+            .and_then(|whole| set(&mut table, &whole, value))
+            .map_err(|what| format!("{key}: {what}"))?;
     }
     let Value::Table(table) = table else { unreachable!("it was made a table above") };
-    let config: TrainConfig = expanded(table, head)?.try_into().map_err(said)?;
+    let config: TrainConfig = completed(table, head)?.try_into().map_err(said)?;
     config.check().map_err(|e| match e {
         TrainError::Config(what) => what,
         other => other.to_string(),
     })?;
     Ok(config)
+}
+
+/// The key that a short form stands for.
+fn whole_key(table: &Value, key: &str) -> Result<String, String> {
+    let first = key.split('.').next().unwrap_or_default();
+    let list = match first {
+        "cache" => "data",
+        _ if HEAD_FIELDS.contains(&first) => "heads",
+        _ => return Ok(key.to_owned()),
+    };
+    match table.get(list).and_then(Value::as_array).map_or(0, Vec::len) {
+        0 | 1 => Ok(format!("{list}.0.{key}")),
+        count => Err(format!("there are {count} {list}: say which, as in {list}.0.{key}")),
+    }
 }
 
 /// Sets the value at `key`; tables that are missing on the way are made.
@@ -87,6 +105,9 @@ fn set(mut at: &mut Value, key: &str, value: &str) -> Result<(), String> {
     for part in key.split('.') {
         at = match at {
             Value::Array(list) => {
+                if list.is_empty() {
+                    list.push(Value::Table(Table::new()));
+                }
                 let count = list.len();
                 let entry = part.parse::<usize>().ok().and_then(|i| list.get_mut(i));
                 entry.ok_or_else(|| format!("there is no entry {part} in a list of {count}"))?
@@ -99,39 +120,45 @@ fn set(mut at: &mut Value, key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the short forms out.
-fn expanded(mut table: Table, head: &str) -> Result<Table, String> {
-    if let Some(cache) = table.remove("cache") {
-        if table.contains_key("data") {
-            return Err("cache stands for [[data]]: give one of them".into());
-        }
-        let data = Table::from_iter([("cache".to_owned(), cache)]);
-        table.insert("data".into(), Value::Array(vec![Value::Table(data)]));
-    }
+/// Writes the short forms out as the lists that they stand for.
+fn expanded(mut table: Table) -> Result<Table, String> {
     let mut short = Table::new();
     for field in HEAD_FIELDS {
-        if let Some(value) = table.remove(field) {
-            short.insert(field.into(), value);
+        short.extend(table.remove(field).map(|value| (field.to_owned(), value)));
+    }
+    if let (Some(field), true) = (short.keys().next(), table.contains_key("heads")) {
+        return Err(format!("{field} belongs into [[heads]], where there are some"));
+    }
+    let cache = table.remove("cache");
+    if cache.is_some() && table.contains_key("data") {
+        return Err("cache stands for [[data]]: give one of them".into());
+    }
+    let cache = Table::from_iter(cache.map(|cache| ("cache".to_owned(), cache)));
+    for (list, only) in [("data", cache), ("heads", short), ("phases", Table::new())] {
+        let only = (!only.is_empty()).then_some(Value::Table(only));
+        table.entry(list).or_insert_with(|| Value::Array(only.into_iter().collect()));
+    }
+    Ok(table)
+}
+
+/// Fills in what follows from what is there; `head` is the kind of the only head
+/// where none is named.
+fn completed(mut table: Table, head: &str) -> Result<Table, String> {
+    let is_empty =
+        |table: &Table, list| matches!(table.get(list), Some(Value::Array(l)) if l.is_empty());
+    if is_empty(&table, "heads") {
+        let only = Table::from_iter([("kind".to_owned(), Value::String(head.into()))]);
+        table.insert("heads".into(), Value::Array(vec![Value::Table(only)]));
+    }
+    for list in ["data", "phases"] {
+        // Empty by the person's will or not, the default says it.
+        if is_empty(&table, list) {
+            table.remove(list);
         }
     }
-    match table.get_mut("heads") {
-        Some(_) if !short.is_empty() => {
-            let field = short.keys().next().cloned().unwrap_or_default();
-            return Err(format!("{field} belongs into [[heads]], where there are some"));
-        }
-        Some(Value::Array(heads)) => {
-            for head in heads.iter_mut().filter_map(Value::as_table_mut) {
-                complete(head)?;
-            }
-        }
-        Some(_) => {}
-        None => {
-            if short.is_empty() {
-                short.insert("kind".into(), Value::String(head.into()));
-            }
-            complete(&mut short)?;
-            table.insert("heads".into(), Value::Array(vec![Value::Table(short)]));
-        }
+    let heads = table.get_mut("heads").and_then(Value::as_array_mut);
+    for head in heads.into_iter().flatten().filter_map(Value::as_table_mut) {
+        complete(head)?;
     }
     Ok(table)
 }
@@ -215,6 +242,18 @@ mod tests {
         assert_eq!(config.run, Path::new("runs/other"));
         assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: 3.5, .. }));
         assert_eq!(config.spec().size_step(), 4);
+        // Short forms reach the long ones, and what is not there yet.
+        let long = "run = 'r'\n[[data]]\ncache = 'c'\nweight = 2.0\n[[heads]]\ntask = 'age'\n";
+        let more = [("cache", "d"), ("sigma", "3.5"), ("phases.0", "{ size = 64, epochs = 3 }")];
+        let config = TrainConfig::parse(long, &pairs(&more)).unwrap();
+        assert_eq!((config.data[0].weight, config.data[0].cache.to_str()), (2.0, Some("d")));
+        assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: 3.5, .. }));
+        assert_eq!(config.phases, [Phase::new(64, 3, 64)]);
+        let config = TrainConfig::parse("run = 'r'", &pairs(&[("cache", "d")])).unwrap();
+        assert_eq!(config, TrainConfig::new("d", "r"));
+        let two = format!("{long}[[heads]]\ntask = 'attractiveness'\n");
+        let message = TrainConfig::parse(&two, &pairs(&[("sigma", "1.0")])).unwrap_err();
+        assert!(message.to_string().contains("say which, as in heads.0.sigma"), "{message}");
         for (key, value, part) in [
             ("phases.1.size", "64", "no entry 1"),
             ("phases.0.sise", "64", "sise"),

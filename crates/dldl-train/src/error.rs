@@ -7,12 +7,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum TrainError {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The configuration cannot be read or makes no sense.
     #[error("configuration: {0}")]
@@ -55,8 +55,8 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+    pub(crate) fn io(path: &std::path::Path, reason: std::io::Error) -> Self {
+        Self::Io { path: path.into(), reason }
     }
 }
 

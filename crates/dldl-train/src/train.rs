@@ -115,10 +115,6 @@ impl Trainer {
             progress.note("there is no val split: no validation, the last epoch is exported");
         }
         let plan = Plan::new(&config.phases, train.drawn());
-        let files = RunFolder::new(&config.run);
-        std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
-        checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
-
         let state = match checkpoint {
             Some((mut state, tensors)) => {
                 learner.load(&tensors)?;
@@ -132,6 +128,10 @@ impl Trainer {
                 State::new(config.clone())
             }
         };
+        // Nothing is left behind where it cannot begin.
+        let files = RunFolder::new(&config.run);
+        std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
+        checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
         let log = Log::open(&files.log(), state.log_bytes)?;
         let events = Events::open(&files.events(), state.events_bytes)?;
         progress.start(&Start {
@@ -481,7 +481,9 @@ fn start_from(
         progress.note("the head has another shape than the one to start from: it starts anew");
         tensors.retain(|name, _| !name.starts_with("fc."));
     }
-    learner.set_weights(&tensors)
+    learner
+        .set_weights(&tensors)
+        .map_err(|e| TrainError::Weights(format!("{} is of another network: {e}", path.display())))
 }
 
 impl EpochSums {

@@ -4,3 +4,5 @@ mod commands;
 mod common;
 mod estimate;
 mod quantize;
+#[cfg(feature = "train")]
+mod training;

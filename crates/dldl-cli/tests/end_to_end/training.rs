@@ -1,0 +1,211 @@
+//! `dldl train` and `dldl pretrain` end to end, on a tiny dataset: files left
+//! behind, interruptions of all kinds, refusals.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::{dldl, run, write_jpeg};
+use serde_json::Value;
+
+/// A cache of 32 training and 8 validation pictures, the brighter the older.
+fn cache(dir: &Path) -> PathBuf {
+    let mut table = String::from("file,age,split\n");
+    for i in 0..40u32 {
+        let age = 5 + (i * 37) % 86;
+        let pixel = |x: u32, y: u32| {
+            let base = 2 * age + (x * (i % 3) + y * (i % 2)) / 8;
+            image::Rgb([base as u8, (base / 2) as u8, (255 - base) as u8])
+        };
+        let picture = image::RgbImage::from_fn(64, 64, pixel);
+        write_jpeg(&picture.into(), &dir.join(format!("{i}.jpg")));
+        let split = if i < 32 { "train" } else { "val" };
+        table += &format!("{i}.jpg,{age},{split}\n");
+    }
+    std::fs::write(dir.join("labels.csv"), table).unwrap();
+    let out = dir.join("cache");
+    let mut prepare = dldl();
+    prepare.args(["prepare", "--dataset", "csv", "--size", "48", "--root"]).arg(dir);
+    let done = run(prepare.arg("--out").arg(&out));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    out
+}
+
+/// A recipe of 60 steps with a checkpoint after nearly every one.
+fn recipe(dir: &Path) -> PathBuf {
+    let path = dir.join("recipe.toml");
+    let text = "cache = 'CACHE'\nrun = 'RUN'\nname = 'tiny'\nema = 0.9\nlearning_rate = 2e-3\n\
+        log_every = 2\ncheckpoint_minutes = 1e-5\n\
+        [[phases]]\nsize = 32\nepochs = 10\nbatch = 8\n\
+        [[phases]]\nsize = 64\nepochs = 5\nbatch = 8\nlr_scale = 0.5\n";
+    std::fs::write(&path, text.replace("CACHE", &cache(dir).to_string_lossy())).unwrap();
+    path
+}
+
+fn train(recipe: &Path, folder: &Path) -> assert_cmd::Command {
+    let mut command = dldl();
+    command.arg("train").arg(recipe).arg("--run").arg(folder);
+    command
+}
+
+/// The same, left alone with its stderr in a pipe.
+fn started(recipe: &Path, folder: &Path, resume: bool) -> Child {
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("dldl"));
+    command.arg("train").arg(recipe).arg("--run").arg(folder);
+    command.args(resume.then_some("--resume"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
+}
+
+/// Waits until the log has so many lines.
+fn wait_for_lines(child: &mut Child, folder: &Path, lines: usize) {
+    let begun = Instant::now();
+    loop {
+        let log = std::fs::read_to_string(folder.join("log.jsonl")).unwrap_or_default();
+        if log.lines().count() >= lines {
+            return;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before line {lines}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "it does not get on");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The log without what a clock says.
+fn curve(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
+    let record = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        for clock in ["images_per_second", "waiting", "seconds", "train_seconds", "val_seconds"] {
+            record.as_object_mut().unwrap().remove(clock);
+        }
+        record
+    };
+    text.lines().map(record).collect()
+}
+
+/// What an uninterrupted training and another one must have in common.
+fn assert_same(whole: &Path, other: &Path) {
+    assert_eq!(curve(whole), curve(other));
+    for file in ["model.safetensors", "model-f32.safetensors"] {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(whole) == read(other), "{file} differs");
+    }
+}
+
+#[test]
+fn a_killed_training_goes_on_bit_for_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(dir.path());
+    // Folders of one name: it stands in the weights.
+    let (whole, killed) = (dir.path().join("a/run"), dir.path().join("b/run"));
+    let done = run(&mut train(&recipe, &whole));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("60 steps") && done.stdout.contains("waiting for data"));
+    assert!(done.stdout.contains("MAE of age"), "{}", done.stdout);
+    // Plain lines where there is no terminal.
+    assert!(done.stderr.contains("epoch  15 at 64 px") && !done.stderr.contains('\x1b'));
+    for file in [
+        "config.toml",
+        "log.jsonl",
+        "chart.svg",
+        "chart.png",
+        "examples.png",
+        "last.ckpt",
+        "best.ckpt",
+        "events.out.tfevents.0.dldl",
+    ] {
+        assert!(whole.join(file).is_file(), "{file} is missing");
+    }
+
+    // Child::kill is SIGKILL: nothing can be tidied up.
+    for (i, lines) in [1, 9, 14, 27, 34].into_iter().enumerate() {
+        let mut child = started(&recipe, &killed, i > 0);
+        wait_for_lines(&mut child, &killed, lines);
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(!killed.join("model.safetensors").exists(), "killed too late");
+    }
+    let done = run(train(&recipe, &killed).arg("--resume"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("resuming after step"), "{}", done.stderr);
+    assert_same(&whole, &killed);
+    // The resolved recipe is a recipe, of a training that is over.
+    let again = run(dldl().arg("train").arg(killed.join("config.toml")).arg("--resume"));
+    assert_eq!(again.code, 0, "{}", again.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(dir.path());
+    let (whole, stopped) = (dir.path().join("a/run"), dir.path().join("b/run"));
+    assert_eq!(run(&mut train(&recipe, &whole)).code, 0);
+    for (i, signal) in ["-INT", "-TERM"].into_iter().enumerate() {
+        let mut child = started(&recipe, &stopped, i > 0);
+        wait_for_lines(&mut child, &stopped, 4 + 15 * i);
+        let sent = std::process::Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (said(output.stdout), said(output.stderr));
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.contains("with a checkpoint"), "{stderr}");
+        assert!(stdout.contains("--resume"), "{stdout}");
+        assert!(stopped.join("last.ckpt").exists());
+        assert!(!stopped.join("model.safetensors").exists());
+    }
+    assert_eq!(run(train(&recipe, &stopped).arg("--resume")).code, 0);
+    assert_same(&whole, &stopped);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(dir.path());
+    let folder = dir.path().join("run");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let [int8, tiny] =
+        ["tiny-age-int8.safetensors", "tiny-age.safetensors"].map(|file| models.join(file));
+    let [int8, tiny] = [&int8, &tiny].map(|path| path.to_str().unwrap());
+    let refused = |code: i32, more: &[&str], parts: &[&str]| {
+        let run = run(train(&recipe, &folder).args(more));
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{more:?}: {}", run.stderr);
+        for part in parts {
+            assert!(run.stderr.contains(part), "{more:?}: {}", run.stderr);
+        }
+        assert!(!folder.exists(), "{more:?} left something behind");
+    };
+    refused(2, &["--set", "learningrate=1"], &["recipe.toml", "learningrate"]);
+    refused(2, &["--set", "phases.0.size=50"], &["recipe.toml", "phase 1", "multiple of 32"]);
+    refused(2, &["--set", "phases.5.size=64"], &["phases.5.size", "no entry 5"]);
+    refused(2, &["--set", "seed"], &["KEY=VALUE"]);
+    refused(1, &["--cache", "no/such/cache"], &["no/such/cache"]);
+    refused(1, &["--init", "no/such.safetensors"], &["no/such.safetensors"]);
+    refused(1, &["--init", int8], &["tiny-age-int8", "quantised"]);
+    refused(1, &["--init", tiny, "--set", "net=thin-age"], &["tiny-age.", "another network"]);
+    if cfg!(not(feature = "vulkan")) {
+        refused(2, &["--device", "vulkan"], &["cargo build --release --features vulkan"]);
+    }
+    if cfg!(not(feature = "cuda")) {
+        refused(2, &["--device", "cuda"], &["cargo build --release --features cuda"]);
+    }
+    let missing = run(dldl().args(["train", "no/such.toml"]));
+    assert_eq!(missing.code, 2);
+    assert_eq!(missing.stderr.matches("No such file").count(), 1, "{}", missing.stderr);
+    assert!(missing.stderr.contains("no/such.toml"));
+
+    // A training that was begun is not begun again over itself, and a damaged
+    // checkpoint is named.
+    assert_eq!(run(train(&recipe, &folder).args(["--set", "phases.0.epochs=1"])).code, 0);
+    let again = run(&mut train(&recipe, &folder));
+    assert!(again.code == 1 && again.stderr.contains("last.ckpt"), "{}", again.stderr);
+    let other = run(train(&recipe, &folder).arg("--resume"));
+    assert!(other.code == 1 && other.stderr.contains("another recipe"), "{}", other.stderr);
+    std::fs::write(folder.join("last.ckpt"), b"torn").unwrap();
+    let torn = run(train(&recipe, &folder).arg("--resume"));
+    assert!(torn.code == 1 && torn.stderr.contains("last.ckpt"), "{}", torn.stderr);
+}

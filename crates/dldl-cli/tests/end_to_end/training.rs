@@ -209,3 +209,109 @@ fn what_cannot_be_done_is_refused_by_name() {
     let torn = run(train(&recipe, &folder).arg("--resume"));
     assert!(torn.code == 1 && torn.stderr.contains("last.ckpt"), "{}", torn.stderr);
 }
+
+/// Portraits of 12 people, two each, in a folder per person, with their ages in
+/// a table; none where the real data is not at hand.
+fn people(dir: &Path) -> Option<PathBuf> {
+    let base = std::env::var_os("DLDL_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    let london = base.join("london");
+    let Ok(table) = std::fs::read_to_string(london.join("labels.csv")) else {
+        eprintln!("skipped: no data at {}", london.display());
+        return None;
+    };
+    let root = dir.join("people");
+    let mut labels = String::from("file,age,split\n");
+    for line in table.lines().skip(1) {
+        let [file, person, age] = line.splitn(4, ',').collect::<Vec<_>>()[..3] else {
+            panic!("{line}")
+        };
+        if person.parse::<usize>().is_ok_and(|n| n <= 14) && !age.is_empty() {
+            let name = format!("{person}/{}.jpg", file.split('_').next().unwrap());
+            std::fs::create_dir_all(root.join(person)).unwrap();
+            std::fs::copy(london.join("images").join(file), root.join(&name)).unwrap();
+            let split = if file.starts_with("neutral") { "train" } else { "val" };
+            labels += &format!("{name},{age},{split}\n");
+        }
+    }
+    std::fs::write(dir.join("ages.csv"), labels).unwrap();
+    Some(root)
+}
+
+/// From real portraits: who people are, then a teacher's embeddings, then ages
+/// from what was left of each.
+#[test]
+fn pretraining_leaves_what_a_training_starts_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(root) = people(dir.path()) else { return };
+    let at = |name: &str| dir.path().join(name);
+    let prepare = |format: &str, more: &[&Path], out: &str| {
+        let mut command = dldl();
+        command.args(["prepare", "--size", "64", "--dataset", format, "--root"]).arg(&root);
+        if let [labels] = more {
+            command.arg("--labels").arg(labels);
+        }
+        let done = run(command.arg("--out").arg(at(out)));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    };
+    prepare("people", &[], "faces");
+    prepare("csv", &[&at("ages.csv")], "ages");
+    for (recipe, cache) in [("faces", "faces"), ("ages", "ages")] {
+        let text = format!("cache = '{}'\nrun = 'none'\n", at(cache).display());
+        std::fs::write(at(&format!("{recipe}.toml")), text).unwrap();
+    }
+    let learn = |command: &str, recipe: &str, folder: &str, more: &[&str]| {
+        let mut dldl = dldl();
+        dldl.arg(command).arg(at(recipe)).arg("--run").arg(at(folder)).args(more);
+        dldl.args(["--set", "phases.0={ size = 64, epochs = 3, batch = 8 }"]);
+        let done = run(&mut dldl);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done
+    };
+
+    let who = learn("pretrain", "faces.toml", "who", &[]);
+    assert!(who.stdout.contains("trunk.safetensors"), "{}", who.stdout);
+    assert!(!at("who/model.safetensors").exists());
+    let resolved = std::fs::read_to_string(at("who/config.toml")).unwrap();
+    assert!(resolved.contains("kind = \"identity\""), "{resolved}");
+
+    // A teacher of 16 numbers, in the order of its list.
+    let mut files: Vec<String> = Vec::new();
+    for person in std::fs::read_dir(&root).unwrap() {
+        let person = person.unwrap().file_name().into_string().unwrap();
+        files.extend(["neutral", "smiling"].map(|look| format!("{person}/{look}.jpg")));
+    }
+    std::fs::write(at("list.txt"), files.join("\n")).unwrap();
+    let count = files.len();
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 16), }}");
+    let mut npy = b"\x93NUMPY\x01\x00v\x00".to_vec();
+    npy.extend(format!("{header:117}\n").as_bytes());
+    for i in 0..16 * count {
+        npy.extend(((i * i % 17) as f32 - 8.0).to_le_bytes());
+    }
+    std::fs::write(at("teacher.npy"), npy).unwrap();
+    let (npy, list) = (at("teacher.npy"), at("list.txt"));
+    let teacher = ["--embeddings", npy.to_str().unwrap(), "--pictures", list.to_str().unwrap()];
+    let taught = learn("pretrain", "faces.toml", "taught", &teacher);
+    assert!(taught.stdout.contains("trunk.safetensors"), "{}", taught.stdout);
+    let log = std::fs::read_to_string(at("taught/log.jsonl")).unwrap();
+    assert!(log.contains("\"cosine\":"), "{log}");
+
+    for from in ["who", "taught"] {
+        let trunk = at(from).join("trunk.safetensors");
+        let init = ["--init", trunk.to_str().unwrap(), "--set", "learning_rate=1e-4"];
+        let ages = learn("train", "ages.toml", &format!("ages-{from}"), &init);
+        assert!(ages.stderr.contains("the head starts anew"), "{}", ages.stderr);
+        assert!(ages.stdout.contains("MAE of age"), "{}", ages.stdout);
+        // A trunk is no model, and says so.
+        let used = run(dldl().args(["info", trunk.to_str().unwrap()]));
+        assert_ne!(used.code, 0);
+        assert!(used.stderr.contains("trunk.safetensors"), "{}", used.stderr);
+    }
+    // The model is one.
+    let model = at("ages-who/model.safetensors");
+    let used = run(dldl().args(["estimate", "--model"]).arg(model).arg(crate::common::portrait()));
+    assert_eq!(used.code, 0, "{}", used.stderr);
+}

@@ -42,7 +42,9 @@ impl Live {
         // Where it cannot be caught, it ends the program as always: what was
         // learned since the last checkpoint is learned again.
         let _ = ctrlc::set_handler(handler);
-        let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0));
+        // What comes before the first step needs no bar.
+        let bar = ProgressBar::new(0).with_style(style("{msg}"));
+        let bar = std::io::stderr().is_terminal().then_some(bar);
         Self { bar, epochs: 0, steps: 0, errors: String::new(), said: Instant::now() }
     }
 
@@ -66,7 +68,7 @@ impl Progress for Live {
             start.train, start.val, start.parameters, start.epochs
         ));
         if let Some(bar) = &self.bar {
-            bar.set_style(style("{bar:24} {pos}/{len} steps, {eta} left, {msg}"));
+            bar.set_style(style("{bar:16} {pos}/{len} steps, {eta} left, {msg}"));
             bar.set_length(start.steps as u64);
             bar.set_position(start.done as u64);
             bar.reset_eta();
@@ -75,13 +77,17 @@ impl Progress for Live {
     }
 
     fn step(&mut self, step: &Step) {
+        // Worth a place in a line only where something can be done about it.
+        let waiting = match step.waiting > 0.05 {
+            true => format!(", {:.0} % waiting for data", 100.0 * step.waiting),
+            false => String::new(),
+        };
         let text = format!(
-            "epoch {}/{} at {} px, {:.0} images/s, {:.0} % waiting for data, loss {:.4}{}",
+            "epoch {}/{} at {} px, {:.0} images/s{waiting}, loss {:.3}{}",
             step.position.epoch + 1,
             self.epochs,
             step.position.size,
             step.images_per_second,
-            100.0 * step.waiting,
             step.epoch_loss,
             self.errors
         );
@@ -100,16 +106,17 @@ impl Progress for Live {
 
     fn validation(&mut self, done: usize, of: usize) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("validation {done}/{of}{}", self.errors));
+            bar.set_message(format!("validation {done}/{of}"));
         }
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) {
-        let found = match epoch.val_errors.is_empty() {
-            true => "no validation".into(),
-            false => format!("validation {}", errors(&epoch.val_errors)),
+        let errors = errors(&epoch.val_errors);
+        let (found, last) = match errors.is_empty() {
+            true => ("no validation".into(), String::new()),
+            false => (format!("validation {errors}"), format!(", last {errors}")),
         };
-        self.errors = format!(", {found}");
+        self.errors = last;
         self.note(&format!(
             "epoch {:3} at {} px: loss {:.4}, {found}{} ({:.0} s, {:.1} % waiting for data)",
             epoch.epoch,

@@ -265,19 +265,28 @@ mod tests {
         }
     }
 
-    /// The two stages of specification 2.5, as docs/training.md gives them.
+    /// Those of docs/training.md, the two stages of specification 2.5 among them.
     #[test]
-    fn the_papers_two_stages_are_a_recipe() {
+    fn the_recipes_of_the_documentation_are_recipes() {
         let docs = include_str!("../../../../docs/training.md");
-        let start = docs.find("# The paper's two stages\ncache").expect("it is in the docs");
-        let text = &docs[start..start + docs[start..].find("```").unwrap()];
-        let config = TrainConfig::parse(text, &[]).unwrap();
-        let [first, second] = &config.phases[..] else { panic!("two phases") };
-        assert_eq!(
-            (first.batch, first.epochs, first.method),
-            (128, 60, Some(dldl_label::Method::Dldl))
-        );
+        let blocks = docs.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let configs: Vec<TrainConfig> =
+            blocks.map(|text| TrainConfig::parse(text, &[]).unwrap()).collect();
+        let [short, both, paper] = &configs[..] else { panic!("{} recipes", configs.len()) };
+        assert_eq!(*short, TrainConfig::new("cache/mine", "runs/mine"));
+        assert_eq!((both.data.len(), both.spec().outputs), (3, 101 + 41));
+        let [first, second] = &paper.phases[..] else { panic!("two phases") };
+        let dldl = Some(dldl_label::Method::Dldl);
+        assert_eq!((first.batch, first.epochs, first.method), (128, 60, dldl));
         assert!(second.restart && second.reset_bias && second.method.is_none());
+    }
+
+    #[test]
+    fn the_shipped_models_recipe_is_a_recipe() {
+        let text = include_str!("../../../../models/tiny-age-utkface.toml");
+        let config = TrainConfig::parse(text, &[]).unwrap();
+        assert_eq!((config.phases.len(), config.model_name().as_str()), (3, "tiny-age"));
+        assert_eq!(config.optimizer.weight_decay, 0.02);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The recipe of a training as one value. What the fields do is in the other
-//! files; here they are named, defaulted and checked. How a recipe is read from
-//! TOML, with its short forms and overrides, is in `read`; the parts that can be
-//! there several times (data, heads, phases) are in `parts`.
+//! files; here they are named and defaulted, and in `check` they are checked. How a
+//! recipe is read from TOML, with its short forms and overrides, is in `read`; the
+//! parts that can be there several times (data, heads, phases) are in `parts`.
 
+mod check;
 mod parts;
 mod read;
 
@@ -13,7 +14,6 @@ use dldl_label::Method;
 use dldl_net::{NetSpec, Pooling};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
 use crate::schedule::Schedule;
 
 pub use parts::{DataConfig, HeadConfig, Phase, Rescale, Sampling, VectorLoss};
@@ -248,81 +248,6 @@ impl TrainConfig {
         toml::to_string(self).expect("a configuration is a table of numbers and texts")
     }
 
-    /// Checks that the numbers make sense.
-    ///
-    /// # Errors
-    /// [`TrainError::Config`] naming the first field that does not.
-    pub fn check(&self) -> Result<(), TrainError> {
-        let fail = |what: String| Err(TrainError::Config(what));
-        if self.phases.is_empty() {
-            return fail("there must be at least one phase".into());
-        }
-        let spec = self.spec();
-        spec.check().map_err(|e| TrainError::Config(format!("net: {e}")))?;
-        for (i, phase) in self.phases.iter().enumerate() {
-            let problem = phase.problem(spec.size_step());
-            if let Some(what) = problem {
-                return fail(format!("phase {}: {what}", i + 1));
-            }
-            for head in &self.heads {
-                let (own, other) = (head.outputs(None), head.outputs(phase.method.as_ref()));
-                if own != other {
-                    let what = "its method needs another number of outputs than the head's";
-                    return fail(format!("phase {}: {what}", i + 1));
-                }
-            }
-        }
-        if self.data.is_empty() || self.heads.is_empty() {
-            return fail("there must be data and something to learn from it".into());
-        }
-        for (i, data) in self.data.iter().enumerate() {
-            if let Some(what) = data.problem() {
-                return fail(format!("data {}: {what}", i + 1));
-            }
-        }
-        for (i, head) in self.heads.iter().enumerate() {
-            if let Some(what) = head.problem() {
-                return fail(format!("head {}: {what}", head.name()));
-            }
-            if self.heads[..i].iter().any(|other| other.name() == head.name()) {
-                return fail(format!("two heads learn {}", head.name()));
-            }
-            if head.is_pretraining() != self.heads[0].is_pretraining() {
-                let what = "identities and embeddings are learned without labels beside them";
-                return fail(what.into());
-            }
-        }
-        if let Some(what) = self.sampling.problem() {
-            return fail(format!("sampling: {what}"));
-        }
-        let unit = 0.0..1.0;
-        let optimizer = &self.optimizer;
-        let checks = [
-            (
-                self.learning_rate > 0.0 && self.learning_rate.is_finite(),
-                "learning_rate must be above 0",
-            ),
-            (unit.contains(&self.ema), "ema must lie in 0..1"),
-            (self.loader_threads > 0, "loader_threads must be at least 1"),
-            (self.prefetch > 0, "prefetch must be at least 1"),
-            (self.log_every > 0, "log_every must be at least 1"),
-            (self.checkpoint_minutes > 0.0, "checkpoint_minutes must be above 0"),
-            (
-                unit.contains(&optimizer.beta1) && unit.contains(&optimizer.beta2),
-                "optimizer: beta1 and beta2 must lie in 0..1",
-            ),
-            (optimizer.epsilon > 0.0, "optimizer: epsilon must be above 0"),
-            (optimizer.weight_decay >= 0.0, "optimizer: weight_decay must be at least 0"),
-        ];
-        if let Some((_, what)) = checks.iter().find(|(good, _)| !good) {
-            return fail((*what).into());
-        }
-        if let Some(what) = self.schedule.problem() {
-            return fail(format!("schedule: {what}"));
-        }
-        self.augment.check().map_err(TrainError::Config)
-    }
-
     /// The network that the configuration asks for. How many outputs identities
     /// and embeddings need is known with the data only: it is 1 for them here.
     pub fn spec(&self) -> NetSpec {
@@ -359,31 +284,6 @@ impl TrainConfig {
             (false, _) => self.name.clone(),
         }
     }
-
-    /// Whether a run of `self` may go on with `other`: everything that shapes
-    /// the curve is the same. Paths, threads, device and reporting may differ.
-    pub(crate) fn same_curve(&self, other: &Self) -> bool {
-        let shape = |config: &Self| Self {
-            data: config
-                .data
-                .iter()
-                .map(|data| DataConfig { cache: PathBuf::new(), ..data.clone() })
-                .collect(),
-            run: PathBuf::new(),
-            name: String::new(),
-            device: DeviceKind::Cpu,
-            init: None,
-            export: Export::Best,
-            loader_threads: 1,
-            prefetch: 1,
-            log_every: 1,
-            checkpoint_minutes: 1.0,
-            training_data: String::new(),
-            licence: String::new(),
-            ..config.clone()
-        };
-        shape(self) == shape(other)
-    }
 }
 
 #[cfg(test)]
@@ -397,16 +297,5 @@ mod tests {
         assert_eq!(config.optimizer.epsilon, 1e-7);
         assert_eq!(config.augment, Augment::paper());
         assert_eq!(config.spec().parameter_count(), 934_869);
-    }
-
-    #[test]
-    fn only_reporting_may_change_when_resuming() {
-        let a = TrainConfig::new("c", "r");
-        assert!(a.same_curve(&TrainConfig { loader_threads: 7, log_every: 1, ..a.clone() }));
-        assert!(a.same_curve(&TrainConfig::new("moved", "elsewhere")));
-        assert!(!a.same_curve(&TrainConfig { learning_rate: 0.5, ..a.clone() }));
-        let mut other = a.clone();
-        other.data[0].weight = 2.0;
-        assert!(!a.same_curve(&other));
     }
 }

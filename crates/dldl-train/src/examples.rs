@@ -9,8 +9,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::batches::Source;
 use crate::canvas::{Canvas, SANS, failed};
 use crate::error::TrainError;
+use crate::head::{Goal, Head, Truth};
 use crate::learner::Learner;
-use crate::loss::{Criterion, Goal, Head, Truth};
+use crate::loss::Criterion;
 use crate::plan::Position;
 
 const COLUMNS: usize = 6;

@@ -23,6 +23,7 @@ mod examples;
 pub mod export;
 mod fast;
 mod folder;
+pub mod head;
 pub mod learner;
 pub mod log;
 pub mod loss;

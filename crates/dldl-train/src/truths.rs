@@ -9,7 +9,7 @@ use dldl_label::Method;
 
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::error::TrainError;
-use crate::loss::{Goal, Head, Truth, Truths};
+use crate::head::{Goal, Head, Truth, Truths};
 use crate::teacher::Teacher;
 
 /// The datasets of a training.

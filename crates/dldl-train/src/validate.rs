@@ -12,7 +12,7 @@ use crate::progress::Progress;
 pub(crate) struct Validation {
     /// The weighted sum of the heads' mean losses.
     pub(crate) loss: f64,
-    /// The mean error of each head, as [`Head::error`](crate::loss::Head::error)
+    /// The mean error of each head, as [`Head::error`](crate::head::Head::error)
     /// counts it; none without samples.
     pub(crate) errors: Vec<Option<f64>>,
     /// The mean over the heads of error over scale: lower is better.

@@ -16,14 +16,16 @@ use dldl_train::{Progress, RunFolder, Start, TrainConfig, TrainError, checkpoint
 fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(dir.path());
-    let whole = recipe(&cache, dir.path().join("whole"));
+    // One name for both: it stands in the pictures.
+    let name = "one".to_owned();
+    let whole = TrainConfig { name, ..recipe(&cache, dir.path().join("whole")) };
     let summary = train(whole.clone(), &mut ()).unwrap();
     assert!(summary.finished);
     assert_eq!(summary.steps, 16);
 
     // Interrupted within an epoch, at an epoch's end, and within a log interval
     // of the second phase; with other threads each time.
-    let pieces = recipe(&cache, dir.path().join("pieces"));
+    let pieces = TrainConfig { run: dir.path().join("pieces"), ..whole.clone() };
     let stopped = train(pieces.clone(), &mut StopAfter(3)).unwrap();
     assert!(!stopped.finished && stopped.weights.is_none());
     assert_eq!(stopped.steps, 3);
@@ -40,6 +42,11 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     assert!(resume(pieces.clone(), &mut ()).unwrap().finished);
 
     assert_eq!(curve(&whole), curve(&pieces));
+    // Of the same numbers and pictures, whatever a clock says.
+    let events = |config: &TrainConfig| {
+        std::fs::metadata(RunFolder::new(&config.run).events()).unwrap().len()
+    };
+    assert_eq!(events(&whole), events(&pieces));
     let load =
         |config: &TrainConfig| checkpoint::load(&RunFolder::new(&config.run).last()).unwrap();
     assert!(load(&whole).1 == load(&pieces).1, "the tensors differ");

@@ -102,6 +102,12 @@ impl Source {
         self.samples.is_empty()
     }
 
+    /// Up to `most` samples, as many of each dataset, evenly spread over it.
+    pub fn examples(&self, most: usize) -> Vec<usize> {
+        let parts = self.samples.chunk_by(|a, b| a.0 == b.0);
+        evenly(&parts.map(<[_]>::len).collect::<Vec<_>>(), most)
+    }
+
     /// How many samples an epoch of training draws.
     pub fn drawn(&self) -> usize {
         self.draws.len()
@@ -205,6 +211,18 @@ impl Source {
     }
 }
 
+/// Up to `most` positions in parts of these lengths that follow each other.
+fn evenly(lengths: &[usize], most: usize) -> Vec<usize> {
+    let (mut chosen, mut from) = (Vec::new(), 0);
+    for (i, length) in lengths.iter().enumerate() {
+        let share = (i + 1) * most / lengths.len() - i * most / lengths.len();
+        let count = share.min(*length);
+        chosen.extend((0..count).map(|k| from + k * length / count));
+        from += length;
+    }
+    chosen
+}
+
 /// `planes[c][y][x] = (rgb[y][x][c] / 255 - mean[c]) / std[c]`.
 fn normalise(crop: &Crop, normalisation: &Normalisation, planes: &mut [f32]) {
     let plane = crop.size * crop.size;
@@ -220,6 +238,13 @@ fn normalise(crop: &Crop, normalisation: &Normalisation, planes: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_dataset_has_its_examples() {
+        assert_eq!(evenly(&[100, 2, 9], 9), [0, 33, 66, 100, 101, 102, 105, 108]);
+        assert_eq!(evenly(&[3], 24), [0, 1, 2]);
+        assert_eq!(evenly(&[], 24), [0; 0]);
+    }
 
     #[test]
     fn pixels_are_normalised_by_channel_into_planes() {

@@ -46,12 +46,11 @@ pub(crate) fn draw(
     position: &Position,
     title: &str,
 ) -> Result<Option<Canvas>, TrainError> {
-    let count = samples.len().min(MOST);
+    let chosen = samples.examples(MOST);
+    let count = chosen.len();
     if count == 0 {
         return Ok(None);
     }
-    // Evenly spread over the datasets.
-    let chosen: Vec<usize> = (0..count).map(|i| i * samples.len() / count).collect();
     let batch = samples.plain_batch(&chosen, position)?;
     let logits = learner.logits(batch.pictures(0..count));
 

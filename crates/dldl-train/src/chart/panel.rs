@@ -54,6 +54,8 @@ where
     B::ErrorType: 'static,
 {
     let (low, high) = range(lines);
+    // As many as tell some labels within the range apart.
+    let digits = (1.3 - (high - low).log10()).ceil().clamp(1.0, 6.0) as usize;
     let font = |size: u32| (SANS, size).into_font();
     let mut chart = ChartBuilder::on(area)
         .margin(8)
@@ -71,9 +73,7 @@ where
         .x_label_formatter(&|x| {
             if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { format!("{x:.1}") }
         })
-        .y_label_formatter(&|y| {
-            if high - low < 2.0 { format!("{y:.2}") } else { format!("{y:.1}") }
-        })
+        .y_label_formatter(&|y| format!("{y:.digits$}"))
         .label_style(font(14).color(&INK))
         .axis_desc_style(font(15).color(&INK))
         .x_desc(x_label.unwrap_or_default())

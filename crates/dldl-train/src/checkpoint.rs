@@ -17,7 +17,7 @@ use crate::loss::HeadSums;
 use crate::model::NamedTensors;
 
 /// Version of the format.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Key of the state in the file's metadata.
 const KEY: &str = "dldl-train";
 
@@ -26,6 +26,8 @@ const KEY: &str = "dldl-train";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub(crate) version: u32,
+    /// Training and validation samples: with others it would be another curve.
+    pub samples: [usize; 2],
     /// Steps done.
     pub step: usize,
     /// Length of the log in bytes when this was written.
@@ -74,10 +76,12 @@ pub struct Best {
 }
 
 impl State {
-    /// The state before the first step.
-    pub fn new(config: TrainConfig) -> Self {
+    /// The state before the first step, with so many samples to learn from and
+    /// to validate with.
+    pub fn new(config: TrainConfig, samples: [usize; 2]) -> Self {
         Self {
             version: VERSION,
+            samples,
             step: 0,
             log_bytes: 0,
             events_bytes: 0,
@@ -175,7 +179,7 @@ mod tests {
     use super::*;
 
     fn sample() -> (State, NamedTensors) {
-        let mut state = State::new(TrainConfig::new("c", "r"));
+        let mut state = State::new(TrainConfig::new("c", "r"), [5, 3]);
         state.step = 17;
         state.epoch.loss = 0.1 + 0.2;
         let errors = BTreeMap::from([("age".to_owned(), 5.4321)]);

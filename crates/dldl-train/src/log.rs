@@ -1,7 +1,7 @@
 //! The log of a training: JSON lines, one object per epoch and per some steps.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -90,14 +90,20 @@ pub struct Log {
 
 impl Log {
     /// Opens the log and cuts it to its first `bytes`: what was said after the
-    /// checkpoint that a training resumes from is said again.
+    /// checkpoint that a training resumes from is said again. It is locked, so
+    /// that two trainings cannot write to one folder.
     ///
     /// # Errors
-    /// If the file cannot be opened or is shorter than that.
+    /// If the file cannot be opened, is shorter than that or is another's.
     pub fn open(path: &Path, bytes: u64) -> Result<Self, TrainError> {
         let fail = |e| TrainError::io(path, e);
         let mut options = File::options();
         let mut file = options.create(true).truncate(false).write(true).open(path).map_err(fail)?;
+        // A file system that knows no locks is no reason to refuse.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let what = "is being written to: another training runs in this folder";
+            return Err(TrainError::Checkpoint { path: path.into(), what: what.into() });
+        }
         let length = file.metadata().map_err(fail)?.len();
         if length < bytes {
             let what = format!("has {length} bytes, the checkpoint was written after {bytes}");
@@ -178,6 +184,9 @@ mod tests {
         let mut log = Log::open(&path, bytes).unwrap();
         log.write(&step(3)).unwrap();
         assert_eq!(read(&path).unwrap(), [step(1), step(3)]);
+        let message = Log::open(&path, 0).err().unwrap().to_string();
+        assert!(message.contains("another training"), "{message}");
+        drop(log);
         assert!(Log::open(&path, 1_000_000).is_err());
     }
 }

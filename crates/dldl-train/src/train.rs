@@ -114,7 +114,17 @@ impl Trainer {
             progress.note("there is no val split: no validation, the last epoch is exported");
         }
         let plan = Plan::new(&config.phases, train.drawn());
+        let files = RunFolder::new(&config.run);
+        let samples = [train.len(), val.len()];
         let state = match checkpoint {
+            Some((state, _)) if state.samples != samples => {
+                let what = format!(
+                    "was written with {:?} training and validation samples, the data has {samples:?} \
+                     now: restore it or choose another run folder",
+                    state.samples
+                );
+                return Err(TrainError::Checkpoint { path: files.last(), what });
+            }
             Some((mut state, tensors)) => {
                 learner.load(&tensors)?;
                 state.config = config.clone();
@@ -124,15 +134,14 @@ impl Trainer {
                 if let Some(path) = &config.init {
                     start_from(&mut *learner, path, progress)?;
                 }
-                State::new(config.clone())
+                State::new(config.clone(), samples)
             }
         };
         // Nothing is left behind where it cannot begin.
-        let files = RunFolder::new(&config.run);
         std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
-        checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
         let log = Log::open(&files.log(), state.log_bytes)?;
         let events = Events::open(&files.events(), state.events_bytes)?;
+        checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
         progress.start(&Start {
             epochs: plan.epochs(),
             steps: plan.steps(),

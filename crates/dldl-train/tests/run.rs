@@ -53,9 +53,17 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
 
     // A finished training can be resumed, and another recipe cannot.
     assert!(resume(pieces.clone(), &mut ()).unwrap().finished);
-    let other = TrainConfig { seed: 9, ..pieces };
+    let other = TrainConfig { seed: 9, ..pieces.clone() };
     let message = resume(other, &mut ()).unwrap_err().to_string();
     assert!(message.contains("another recipe"), "{message}");
+    // Nor can one whose data is not what it was.
+    let mut other = pieces;
+    other.data.push(other.data[0].clone());
+    let mut config = checkpoint::load(&RunFolder::new(&other.run).last()).unwrap();
+    config.0.config = other.clone();
+    checkpoint::save(&RunFolder::new(&other.run).last(), &config.0, &config.1).unwrap();
+    let message = resume(other, &mut ()).unwrap_err().to_string();
+    assert!(message.contains("[40, 8]") && message.contains("[80, 16]"), "{message}");
 }
 
 #[test]

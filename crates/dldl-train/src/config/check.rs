@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{DataConfig, DeviceKind, Export, TrainConfig};
+use super::{DataConfig, DeviceKind, Export, HeadConfig, TrainConfig};
 use crate::error::TrainError;
 
 impl TrainConfig {
@@ -84,7 +84,15 @@ impl TrainConfig {
     /// Whether a run of `self` may go on with `other`: everything that shapes
     /// the curve is the same. Paths, threads, device and reporting may differ.
     pub(crate) fn same_curve(&self, other: &Self) -> bool {
+        let moved = |head: &HeadConfig| {
+            let mut head = head.clone();
+            if let HeadConfig::Embedding { embeddings, list, .. } = &mut head {
+                (*embeddings, *list) = (PathBuf::new(), PathBuf::new());
+            }
+            head
+        };
         let shape = |config: &Self| Self {
+            heads: config.heads.iter().map(moved).collect(),
             data: config
                 .data
                 .iter()
@@ -120,5 +128,10 @@ mod tests {
         let mut other = a.clone();
         other.data[0].weight = 2.0;
         assert!(!a.same_curve(&other));
+        let taught = |folder: &str| {
+            let head = format!("kind='embedding', embeddings='{folder}/e.npy', list='{folder}/l'");
+            TrainConfig::parse(&format!("cache='c'\nrun='r'\nheads=[{{{head}}}]"), &[]).unwrap()
+        };
+        assert!(taught("a").same_curve(&taught("b")) && !a.same_curve(&taught("a")));
     }
 }

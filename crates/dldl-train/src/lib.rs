@@ -1,11 +1,12 @@
-//! Learning label distributions with Burn: the networks of `dldl-net` as Burn
-//! modules, the losses of `dldl-label` on tensors, and the loop around them,
-//! on the CPU or a GPU chosen at run time.
+//! Learning label distributions: the networks of `dldl-net` as learners, the
+//! losses of `dldl-label` between them and the data, and the loop around both, on
+//! the CPU or a GPU chosen at run time.
 //!
-//! [`train`] reads the packed cache that `dldl prepare` made and fills a
-//! [`RunFolder`] with checkpoints, a log, a chart and in the end the weights
-//! file that everyone else reads; [`resume`] goes on where a training was
-//! interrupted. The recipe is a [`TrainConfig`], usually a TOML file.
+//! [`train`] reads the packed caches that `dldl prepare` made and fills a
+//! [`RunFolder`] with checkpoints, a log, pictures and in the end the weights
+//! file that everyone else reads, or the trunk of a pretraining; [`resume`] goes
+//! on where a training was interrupted. The recipe is a [`TrainConfig`], usually
+//! a TOML file.
 //!
 //! Not here: datasets as they lie on disk and augmentation (`dldl-data`), the
 //! kernels of the CPU (`dldl-kernels`), and drawing progress bars (whoever

@@ -40,7 +40,7 @@ pub struct Recipe {
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
 
-    /// Where it runs; vulkan and cuda need builds with the feature of that name
+    /// Where it runs; all but cpu need builds with the feature of that name
     #[arg(long, value_enum)]
     device: Option<Device>,
 
@@ -58,6 +58,7 @@ pub struct Recipe {
 enum Device {
     Cpu,
     Vulkan,
+    Wgpu,
     Cuda,
 }
 

@@ -70,7 +70,7 @@ pub struct TrainConfig {
     /// Seed of the initial weights, the order and the augmentation. Default: 1.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// `cpu`, or `vulkan` / `cuda` where this was built with the feature of
+    /// `cpu`, or `vulkan` / `wgpu` / `cuda` where this was built with the feature of
     /// that name. Default: `cpu`.
     #[serde(default)]
     pub device: DeviceKind,
@@ -183,6 +183,9 @@ pub enum DeviceKind {
     Cpu,
     /// A GPU through Vulkan (feature `vulkan`).
     Vulkan,
+    /// A GPU through whatever the system has: Vulkan, Metal or DirectX 12
+    /// (feature `wgpu`).
+    Wgpu,
     /// An NVIDIA GPU (feature `cuda`).
     Cuda,
 }

@@ -117,11 +117,17 @@ pub fn device(kind: DeviceKind) -> Result<Device, TrainError> {
         DeviceKind::Cpu => Ok(Device::flex()),
         #[cfg(feature = "vulkan")]
         DeviceKind::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "wgpu")]
+        DeviceKind::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => Ok(Device::cuda(0)),
         #[allow(unreachable_patterns)]
         other => {
-            let name = if other == DeviceKind::Vulkan { "vulkan" } else { "cuda" };
+            let name = match other {
+                DeviceKind::Vulkan => "vulkan",
+                DeviceKind::Wgpu => "wgpu",
+                _ => "cuda",
+            };
             Err(TrainError::Config(format!(
                 "this program was built without the device {name}: build one with \
                  `cargo build --release --features {name}`"

@@ -191,11 +191,15 @@ fn what_cannot_be_done_is_refused_by_name() {
     refused(1, &["--init", "no/such.safetensors"], &["no/such.safetensors"]);
     refused(1, &["--init", int8], &["tiny-age-int8", "quantised"]);
     refused(1, &["--init", tiny, "--set", "net=thin-age"], &["tiny-age.", "another network"]);
-    if cfg!(not(feature = "vulkan")) {
-        refused(2, &["--device", "vulkan"], &["cargo build --release --features vulkan"]);
-    }
-    if cfg!(not(feature = "cuda")) {
-        refused(2, &["--device", "cuda"], &["cargo build --release --features cuda"]);
+    for (device, built) in [
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("cuda", cfg!(feature = "cuda")),
+    ] {
+        if !built {
+            let how = format!("cargo build --release --features {device}");
+            refused(2, &["--device", device], &[&how]);
+        }
     }
     let missing = run(dldl().args(["train", "no/such.toml"]));
     assert_eq!(missing.code, 2);

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{Crop, Engine, NetSpec, Weights, models, quantise};
+use dldl::{Crop, Engine, models, quantise};
 use dldl_eval::{SpeedOptions, speed};
 
 use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::random;
 
 /// Measure how fast a model runs on this machine
 ///
@@ -79,19 +80,14 @@ pub fn run(args: Args) -> Result<Outcome> {
 }
 
 fn engine(model: &Path) -> Result<Engine> {
-    let random = [("random-thin", NetSpec::thin_age(101)), ("random-tiny", NetSpec::tiny_age(101))];
     let asked = model.to_str().unwrap_or_default();
-    let (float, int8) = match asked.strip_suffix("-int8") {
-        Some(float) => (float, true),
-        None => (asked, false),
-    };
-    let Some((name, net)) = random.into_iter().find(|(name, _)| float == *name) else {
-        return Ok(models::engine(model).map_err(Usage::from)?);
-    };
-    let weights = Weights::random(name, net)?;
-    if !int8 {
+    if let Some(weights) = random::weights(asked)? {
         return Ok(Engine::from_weights(&weights)?);
     }
+    let float = asked.strip_suffix("-int8").unwrap_or_default();
+    let Some(weights) = random::weights(float)? else {
+        return Ok(models::engine(model).map_err(Usage::from)?);
+    };
     // Scales that mean nothing either: those for one grey crop.
     let size = weights.info.input_size;
     let grey = Crop::new(size, vec![128; 3 * size * size])?;

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use dldl::{NetError, models, onnx};
 
 use crate::cli::{self, Outcome, Usage};
+use crate::random;
 
 /// Write a model as a file for other runtimes
 ///
@@ -16,7 +17,8 @@ use crate::cli::{self, Outcome, Usage};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, or the path of a weights file
+    /// The name of a built-in model, the path of a weights file, or random-thin,
+    /// random-tiny: the paper's networks with weights that mean nothing
     #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
     model: PathBuf,
 
@@ -51,7 +53,10 @@ for training. Its outputs, float32, are `logits` [N, outputs], `probabilities`
 is in the file's metadata, as JSON under the key `dldl`.";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let weights = models::weights(&args.model).map_err(Usage::from)?;
+    let weights = match random::weights(args.model.to_str().unwrap_or_default())? {
+        Some(weights) => weights,
+        None => models::weights(&args.model).map_err(Usage::from)?,
+    };
     let written = match args.format {
         Format::Onnx => onnx::save(&weights, &args.out, onnx::Options { size: args.size }),
     };

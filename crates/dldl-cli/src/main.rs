@@ -20,6 +20,7 @@ mod prepare;
 mod pretrain;
 mod progress;
 mod quantize;
+mod random;
 mod train;
 
 use std::io::Write;

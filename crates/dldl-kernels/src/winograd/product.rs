@@ -44,13 +44,17 @@ fn block<S: Simd, const G: usize, const P: usize>(
     let mut acc = [[f32x16::splat(s, 0.0); P]; G];
     let (weights, _) = weights.as_chunks::<P>();
     let (values, _) = values.as_chunks::<G>();
-    let weights = weights.chunks(LANES).zip(ahead.chunks(LANES));
-    for (values, (weights, ahead)) in values.iter().zip(weights) {
-        for (k, (weights, line)) in weights.iter().zip(ahead).enumerate() {
-            prefetch(line);
+    let mut first = 0;
+    while first < weights.len() {
+        let channels = LANES.min(weights.len() - first);
+        let values = &values[first / LANES];
+        let weights = &weights[first..first + channels];
+        let ahead = &ahead[first..first + channels];
+        for k in 0..channels {
+            prefetch(&ahead[k]);
             let mut w = [f32x16::splat(s, 0.0); P];
             for p in 0..P {
-                w[p] = f32x16::load_array_ref(s, &weights[p].0);
+                w[p] = f32x16::load_array_ref(s, &weights[k][p].0);
             }
             for t in 0..G {
                 let x = f32x16::splat(s, values[t].0[k % LANES]);
@@ -59,6 +63,7 @@ fn block<S: Simd, const G: usize, const P: usize>(
                 }
             }
         }
+        first += LANES;
     }
     let (sums, _) = sums.as_chunks_mut::<P>();
     let sums: &mut [[Lanes; P]; G] = sums.first_chunk_mut().expect("a place for each sum");

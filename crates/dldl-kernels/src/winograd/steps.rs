@@ -5,13 +5,13 @@
 // Indexed loops: see `product`.
 #![allow(clippy::needless_range_loop)]
 
-use fearless_simd::{Simd, f32x16, prelude::*};
+use fearless_simd::{Simd, prelude::*};
 use std::ops::Range;
 
 use super::scratch::{Layout, Scratch};
-use super::transform::{self, Four, Transform, Two};
+use super::transform::{self, Four, Transform, Two, Vector, load, save};
 use super::{Conv3x3, Panel, Winograd, product};
-use crate::planes::{Lanes, Planes};
+use crate::planes::{LANES, Lanes, Planes};
 
 impl Conv3x3 {
     /// So many rows of tiles: `input` begins with the border above them,
@@ -77,18 +77,19 @@ impl Conv3x3 {
     fn multiply<S: Simd>(&self, s: S, panel: Panel, layout: &Layout, scratch: &mut Scratch) {
         let size = self.cin * panel.blocks;
         let start = panel.first * layout.coefficients * self.cin;
-        let windows = scratch.windows.chunks(layout.window_stride());
-        let sums = scratch.sums.chunks_mut(layout.sum_stride(panel.blocks));
-        for (c, (windows, sums)) in windows.zip(sums).take(layout.coefficients).enumerate() {
+        let of_group = (layout.blocks * layout.group, layout.group * panel.blocks);
+        for c in 0..layout.coefficients {
             let (weights, next) = self.weights[start + c * size..].split_at(size);
             // The weights stream by once; who waits for them waits long. Each
             // group asks for a part of the next coefficient's.
             let next = if next.len() >= size { &next[..size] } else { weights };
-            let values = windows.chunks_exact(layout.blocks * layout.group);
-            let sums = sums.chunks_exact_mut(layout.group * panel.blocks);
-            for (g, (values, sums)) in values.zip(sums).take(layout.groups).enumerate() {
+            let windows = &scratch.windows[c * layout.window_stride()..];
+            let sums = &mut scratch.sums[c * layout.sum_stride(panel.blocks)..];
+            for g in 0..layout.groups {
                 let ahead = &next[(g * size / layout.groups).min(size - self.cin)..][..self.cin];
                 let shape = (layout.group, panel.blocks);
+                let values = &windows[g * of_group.0..][..of_group.0];
+                let sums = &mut sums[g * of_group.1..][..of_group.1];
                 product::group(s, shape, values, weights, ahead, sums);
             }
         }
@@ -108,22 +109,29 @@ impl Conv3x3 {
     ) {
         let stride = layout.sum_stride(panel.blocks);
         for p in 0..panel.blocks {
-            let bias = f32x16::load_array_ref(s, &self.bias[panel.first + p].0);
+            let bias = &self.bias[panel.first + p];
             let mut tile = 0;
             for row in 0..rows {
                 for column in 0..columns {
                     let sums = &sums[tile * panel.blocks + p..];
-                    let values = transform::output::<F, S, T, W>(s, sums, stride);
                     let side = self.tile_height();
                     let x = (panel.first + p) * to.columns() + 1 + column * side;
                     let start = row * side * to.row_stride() + x;
-                    let width = to.width.saturating_sub(column * side);
                     let place = start.min(output.len());
-                    let place = &mut output[place..];
-                    if self.pool {
-                        store_pooled(s, values, bias, place, to.row_stride(), width);
-                    } else {
-                        store(s, values, bias, place, to.row_stride(), width);
+                    let mut place = Place {
+                        pixels: &mut output[place..],
+                        row_stride: to.row_stride(),
+                        width: to.width.saturating_sub(column * side),
+                    };
+                    for part in 0..LANES / S::f32s::LEN {
+                        let part = part * S::f32s::LEN;
+                        let bias: S::f32s = load(s, bias, part);
+                        let values = transform::output::<F, S, _, T, W>(s, sums, stride, part);
+                        if self.pool {
+                            store_pooled(s, values, bias, &mut place, part);
+                        } else {
+                            store(s, values, bias, &mut place, part);
+                        }
                     }
                     tile += 1;
                 }
@@ -157,22 +165,29 @@ fn transform_windows<F: Transform<T, W>, S: Simd, const T: usize, const W: usize
     }
 }
 
-/// Adds the bias, applies ReLU and stores a tile's pixels: `width` of its
-/// columns, and the rows that `output` has.
-#[inline(always)]
-fn store<S: Simd, const N: usize>(
-    s: S,
-    tile: [[f32x16<S>; N]; N],
-    bias: f32x16<S>,
-    output: &mut [Lanes],
+/// Where a tile's pixels go: as many of its columns as the plane is wide from
+/// there, and of its rows as there are.
+struct Place<'a> {
+    pixels: &'a mut [Lanes],
     row_stride: usize,
     width: usize,
+}
+
+/// Adds the bias, applies ReLU and stores a tile's pixels, the channels from
+/// `part` on.
+#[inline(always)]
+fn store<S: Simd, V: Vector<S>, const N: usize>(
+    s: S,
+    tile: [[V; N]; N],
+    bias: V,
+    to: &mut Place,
+    part: usize,
 ) {
-    let zero = f32x16::splat(s, 0.0);
+    let zero = V::splat(s, 0.0);
     for y in 0..N {
-        for x in 0..N.min(width) {
-            if let Some(to) = output.get_mut(y * row_stride + x) {
-                (tile[y][x] + bias).max(zero).store_array(&mut to.0);
+        for x in 0..N.min(to.width) {
+            if let Some(pixel) = to.pixels.get_mut(y * to.row_stride + x) {
+                save((tile[y][x] + bias).max(zero), pixel, part);
             }
         }
     }
@@ -180,21 +195,20 @@ fn store<S: Simd, const N: usize>(
 
 /// [`store`] of the maxima of the tile's 2x2 parts.
 #[inline(always)]
-fn store_pooled<S: Simd, const N: usize>(
+fn store_pooled<S: Simd, V: Vector<S>, const N: usize>(
     s: S,
-    tile: [[f32x16<S>; N]; N],
-    bias: f32x16<S>,
-    output: &mut [Lanes],
-    row_stride: usize,
-    width: usize,
+    tile: [[V; N]; N],
+    bias: V,
+    to: &mut Place,
+    part: usize,
 ) {
-    let zero = f32x16::splat(s, 0.0);
+    let zero = V::splat(s, 0.0);
     for y in 0..N / 2 {
-        for x in 0..(N / 2).min(width) {
-            if let Some(to) = output.get_mut(y * row_stride + x) {
+        for x in 0..(N / 2).min(to.width) {
+            if let Some(pixel) = to.pixels.get_mut(y * to.row_stride + x) {
                 let above = tile[2 * y][2 * x].max(tile[2 * y][2 * x + 1]);
                 let below = tile[2 * y + 1][2 * x].max(tile[2 * y + 1][2 * x + 1]);
-                (above.max(below) + bias).max(zero).store_array(&mut to.0);
+                save((above.max(below) + bias).max(zero), pixel, part);
             }
         }
     }

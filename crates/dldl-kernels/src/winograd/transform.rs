@@ -9,9 +9,9 @@
 // are compiled apart, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
-use fearless_simd::{Simd, f32x16, prelude::*};
+use fearless_simd::{Simd, prelude::*};
 
-use crate::planes::Lanes;
+use crate::planes::{LANES, Lanes};
 
 /// The matrices of F(TxT, 3x3), whose windows are of WxW pixels: W = T + 2.
 pub(super) trait Transform<const T: usize, const W: usize> {
@@ -19,10 +19,10 @@ pub(super) trait Transform<const T: usize, const W: usize> {
     const G: [[f64; 3]; W];
 
     /// `B^T d` of one column.
-    fn input_column<S: Simd>(s: S, d: [f32x16<S>; W]) -> [f32x16<S>; W];
+    fn input_column<S: Simd, V: Vector<S>>(d: [V; W]) -> [V; W];
 
     /// `A^T m` of one column.
-    fn output_column<S: Simd>(s: S, m: [f32x16<S>; W]) -> [f32x16<S>; T];
+    fn output_column<S: Simd, V: Vector<S>>(m: [V; W]) -> [V; T];
 }
 
 /// F(4x4, 3x3): a quarter of the multiplications.
@@ -39,30 +39,30 @@ impl Transform<4, 6> for Four {
     ];
 
     #[inline(always)]
-    fn input_column<S: Simd>(s: S, d: [f32x16<S>; 6]) -> [f32x16<S>; 6] {
-        let a = all(s, -4.0).mul_add(d[2], d[4]);
-        let b = all(s, -4.0).mul_add(d[1], d[3]);
+    fn input_column<S: Simd, V: Vector<S>>(d: [V; 6]) -> [V; 6] {
+        let a = d[2].mul_add(-4.0, d[4]);
+        let b = d[1].mul_add(-4.0, d[3]);
         let e = d[4] - d[2];
         let f = d[3] - d[1];
         [
-            all(s, 4.0).mul_add(d[0], all(s, -5.0).mul_add(d[2], d[4])),
+            d[0].mul_add(4.0, d[2].mul_add(-5.0, d[4])),
             a + b,
             a - b,
-            all(s, 2.0).mul_add(f, e),
-            all(s, -2.0).mul_add(f, e),
-            all(s, 4.0).mul_add(d[1], all(s, -5.0).mul_add(d[3], d[5])),
+            f.mul_add(2.0, e),
+            f.mul_add(-2.0, e),
+            d[1].mul_add(4.0, d[3].mul_add(-5.0, d[5])),
         ]
     }
 
     #[inline(always)]
-    fn output_column<S: Simd>(s: S, m: [f32x16<S>; 6]) -> [f32x16<S>; 4] {
+    fn output_column<S: Simd, V: Vector<S>>(m: [V; 6]) -> [V; 4] {
         let (sum, difference) = (m[1] + m[2], m[1] - m[2]);
         let (sum2, difference2) = (m[3] + m[4], m[3] - m[4]);
         [
             m[0] + sum + sum2,
-            all(s, 2.0).mul_add(difference2, difference),
-            all(s, 4.0).mul_add(sum2, sum),
-            all(s, 8.0).mul_add(difference2, difference) + m[5],
+            difference2.mul_add(2.0, difference),
+            sum2.mul_add(4.0, sum),
+            difference2.mul_add(8.0, difference) + m[5],
         ]
     }
 }
@@ -74,12 +74,12 @@ impl Transform<2, 4> for Two {
     const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
 
     #[inline(always)]
-    fn input_column<S: Simd>(_: S, d: [f32x16<S>; 4]) -> [f32x16<S>; 4] {
+    fn input_column<S: Simd, V: Vector<S>>(d: [V; 4]) -> [V; 4] {
         [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[3] - d[1]]
     }
 
     #[inline(always)]
-    fn output_column<S: Simd>(_: S, m: [f32x16<S>; 4]) -> [f32x16<S>; 2] {
+    fn output_column<S: Simd, V: Vector<S>>(m: [V; 4]) -> [V; 2] {
         [m[0] + m[1] + m[2], m[1] - m[2] + m[3]]
     }
 }
@@ -101,10 +101,23 @@ pub(super) fn kernel<F: Transform<T, W>, const T: usize, const W: usize>(
     })
 }
 
-/// A vector of 16 times the same number.
+/// Some channels of a block in a register. The transforms hold many vectors at
+/// once: in parts of the level's own width, more of them stay in registers than
+/// with whole blocks.
+pub(super) trait Vector<S: Simd>: SimdFloat<S, Element = f32> {}
+
+impl<S: Simd, V: SimdFloat<S, Element = f32>> Vector<S> for V {}
+
+/// The channels of a block from `part` on.
 #[inline(always)]
-fn all<S: Simd>(s: S, value: f32) -> f32x16<S> {
-    f32x16::splat(s, value)
+pub(super) fn load<S: Simd, V: Vector<S>>(s: S, lanes: &Lanes, part: usize) -> V {
+    V::from_slice(s, &lanes.0[part..][..V::LEN])
+}
+
+/// Writes the channels of a block from `part` on.
+#[inline(always)]
+pub(super) fn save<S: Simd, V: Vector<S>>(values: V, lanes: &mut Lanes, part: usize) {
+    values.store_slice(&mut lanes.0[part..][..V::LEN]);
 }
 
 /// `B^T d B`: the window whose rows begin at `input[0]`, `input[row_stride]`
@@ -117,52 +130,59 @@ pub(super) fn input<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>
     output: &mut [Lanes],
     stride: usize,
 ) {
-    let zero = all(s, 0.0);
     let input = &input[..(W - 1) * row_stride + W];
-    let mut half = [[zero; W]; W];
-    for x in 0..W {
-        let mut column = [zero; W];
-        for y in 0..W {
-            column[y] = f32x16::load_array_ref(s, &input[y * row_stride + x].0);
-        }
-        let column = F::input_column(s, column);
-        for y in 0..W {
-            half[y][x] = column[y];
-        }
-    }
     let output = &mut output[..(W * W - 1) * stride + 1];
-    for y in 0..W {
-        let row = F::input_column(s, half[y]);
+    let zero = S::f32s::splat(s, 0.0);
+    for part in 0..LANES / S::f32s::LEN {
+        let part = part * S::f32s::LEN;
+        let mut half = [[zero; W]; W];
         for x in 0..W {
-            row[x].store_array(&mut output[(y * W + x) * stride].0);
+            let mut column = [zero; W];
+            for y in 0..W {
+                column[y] = load(s, &input[y * row_stride + x], part);
+            }
+            let column = F::input_column(column);
+            for y in 0..W {
+                half[y][x] = column[y];
+            }
+        }
+        for y in 0..W {
+            let row = F::input_column(half[y]);
+            for x in 0..W {
+                save(row[x], &mut output[(y * W + x) * stride], part);
+            }
         }
     }
 }
 
-/// `A^T m A` of the coefficients at `input[0]`, `input[stride]` and so on: the
-/// tile's rows.
+/// `A^T m A` of the coefficients at `input[0]`, `input[stride]` and so on, for
+/// the channels from `part` on: the tile's rows.
 #[inline(always)]
-pub(super) fn output<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
+pub(super) fn output<F, S: Simd, V: Vector<S>, const T: usize, const W: usize>(
     s: S,
     input: &[Lanes],
     stride: usize,
-) -> [[f32x16<S>; T]; T] {
-    let zero = all(s, 0.0);
+    part: usize,
+) -> [[V; T]; T]
+where
+    F: Transform<T, W>,
+{
+    let zero = V::splat(s, 0.0);
     let input = &input[..(W * W - 1) * stride + 1];
     let mut half = [[zero; W]; T];
     for x in 0..W {
         let mut column = [zero; W];
         for y in 0..W {
-            column[y] = f32x16::load_array_ref(s, &input[(y * W + x) * stride].0);
+            column[y] = load(s, &input[(y * W + x) * stride], part);
         }
-        let column = F::output_column(s, column);
+        let column = F::output_column(column);
         for y in 0..T {
             half[y][x] = column[y];
         }
     }
     let mut rows = [[zero; T]; T];
     for y in 0..T {
-        rows[y] = F::output_column(s, half[y]);
+        rows[y] = F::output_column(half[y]);
     }
     rows
 }

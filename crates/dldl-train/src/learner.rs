@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use dldl_net::NetSpec;
 
 use crate::config::{DeviceKind, OptimizerConfig};
+use crate::cpu::CpuLearner;
 use crate::error::TrainError;
 use crate::model::{AgeNet, NamedTensors, read};
 use crate::optim::{Adam, ParamGradients, Rates};
@@ -105,6 +106,9 @@ pub fn learner(
     optimizer: &OptimizerConfig,
     average: bool,
 ) -> Result<Box<dyn Learner>, TrainError> {
+    if kind == DeviceKind::Cpu && CpuLearner::takes(spec) {
+        return Ok(Box::new(CpuLearner::new(spec, seed, optimizer, average)));
+    }
     Ok(Box::new(BurnLearner::new(device(kind)?, spec, seed, optimizer, average)))
 }
 
@@ -161,12 +165,10 @@ impl BurnLearner {
         Self { device, net, ema, adam, waiting }
     }
 
-    /// The same on Burn's own operations, where the CPU has kernels of its own:
-    /// what those are compared with.
-    pub fn on_burns_operations(mut self) -> Self {
-        self.net = self.net.on_burns_operations();
-        self.ema = self.ema.map(AgeNet::on_burns_operations);
-        self
+    /// A gradient that waits, flat.
+    #[cfg(test)]
+    pub(crate) fn gradient(&self, name: &str) -> Vec<f32> {
+        self.waiting.read(name)
     }
 }
 

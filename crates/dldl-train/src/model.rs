@@ -16,7 +16,6 @@ use dldl_net::NetSpec;
 use rand::RngExt;
 
 use crate::error::TrainError;
-use crate::fast;
 
 /// Epsilon of the batch normalisation (Torch's default; specification 2.1).
 pub const BN_EPSILON: f64 = 1e-5;
@@ -53,9 +52,6 @@ pub struct AgeNet {
     /// Whether a 2x2 maximum pooling follows the layer of the same index.
     #[module(skip)]
     pools: Vec<bool>,
-    /// Whether the blocks run on the CPU's own kernels.
-    #[module(skip)]
-    fast: bool,
 }
 
 /// One block of Burn's own operations: `pool(relu(bn(conv(x))))`, `[n, in, h, w]`
@@ -77,20 +73,6 @@ pub fn block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<
     };
     let x = relu(x);
     if pool { max_pool2d(x, MaxPoolOptions::new([2, 2])) } else { x }
-}
-
-/// The same block on the CPU's own kernels, `[n, h, w, in]` to `[n, h', w', out]`.
-fn fast_block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<4> {
-    let (gamma, beta) = (layer.gamma.val(), layer.beta.val());
-    if training {
-        let [n, h, w, _] = x.dims();
-        let out = fast::conv_block(x, layer.weight.val(), gamma, beta, pool);
-        layer.update_running(out.mean, out.variance, n * h * w);
-        out.output
-    } else {
-        let weight = layer.weight.val();
-        fast::conv_block_fixed(x, weight, [gamma, beta], layer.statistics(), pool)
-    }
 }
 
 impl Layer {
@@ -134,9 +116,7 @@ impl AgeNet {
         let mut layers = Vec::new();
         let mut pools = Vec::new();
         let mut inputs = 3;
-        let mut fast = *device == Device::flex();
         for (outputs, pool) in spec.layers() {
-            fast &= fast::takes(inputs, outputs);
             let std = (2.0 / (9 * outputs) as f64).sqrt();
             let weight =
                 (0..outputs * inputs * 9).map(|_| (normal(&mut rng) * std) as f32).collect();
@@ -154,7 +134,6 @@ impl AgeNet {
             fc_weight: Param::from_tensor(Tensor::from_data(weight, device)),
             fc_bias: Param::from_tensor(Tensor::zeros([outputs], device)),
             pools,
-            fast,
         }
     }
 
@@ -168,26 +147,13 @@ impl AgeNet {
     /// positions (7x7 at 224, or 14x14 with plain average pooling).
     pub fn features(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
         let blocks = self.layers.iter().zip(&self.pools);
-        if self.fast {
-            let x = x.permute([0, 2, 3, 1]);
-            let x = blocks.fold(x, |x, (layer, &pool)| fast_block(x, layer, training, pool));
-            x.mean_dims(&[1, 2]).squeeze_dims(&[1, 2])
-        } else {
-            let x = blocks.fold(x, |x, (layer, &pool)| block(x, layer, training, pool));
-            x.mean_dims(&[2, 3]).squeeze_dims(&[2, 3])
-        }
+        let x = blocks.fold(x, |x, (layer, &pool)| block(x, layer, training, pool));
+        x.mean_dims(&[2, 3]).squeeze_dims(&[2, 3])
     }
 
     /// The logits `[n, K]` of features `[n, C]`.
     pub fn head(&self, features: Tensor<2>) -> Tensor<2> {
         linear(features, self.fc_weight.val().transpose(), Some(self.fc_bias.val()))
-    }
-
-    /// This network on Burn's own operations, whatever the device: what the CPU's
-    /// kernels are compared with.
-    pub fn on_burns_operations(mut self) -> Self {
-        self.fast = false;
-        self
     }
 
     /// All tensors, running statistics included, by their names in the weights

@@ -53,6 +53,12 @@ impl ParamGradients {
         }
     }
 
+    /// The numbers of one.
+    #[cfg(test)]
+    pub(crate) fn read(&self, name: &str) -> Vec<f32> {
+        read(self.0[name].clone()).1
+    }
+
     /// Adds others to these.
     pub fn add(&mut self, others: Self) {
         for (name, other) in others.0 {

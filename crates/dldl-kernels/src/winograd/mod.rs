@@ -4,10 +4,10 @@
 //! `docs/engine.md` explains layout, tiling and register blocking.
 
 mod fused;
-mod product;
+pub(crate) mod product;
 mod scratch;
 mod steps;
-mod transform;
+pub(crate) mod transform;
 
 use fearless_simd::Simd;
 use rayon::prelude::*;

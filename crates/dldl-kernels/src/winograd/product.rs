@@ -15,7 +15,7 @@ use crate::prefetch::prefetch;
 /// Most tiles in a group: 12 tiles and two vectors of output channels fill 24
 /// of AVX-512's 32 registers with sums; the others have 16 registers of half
 /// or a quarter of the width, NEON 32.
-pub(super) fn group_limit<S: Simd>() -> usize {
+pub(crate) fn group_limit<S: Simd>() -> usize {
     match (S::f32s::LEN, cfg!(target_arch = "aarch64")) {
         (16.., _) => 12,
         (8.., _) => 6,
@@ -25,7 +25,7 @@ pub(super) fn group_limit<S: Simd>() -> usize {
 }
 
 /// Most blocks of output channels of a panel.
-pub(super) fn panel_limit<S: Simd>() -> usize {
+pub(crate) fn panel_limit<S: Simd>() -> usize {
     if S::f32s::LEN >= LANES { 2 } else { 1 }
 }
 
@@ -79,7 +79,7 @@ fn block<S: Simd, const G: usize, const P: usize>(
 /// # Panics
 /// If they are beyond [`group_limit`] and [`panel_limit`].
 #[inline(always)]
-pub(super) fn group<S: Simd>(
+pub(crate) fn group<S: Simd>(
     s: S,
     (group, panel): (usize, usize),
     values: &[Lanes],

@@ -14,7 +14,7 @@ use fearless_simd::{Simd, prelude::*};
 use crate::planes::{LANES, Lanes};
 
 /// The matrices of F(TxT, 3x3), whose windows are of WxW pixels: W = T + 2.
-pub(super) trait Transform<const T: usize, const W: usize> {
+pub(crate) trait Transform<const T: usize, const W: usize> {
     /// `G`, which takes a kernel's three taps to W coefficients.
     const G: [[f64; 3]; W];
 
@@ -26,7 +26,7 @@ pub(super) trait Transform<const T: usize, const W: usize> {
 }
 
 /// F(4x4, 3x3): a quarter of the multiplications.
-pub(super) struct Four;
+pub(crate) struct Four;
 
 impl Transform<4, 6> for Four {
     const G: [[f64; 3]; 6] = [
@@ -68,7 +68,7 @@ impl Transform<4, 6> for Four {
 }
 
 /// F(2x2, 3x3): less is saved, but a kernel becomes 16 numbers instead of 36.
-pub(super) struct Two;
+pub(crate) struct Two;
 
 impl Transform<2, 4> for Two {
     const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
@@ -85,7 +85,7 @@ impl Transform<2, 4> for Two {
 }
 
 /// `G w G^T` of a 3x3 kernel in row-major order, computed in f64; row by row.
-pub(super) fn kernel<F: Transform<T, W>, const T: usize, const W: usize>(
+pub(crate) fn kernel<F: Transform<T, W>, const T: usize, const W: usize>(
     w: &[f32; 9],
 ) -> [[f32; W]; W] {
     std::array::from_fn(|i| {
@@ -104,26 +104,26 @@ pub(super) fn kernel<F: Transform<T, W>, const T: usize, const W: usize>(
 /// Some channels of a block in a register. The transforms hold many vectors at
 /// once: in parts of the level's own width, more of them stay in registers than
 /// with whole blocks.
-pub(super) trait Vector<S: Simd>: SimdFloat<S, Element = f32> {}
+pub(crate) trait Vector<S: Simd>: SimdFloat<S, Element = f32> {}
 
 impl<S: Simd, V: SimdFloat<S, Element = f32>> Vector<S> for V {}
 
 /// The channels of a block from `part` on.
 #[inline(always)]
-pub(super) fn load<S: Simd, V: Vector<S>>(s: S, lanes: &Lanes, part: usize) -> V {
+pub(crate) fn load<S: Simd, V: Vector<S>>(s: S, lanes: &Lanes, part: usize) -> V {
     V::from_slice(s, &lanes.0[part..][..V::LEN])
 }
 
 /// Writes the channels of a block from `part` on.
 #[inline(always)]
-pub(super) fn save<S: Simd, V: Vector<S>>(values: V, lanes: &mut Lanes, part: usize) {
+pub(crate) fn save<S: Simd, V: Vector<S>>(values: V, lanes: &mut Lanes, part: usize) {
     values.store_slice(&mut lanes.0[part..][..V::LEN]);
 }
 
 /// `B^T d B`: the window whose rows begin at `input[0]`, `input[row_stride]`
 /// and so on, to `output[0]`, `output[stride]` and so on.
 #[inline(always)]
-pub(super) fn input<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
+pub(crate) fn input<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
     s: S,
     input: &[Lanes],
     row_stride: usize,
@@ -158,7 +158,7 @@ pub(super) fn input<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>
 /// `A^T m A` of the coefficients at `input[0]`, `input[stride]` and so on, for
 /// the channels from `part` on: the tile's rows.
 #[inline(always)]
-pub(super) fn output<F, S: Simd, V: Vector<S>, const T: usize, const W: usize>(
+pub(crate) fn output<F, S: Simd, V: Vector<S>, const T: usize, const W: usize>(
     s: S,
     input: &[Lanes],
     stride: usize,

@@ -7,6 +7,7 @@ use dldl::{Crop, Engine, models, quantise};
 use dldl_eval::{SpeedOptions, speed};
 
 use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::learn::Device;
 use crate::random;
 
 /// Measure how fast a model runs on this machine
@@ -46,6 +47,16 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: u32,
 
+    /// Measure training instead: forward, loss, backward and Adam (needs a
+    /// build with the feature `train`). The model is thin or tiny, or one whose
+    /// network is taken
+    #[arg(long)]
+    train: bool,
+
+    /// With --train: where it learns
+    #[arg(long, value_enum, requires = "train")]
+    device: Option<Device>,
+
     /// Leave the larger networks out
     #[arg(long)]
     no_comparators: bool,
@@ -60,9 +71,13 @@ Examples:
   dldl bench
   dldl bench --model random-thin --threads 2 --batch 16
   dldl bench --model random-tiny-int8
+  dldl bench --train --model tiny --size 112 --batch 32 --runs 10
   DLDL_ISA=avx2 dldl bench --size 96 --format json";
 
 pub fn run(args: Args) -> Result<Outcome> {
+    if args.train {
+        return training(args);
+    }
     let engine = engine(&args.model)?;
     let options = SpeedOptions {
         size: args.size,
@@ -77,6 +92,36 @@ pub fn run(args: Args) -> Result<Outcome> {
         ReportFormat::Json => cli::print(&speed.to_json())?,
     }
     Ok(Outcome::Complete)
+}
+
+#[cfg(feature = "train")]
+fn training(args: Args) -> Result<Outcome> {
+    use dldl_eval::{TrainingSpeedOptions, training_speed};
+    let named = args.model.to_str().and_then(random::net);
+    let net = match named {
+        Some(net) => net,
+        None => engine(&args.model)?.info().net.clone(),
+    };
+    let options = TrainingSpeedOptions {
+        size: args.size,
+        batch: args.batch.into(),
+        threads: args.threads.into(),
+        device: args.device.unwrap_or(Device::Cpu).into(),
+        runs: args.runs as usize,
+    };
+    let speed = training_speed(&net, &options).map_err(Usage::from)?;
+    match args.format {
+        ReportFormat::Table => cli::print(&speed.to_string())?,
+        ReportFormat::Json => cli::print(&speed.to_json())?,
+    }
+    Ok(Outcome::Complete)
+}
+
+#[cfg(not(feature = "train"))]
+fn training(_: Args) -> Result<Outcome> {
+    let what = "this build cannot train: build one that can with \
+                `cargo build --release --features train`";
+    Err(Usage::from(what.to_owned()).into())
 }
 
 fn engine(model: &Path) -> Result<Engine> {

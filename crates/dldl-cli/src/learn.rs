@@ -54,12 +54,25 @@ pub struct Recipe {
     set: Vec<(String, String)>,
 }
 
+/// Where a network learns.
 #[derive(Clone, Copy, ValueEnum)]
-enum Device {
+pub enum Device {
     Cpu,
     Vulkan,
     Wgpu,
     Cuda,
+}
+
+#[cfg(feature = "train")]
+impl From<Device> for dldl_train::config::DeviceKind {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Cpu => Self::Cpu,
+            Device::Vulkan => Self::Vulkan,
+            Device::Wgpu => Self::Wgpu,
+            Device::Cuda => Self::Cuda,
+        }
+    }
 }
 
 /// What is to be learned where the recipe does not say.

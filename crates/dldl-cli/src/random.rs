@@ -4,6 +4,16 @@
 use anyhow::Result;
 use dldl::{NetSpec, Weights};
 
+/// The network of that name: `thin`, `tiny`, or one of the two with `random-`.
+#[cfg(feature = "train")]
+pub fn net(name: &str) -> Option<NetSpec> {
+    match name.trim_start_matches("random-") {
+        "thin" | "thin-age" => Some(NetSpec::thin_age(101)),
+        "tiny" | "tiny-age" => Some(NetSpec::tiny_age(101)),
+        _ => None,
+    }
+}
+
 /// The weights of that name, if it is one of the two.
 pub fn weights(name: &str) -> Result<Option<Weights>> {
     let net = match name {

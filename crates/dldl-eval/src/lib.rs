@@ -1,6 +1,6 @@
 //! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
 //! and how far it is from the truth ([`Report`]); and how fast it runs
-//! ([`Speed`]). The formulas of the metrics
+//! ([`Speed`]) and, with the feature `train`, learns. The formulas of the metrics
 //! are in `dldl-label`, running the model in `dldl`, reading datasets in
 //! `dldl-data`.
 //!
@@ -23,4 +23,6 @@ mod speed;
 
 pub use evaluate::{EvalError, Options, Prediction, Progress, Source, evaluate};
 pub use report::{Baseline, Crops, Metrics, Report};
+#[cfg(feature = "train")]
+pub use speed::training::{Phases, TrainingSpeed, TrainingSpeedOptions, training_speed};
 pub use speed::{Efficiency, Layer, Milliseconds, Speed, SpeedOptions, speed};

@@ -5,6 +5,8 @@
 
 mod clock;
 mod table;
+#[cfg(feature = "train")]
+pub mod training;
 
 use std::slice;
 

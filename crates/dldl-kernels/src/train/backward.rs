@@ -63,7 +63,7 @@ pub fn backward(
     assert_eq!(weights.len(), 9 * kernels.cin * kernels.cout, "train: wrong weights");
     let pictures = pictures_a_task(batch, &above, kernels.cin.max(kernels.cout));
     let count = batch.div_ceil(pictures);
-    let (works, parts) = scratch.parts(count, COEFFICIENTS * cin * LANES * cout);
+    let (works, parts) = scratch.parts(count);
     let parallel = count < rayon::current_num_threads();
     let pool = if gradient.pool.is_empty() { Vec::new() } else { signs(gradient.pool, cout) };
     let tasks = z.par_chunks_mut(pictures * above.size()).zip(parts.par_iter_mut());
@@ -77,6 +77,9 @@ pub fn backward(
             signs: &pool,
             above,
         };
+        // By each task, since it is much to be zeroed.
+        part.clear();
+        part.resize(COEFFICIENTS * cin * LANES * cout, Lanes::default());
         Scratch::with(works, |work| task.run(z, part, work, parallel))
     };
     let sums: Vec<Sums> = tasks.enumerate().map(run).collect();

@@ -148,17 +148,10 @@ impl Scratch {
         &self.works
     }
 
-    /// The working memory, and `count` buffers of `size` for gradients.
-    pub(super) fn parts(
-        &mut self,
-        count: usize,
-        size: usize,
-    ) -> (&Mutex<Vec<Work>>, &mut [Vec<Lanes>]) {
+    /// The working memory, and `count` buffers for gradients, of whatever
+    /// length and content.
+    pub(super) fn parts(&mut self, count: usize) -> (&Mutex<Vec<Work>>, &mut [Vec<Lanes>]) {
         self.parts.resize_with(count.max(self.parts.len()), Vec::new);
-        for part in &mut self.parts[..count] {
-            part.clear();
-            part.resize(size, Lanes::default());
-        }
         (&self.works, &mut self.parts[..count])
     }
 }

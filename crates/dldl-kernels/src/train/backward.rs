@@ -10,6 +10,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, f32x16, prelude::*};
 use rayon::prelude::*;
 
+use super::few;
 use super::forward::{signs, windows};
 use super::kernels::{Kernels, Panel, unpack};
 use super::maps::{Chain, Maps, Source, Sums};
@@ -66,53 +67,56 @@ pub fn backward(
     let (works, parts) = scratch.parts(count);
     let parallel = count < rayon::current_num_threads();
     let pool = if gradient.pool.is_empty() { Vec::new() } else { signs(gradient.pool, cout) };
-    let tasks = z.par_chunks_mut(pictures * above.size()).zip(parts.par_iter_mut());
-    let run = |(i, (z, part)): (usize, (&mut [Lanes], &mut Vec<Lanes>))| {
-        let first = i * pictures;
-        let task = Task {
-            level,
-            source: Source { values: &source.values[first * source.maps.size()..], ..source },
-            kernels,
-            gradient: Gradient { values: &gradient.values[first * gradient.stride..], ..gradient },
-            signs: &pool,
-            above,
+    let task = Task { level, source, kernels, gradient, signs: &pool, above };
+    let sums = if count == 1 {
+        few::run(&task, z, &mut parts[0], works)
+    } else {
+        let tasks = z.par_chunks_mut(pictures * above.size()).zip(parts.par_iter_mut());
+        let run = |(i, (z, part)): (usize, (&mut [Lanes], &mut Vec<Lanes>))| {
+            // By each task, since it is much to be zeroed.
+            part.clear();
+            part.resize(COEFFICIENTS * cin * LANES * cout, Lanes::default());
+            let task = task.from(i * pictures);
+            Scratch::with(works, |work| task.run(z, part, work, parallel))
         };
-        // By each task, since it is much to be zeroed.
-        part.clear();
-        part.resize(COEFFICIENTS * cin * LANES * cout, Lanes::default());
-        Scratch::with(works, |work| task.run(z, part, work, parallel))
+        tasks.enumerate().map(run).collect()
     };
-    let sums: Vec<Sums> = tasks.enumerate().map(run).collect();
     unpack(level, parts, kernels.cout, kernels.cin, weights);
     Sums::total(&sums)
 }
 
-struct Task<'a> {
-    level: Level,
-    source: Source<'a>,
-    kernels: &'a Kernels,
+/// The backward pass of some pictures.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub level: Level,
+    pub source: Source<'a>,
+    pub kernels: &'a Kernels,
     gradient: Gradient<'a>,
     signs: &'a [Lanes],
     /// The convolution's output.
-    above: Maps,
+    pub above: Maps,
 }
 
 impl Task<'_> {
+    /// The same from a picture on.
+    pub fn from(&self, first: usize) -> Self {
+        let (mut source, mut gradient) = (self.source, self.gradient);
+        source.values = &source.values[first * source.maps.size()..];
+        gradient.values = &gradient.values[first * gradient.stride..];
+        Self { source, gradient, ..*self }
+    }
+
     fn run(&self, z: &mut [Lanes], part: &mut [Lanes], work: &mut Work, parallel: bool) -> Sums {
         let (level, grid) = (self.level, Grid::new(&self.above));
         let (cin, cout) = (self.source.maps.blocks(), self.above.blocks());
         let mut sums = Sums::new(cin);
-        work.carry.clear();
-        work.carry.resize(cin * 2 * columns(&grid), Lanes::default());
+        self.reserve_carry(work);
         let rows = z.len() / self.above.size() * grid.rows;
         let rows_a_step = grid.rows_a_step(rows, cin + cout + 2);
         for first in (0..rows).step_by(rows_a_step) {
             let step = first..(first + rows_a_step).min(rows);
             let tiles = Tiles::new(level, step.len() * grid.columns);
-            tiles.reserve(&mut work.windows, cin);
-            tiles.reserve(&mut work.gradients, cout);
-            at_level!(level, simd => windows(simd, &self.source, step.clone(), &tiles, &mut work.windows));
-            at_level!(level, simd => self.gradients(simd, step.clone(), &tiles, z, &mut work.gradients));
+            self.transform(step.clone(), &tiles, z, work);
             let size = cin * LANES * cout;
             let add = |(c, part): (usize, &mut [Lanes])| {
                 let windows = &work.windows[c * tiles.stride(cin)..];
@@ -130,13 +134,33 @@ impl Task<'_> {
                 let (values, to) = (&work.gradients, &mut work.sums);
                 multiply(level, &tiles, panel, channels, values, weights, to, parallel);
                 weights = &weights[COEFFICIENTS * channels * panel.blocks..];
-                let (from, carry) = (&work.sums, &mut work.carry);
+                let products = (&work.sums[..], tiles.stride(panel.blocks));
+                let carry = &mut work.carry;
                 at_level!(level, simd => {
-                    self.store(simd, panel, step.clone(), &tiles, from, carry, z, &mut sums);
+                    self.store(simd, panel, step.clone(), products, carry, z, &mut sums);
                 });
             }
         }
         sums
+    }
+
+    /// Makes the room that [`store`](Self::store) needs for what it carries.
+    pub fn reserve_carry(&self, work: &mut Work) {
+        let columns = columns(&Grid::new(&self.above));
+        work.carry.clear();
+        work.carry.resize(self.source.maps.blocks() * 2 * columns, Lanes::default());
+    }
+
+    /// Transforms what some rows of tiles read: the windows, and the gradient
+    /// to the convolution's output.
+    pub fn transform(&self, rows: Range<usize>, tiles: &Tiles, z: &[Lanes], work: &mut Work) {
+        let (windows_to, gradients_to) = (&mut work.windows, &mut work.gradients);
+        tiles.reserve(windows_to, self.source.maps.blocks());
+        tiles.reserve(gradients_to, self.above.blocks());
+        at_level!(self.level, simd => {
+            windows(simd, &self.source, rows.clone(), tiles, windows_to);
+            self.gradients(simd, rows, tiles, z, gradients_to);
+        });
     }
 
     /// Transforms the gradient to the convolution's output.
@@ -212,16 +236,16 @@ impl Task<'_> {
     }
 
     /// Transforms the products back, adds up where windows overlap, and stores
-    /// what the ReLU below lets through.
+    /// what the ReLU below lets through. `from` is the products of the panel, with
+    /// their stride from one coefficient to the next.
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
-    fn store<S: Simd>(
+    pub fn store<S: Simd>(
         &self,
         s: S,
         panel: Panel,
         rows: Range<usize>,
-        tiles: &Tiles,
-        from: &[Lanes],
+        (from, stride): (&[Lanes], usize),
         carry: &mut [Lanes],
         z: &mut [Lanes],
         sums: &mut Sums,
@@ -243,7 +267,7 @@ impl Task<'_> {
                     carry.fill(Lanes::default());
                 }
                 let from = &from[i * grid.columns * panel.blocks + p..];
-                let stride = (tiles.stride(panel.blocks), panel.blocks);
+                let stride = (stride, panel.blocks);
                 self.row(s, &place, row, Some((from, stride)), &grid, carry, to, sums);
                 if row + 1 == grid.rows {
                     // The last windows reach one row further.

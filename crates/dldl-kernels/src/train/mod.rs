@@ -17,6 +17,7 @@
 
 mod average;
 mod backward;
+mod few;
 mod forward;
 mod kernels;
 mod maps;

@@ -148,6 +148,12 @@ impl Scratch {
         &self.works
     }
 
+    /// `count` working memories, to be given back to [`works`](Self::works).
+    pub(super) fn take(works: &Mutex<Vec<Work>>, count: usize) -> Vec<Work> {
+        let mut works = works.lock().expect("no task panics with the lock");
+        (0..count).map(|_| works.pop().unwrap_or_default()).collect()
+    }
+
     /// The working memory, and `count` buffers for gradients, of whatever
     /// length and content.
     pub(super) fn parts(&mut self, count: usize) -> (&Mutex<Vec<Work>>, &mut [Vec<Lanes>]) {
@@ -172,27 +178,12 @@ pub(super) fn multiply(
     parallel: bool,
 ) {
     let blocks = channels.div_ceil(crate::LANES);
-    let size = channels * panel.blocks;
     let (from, to) = (tiles.stride(blocks), tiles.stride(panel.blocks));
     if sums.len() < COEFFICIENTS * to {
         sums.resize(COEFFICIENTS * to, Lanes::default());
     }
     let work = |(c, sums): (usize, &mut [Lanes])| {
-        let (own, next) = weights[c * size..].split_at(size);
-        // The weights stream by once; each group asks for a part of the next
-        // coefficient's.
-        let next = if next.len() >= size { &next[..size] } else { own };
-        let values = &values[c * from..][..tiles.groups * tiles.group * blocks];
-        at_level!(level, simd => {
-            // Indexed: iterators are compiled apart, without the level's instructions.
-            let (value, sum) = (blocks * tiles.group, tiles.group * panel.blocks);
-            for g in 0..tiles.groups {
-                let values = &values[g * value..][..value];
-                let sums = &mut sums[g * sum..][..sum];
-                let ahead = &next[(g * size / tiles.groups).min(size - channels)..][..channels];
-                product::group(simd, (tiles.group, panel.blocks), values, own, ahead, sums);
-            }
-        });
+        multiply_one(level, tiles, panel, channels, c, &values[c * from..], weights, sums);
     };
     let sums = &mut sums[..COEFFICIENTS * to];
     if parallel {
@@ -200,4 +191,35 @@ pub(super) fn multiply(
     } else {
         sums.chunks_mut(to).enumerate().for_each(work);
     }
+}
+
+/// [`multiply`] for the coefficient `c`, whose values and sums are given.
+#[allow(clippy::too_many_arguments, reason = "the operands of one product")]
+pub(super) fn multiply_one(
+    level: Level,
+    tiles: &Tiles,
+    panel: Panel,
+    channels: usize,
+    c: usize,
+    values: &[Lanes],
+    weights: &[Lanes],
+    sums: &mut [Lanes],
+) {
+    let blocks = channels.div_ceil(crate::LANES);
+    let size = channels * panel.blocks;
+    let (own, next) = weights[c * size..].split_at(size);
+    // The weights stream by once; each group asks for a part of the next
+    // coefficient's.
+    let next = if next.len() >= size { &next[..size] } else { own };
+    let values = &values[..tiles.groups * tiles.group * blocks];
+    at_level!(level, simd => {
+        // Indexed: iterators are compiled apart, without the level's instructions.
+        let (value, sum) = (blocks * tiles.group, tiles.group * panel.blocks);
+        for g in 0..tiles.groups {
+            let values = &values[g * value..][..value];
+            let sums = &mut sums[g * sum..][..sum];
+            let ahead = &next[(g * size / tiles.groups).min(size - channels)..][..channels];
+            product::group(simd, (tiles.group, panel.blocks), values, own, ahead, sums);
+        }
+    });
 }

@@ -323,3 +323,26 @@ fn pretraining_leaves_what_a_training_starts_from() {
     let used = run(dldl().args(["estimate", "--model"]).arg(model).arg(crate::common::portrait()));
     assert_eq!(used.code, 0, "{}", used.stderr);
 }
+
+#[test]
+fn bench_measures_steps_of_training() {
+    let bench = |more: &[&str]| {
+        let few = ["bench", "--train", "--model", "tiny", "--size", "32", "--runs", "2"];
+        run(dldl().args(few).args(more))
+    };
+    let json = bench(&["--batch", "3", "--threads", "2", "--format", "json"]);
+    assert_eq!((json.code, json.stderr.as_str()), (0, ""));
+    let speed: Value = serde_json::from_str(&json.stdout).unwrap();
+    let given = |key: &str| speed[key].as_u64().unwrap();
+    assert_eq!([given("size"), given("batch"), given("threads")], [32, 3, 2]);
+    for key in ["images_per_second", "images_per_second_per_core", "peak_bytes"] {
+        assert!(speed[key].as_f64().unwrap() > 0.0, "{key} of {}", json.stdout);
+    }
+    let phases = speed["phases"].as_object().unwrap();
+    let shares: f64 = phases.values().map(|share| share.as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 0.01, "{}", json.stdout);
+
+    let refused = bench(&["--device", "abacus"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.contains("abacus"), "{}", refused.stderr);
+}

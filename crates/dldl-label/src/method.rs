@@ -214,6 +214,14 @@ impl Method {
         }
     }
 
+    /// The one number that the method answers with, read from a distribution that
+    /// it [decoded](Self::decode), or from a mean of such, in units of the label.
+    pub fn estimate(&self, distribution: &Distribution) -> f64 {
+        match self {
+            Method::Dldl | Method::DldlV2 { .. } => distribution.expectation(),
+        }
+    }
+
     /// The loss of one sample and its gradient in double precision: the
     /// reference for implementations on tensors.
     ///

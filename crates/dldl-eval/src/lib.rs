@@ -18,11 +18,14 @@
 //! ```
 
 mod evaluate;
+pub mod evaluation;
 mod report;
+mod scale;
 mod speed;
 
 pub use evaluate::{EvalError, Options, Prediction, Progress, Source, evaluate};
 pub use report::{Baseline, Crops, Metrics, Report};
+pub use scale::Scale;
 #[cfg(feature = "train")]
 pub use speed::training::{Phases, TrainingSpeed, TrainingSpeedOptions, training_speed};
 pub use speed::{Efficiency, Layer, Milliseconds, Speed, SpeedOptions, speed};

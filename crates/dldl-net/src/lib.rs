@@ -23,7 +23,7 @@ pub use dldl_kernels::int8::Isa;
 pub use dldl_kernels::{LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
-pub use engine::{BN_EPSILON, Engine};
+pub use engine::{BN_EPSILON, Engine, FeatureMap};
 pub use error::NetError;
 pub use heads::Head;
 pub use info::{Calibration, Figure, ModelInfo, Normalisation, Quantisation};

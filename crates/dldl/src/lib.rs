@@ -32,8 +32,9 @@ pub use dldl_face::{
 };
 pub use dldl_label::{Distribution, Label, LabelError, LabelSet, Method};
 pub use dldl_net::{
-    Crop, Engine, Figure, Head, Isa, LEVEL_VARIABLE, Level, ModelInfo, NetError, NetSpec, Part,
-    QuantisedWeights, Template, Weights, burst_macs, multiply_add_burst, onnx, quantise,
+    Calibration, Crop, Engine, FeatureMap, Figure, Head, Isa, LEVEL_VARIABLE, Level, ModelInfo,
+    NetError, NetSpec, Part, QuantisedWeights, Template, Weights, burst_macs, multiply_add_burst,
+    onnx, quantise,
 };
 pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate};

@@ -68,9 +68,9 @@ Examples:
 
 /// One split, or all samples.
 #[derive(Clone, Copy)]
-struct Part(Option<Split>);
+pub struct Part(pub Option<Split>);
 
-fn split(text: &str) -> Result<Part, String> {
+pub fn split(text: &str) -> Result<Part, String> {
     match text {
         "all" => Ok(Part(None)),
         _ => {

@@ -6,9 +6,9 @@
 mod annotate;
 mod bench;
 mod cli;
-mod draw;
 mod estimate;
 mod eval;
+mod explain;
 mod export;
 mod info;
 mod inputs;
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),

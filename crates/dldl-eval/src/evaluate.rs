@@ -38,7 +38,7 @@ impl Source {
         }
     }
 
-    fn samples(&self) -> Vec<&Sample> {
+    pub(crate) fn samples(&self) -> Vec<&Sample> {
         match self {
             Source::Dataset(dataset) => dataset.samples.iter().collect(),
             Source::Cache(cache) => cache.samples().iter().map(|s| &s.sample).collect(),

@@ -17,11 +17,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod draw;
 mod evaluate;
 pub mod evaluation;
 mod report;
 mod scale;
 mod speed;
+mod svg;
+pub mod understand;
 
 pub use evaluate::{EvalError, Options, Prediction, Progress, Source, evaluate};
 pub use report::{Baseline, Crops, Metrics, Report};

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    bench, estimate, eval, explain, export, info, prepare, pretrain, quantize, train,
+    bench, estimate, eval, explain, export, info, prepare, pretrain, quantize, report, train,
 };
 
 /// Estimate the ages of the faces in pictures.
@@ -43,6 +43,7 @@ pub enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Explain(explain::Args),
+    Report(report::Args),
     Info(info::Args),
     Export(export::Args),
     Quantize(quantize::Args),

@@ -21,6 +21,7 @@ mod pretrain;
 mod progress;
 mod quantize;
 mod random;
+mod report;
 mod train;
 
 use std::io::Write;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Report(args) => report::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),

@@ -20,6 +20,7 @@
 pub mod draw;
 mod evaluate;
 pub mod evaluation;
+pub mod page;
 mod report;
 mod scale;
 mod speed;

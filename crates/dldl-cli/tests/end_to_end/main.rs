@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod estimate;
+mod explain;
 mod quantize;
 #[cfg(feature = "train")]
 mod training;

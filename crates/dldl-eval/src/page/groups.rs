@@ -1,9 +1,12 @@
 //! Errors by band, sex, race and their crossings, and where labels are ranges, how
 //! many estimates fall into theirs.
 
-use super::html::{Table, figure, figures, measured, number, paragraph, text};
+use super::html::{Table, details, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Breakdown, Evaluation, MIN_GROUP, Measured};
 use crate::svg::{Axis, Plot};
+
+/// More groups than these are a table, but no figure.
+const DRAWN: usize = 20;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     if evaluation.breakdowns.is_empty() {
@@ -12,8 +15,8 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     let overall = evaluation.flip_fusion.mae.map(|m| m.value);
     let unit = &evaluation.subject.scale.name;
     let digits = evaluation.subject.scale.digits.saturating_sub(1);
-    let plots: Vec<String> =
-        evaluation.breakdowns.iter().map(|b| figure(&plot(b, overall, unit), "")).collect();
+    let short = evaluation.breakdowns.iter().filter(|b| b.groups.len() <= DRAWN);
+    let plots: Vec<String> = short.map(|b| figure(&plot(b, overall, unit), "")).collect();
     let mut body = paragraph(&format!(
         "Dots are mean absolute errors in {unit}, lines their 95 % intervals, the dashed line is \
          the error of all. Groups of fewer than {MIN_GROUP} pictures are grey, and are neither \
@@ -21,16 +24,19 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     ));
     body += &figures(&plots);
     for breakdown in &evaluation.breakdowns {
-        body += &format!("<h4>By {}</h4>\n", text(&breakdown.by));
-        if let (Some(worst), Some(best), Some(gap)) =
-            (&breakdown.worst, &breakdown.best, breakdown.gap)
-        {
-            body += &paragraph(&format!(
-                "Worst: {worst}, best: {best}, {} {unit} apart.",
-                number(Some(gap), digits)
-            ));
+        let Breakdown { by, groups, worst, best, gap } = breakdown;
+        let mut said = String::new();
+        if let (Some(worst), Some(best), Some(gap)) = (worst, best, gap) {
+            let gap = number(Some(*gap), digits);
+            said = paragraph(&format!("Worst: {worst}, best: {best}, {gap} {unit} apart."));
         }
-        body += &table(breakdown, digits);
+        let table = table(breakdown, digits);
+        body += &format!("<h4>By {}</h4>\n{said}", text(by));
+        // A long table is opened by who wants it.
+        body += &match groups.len() > DRAWN / 2 {
+            true => details(&format!("All {} groups", groups.len()), &table),
+            false => table,
+        };
     }
     body
 }

@@ -207,7 +207,7 @@ impl Palette {
     /// How much of a face is covered: where a map says nothing, the face is seen.
     fn cover(&self, value: f64) -> f32 {
         match self.signed {
-            true => (0.8 * self.place(value).abs().sqrt()) as f32,
+            true => (0.85 * self.place(value).abs()) as f32,
             false => 0.6,
         }
     }

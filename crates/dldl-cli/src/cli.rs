@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, estimate, eval, export, info, prepare, pretrain, quantize, train};
+use crate::{
+    bench, calibrate, compare, estimate, eval, export, info, prepare, pretrain, quantize, train,
+};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -40,6 +42,8 @@ pub enum Command {
     Pretrain(pretrain::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Compare(compare::Args),
+    Calibrate(calibrate::Args),
     Info(info::Args),
     Export(export::Args),
     Quantize(quantize::Args),

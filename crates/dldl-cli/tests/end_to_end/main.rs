@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod estimate;
+mod intervals;
 mod quantize;
 #[cfg(feature = "train")]
 mod training;

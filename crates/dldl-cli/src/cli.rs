@@ -8,7 +8,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    bench, estimate, eval, explain, export, info, prepare, pretrain, quantize, report, train,
+    bench, calibrate, compare, estimate, eval, explain, export, info, prepare, pretrain, quantize,
+    report, train,
 };
 
 /// Estimate the ages of the faces in pictures.
@@ -42,6 +43,8 @@ pub enum Command {
     Pretrain(pretrain::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Compare(compare::Args),
+    Calibrate(calibrate::Args),
     Explain(explain::Args),
     Report(report::Args),
     Info(info::Args),

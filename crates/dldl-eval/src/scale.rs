@@ -99,8 +99,7 @@ mod tests {
     fn ages_are_in_years() {
         let scale = Scale::new("age", &LabelSet::age());
         assert_eq!((scale.unit, scale.threshold(8).as_str()), (1.0, "8"));
-        let expected =
-            ["0-2", "3-9", "10-17", "18-29", "30-39", "40-49", "50-59", "60-69", "70+"];
+        let expected = ["0-2", "3-9", "10-17", "18-29", "30-39", "40-49", "50-59", "60-69", "70+"];
         assert_eq!(names(&scale), expected);
         let bands = [-1.0, 2.9, 3.0, 17.999, 18.0, 70.0, 116.0].map(|y| scale.band(y));
         assert_eq!(bands, [0, 0, 1, 2, 3, 8, 8]);

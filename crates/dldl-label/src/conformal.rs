@@ -34,9 +34,8 @@ impl TryFrom<Vec<f64>> for Conformal {
     fn try_from(levels: Vec<f64>) -> Result<Self, LabelError> {
         const WHAT: &str = "levels of calibrated intervals";
         crate::distribution::check_length(WHAT, STEPS - 1, levels.len())?;
-        let wrong = |k: usize| {
-            !(0.0..=1.0).contains(&levels[k]) || k > 0 && levels[k] < levels[k - 1]
-        };
+        let wrong =
+            |k: usize| !(0.0..=1.0).contains(&levels[k]) || k > 0 && levels[k] < levels[k - 1];
         match (0..levels.len()).find(|&k| wrong(k)) {
             Some(index) => Err(LabelError::Value { what: WHAT, index, value: levels[index] }),
             None => Ok(Self { levels }),
@@ -102,27 +101,111 @@ impl Conformal {
 }
 
 impl Distribution {
-    /// The probability of less than `y`, half of that of `y`'s own label being
-    /// below it: [`cdf_at`](Self::cdf_at), but never below half the first
-    /// label's probability nor above one minus half the last one's. So the ends
-    /// of the range are labels like the others, and for a whole label it is the
-    /// mid-distribution function. A truth outside the range counts as its
-    /// nearer end.
+    /// The probability of less than `y`, of `y`'s own label half: [`cdf_at`], but
+    /// not below half the first label's probability, nor above one minus half the
+    /// last one's. So the ends of the range are labels like the others; at a
+    /// label inside, it is `P(less) + P(equal) / 2`. What lies outside the range
+    /// counts as its nearer end. NaN for NaN.
     ///
-    /// NaN for NaN.
+    /// [`cdf_at`]: Self::cdf_at
     pub fn pit(&self, y: f64) -> f64 {
-        let p = self.probabilities();
-        let (first, last) = (0.5 * p[0], 1.0 - 0.5 * p[p.len() - 1]);
-        self.cdf_at(y).max(first).min(last).max(if y.is_nan() { f64::NAN } else { 0.0 })
+        if y.is_nan() {
+            return y;
+        }
+        let [first, last] = self.outer();
+        self.cdf_at(y).max(first).min(last)
     }
 
-    /// The level of the smallest central [`interval`](Self::interval) that holds
-    /// `y`, `|2 pit(y) - 1|`: 0 at the median, towards 1 far from it.
+    /// The level of the smallest [`central_interval`](Self::central_interval)
+    /// that holds `y`: `|2 pit(y) - 1|`, 0 at the median, towards 1 far from it.
     ///
-    /// Truths that are whole labels (ages in years) are scored at the label
-    /// itself, as they are looked for in the interval: that makes the coverage of
-    /// calibrated intervals right for them, too.
+    /// A truth that is a whole label (an age in years) is scored at the label
+    /// itself, where the interval is asked for it, too: that is what makes
+    /// calibrated coverage right for whole numbers.
     pub fn score(&self, y: f64) -> f64 {
         (2.0 * self.pit(y) - 1.0).abs()
+    }
+
+    /// The values with a [`score`](Self::score) of at most `level`, as both ends:
+    /// [`interval`](Self::interval), but it reaches to the end of the range where
+    /// more than half of the outermost label's probability is inside. With the
+    /// end as a point of no width it could never be inside. The whole range for
+    /// level 1.
+    ///
+    /// # Panics
+    /// When `level` is not in `[0, 1]`.
+    pub fn central_interval(&self, level: f64) -> (f64, f64) {
+        let (low, high) = self.interval(level);
+        let [first, last] = self.outer();
+        let (min, max) = (self.labels().min(), self.labels().max());
+        let below = 0.5 * (1.0 - level);
+        let reaches = |p: f64| level >= 1.0 || p > 0.0 && below <= p;
+        (if reaches(first) { min } else { low }, if reaches(1.0 - last) { max } else { high })
+    }
+
+    /// The [`pit`](Self::pit) of the first label and of the last.
+    fn outer(&self) -> [f64; 2] {
+        let p = self.probabilities();
+        [0.5 * p[0], 1.0 - 0.5 * p[p.len() - 1]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LabelSet;
+
+    #[test]
+    fn scores_and_intervals_by_hand() {
+        let labels = LabelSet::new(1.0, 3.0, 1.0).unwrap();
+        let d = Distribution::from_probabilities(&labels, &[0.5, 0.25, 0.25]).unwrap();
+        // P(less) + P(equal) / 2, also at both ends.
+        assert_eq!([1.0, 2.0, 3.0].map(|y| d.pit(y)), [0.25, 0.625, 0.875]);
+        assert_eq!([0.0, 7.0].map(|y| d.pit(y)), [0.25, 0.875]);
+        assert!(d.pit(f64::NAN).is_nan());
+        assert_eq!([1.0, 2.0, 3.0].map(|y| d.score(y)), [0.5, 0.25, 0.75]);
+        // From the middle of the first label's mass to the end of the second's.
+        assert_eq!(d.central_interval(0.5), (1.0, 2.5));
+        assert_eq!(d.central_interval(0.75), (1.0, 3.0));
+        let (low, high) = d.central_interval(0.25);
+        assert!(low > 1.0 && (high - 2.0).abs() < 1e-12);
+        // What holds no mass is inside at level 1 only.
+        let certain = Distribution::from_probabilities(&labels, &[0.0, 1.0, 0.0]).unwrap();
+        assert_eq!((certain.score(1.0), certain.score(2.0)), (1.0, 0.0));
+        assert_eq!(certain.central_interval(1.0), (1.0, 3.0));
+        assert!(certain.central_interval(0.999).0 > 1.4);
+    }
+
+    #[test]
+    fn levels_are_order_statistics() {
+        let scores: Vec<f64> = (1..=199).rev().map(|i| f64::from(i) / 256.0).collect();
+        let conformal = Conformal::fit(&scores).unwrap();
+        // ceil(200 * 0.9) = 180, ceil(200 * 0.5) = 100, rounded up.
+        for (coverage, rank) in [(0.9, 180.0), (0.5, 100.0), (0.01, 2.0), (0.99, 198.0)] {
+            let exact = rank / 256.0;
+            let level = conformal.level(coverage);
+            assert!(exact <= level && level < exact + 1e-6, "{coverage}: {level}");
+        }
+        assert_eq!((conformal.level(0.0), conformal.level(1.0)), (0.0, 1.0));
+        let between = 0.5 * (conformal.level(0.9) + conformal.level(0.91));
+        assert!((conformal.level(0.905) - between).abs() < 1e-12);
+        // Nine samples cannot promise more than nine tenths.
+        let few = Conformal::fit(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]).unwrap();
+        assert_eq!([0.9, 0.91, 0.99].map(|c| few.level(c)), [0.9, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn what_is_no_table_of_levels_is_refused() {
+        assert!(Conformal::fit(&[]).is_err());
+        assert!(Conformal::fit(&[0.5, f64::NAN]).is_err());
+        assert!(Conformal::fit(&[1.5]).is_err());
+        let good = Conformal::fit(&[0.25, 0.5]).unwrap();
+        let text = serde_json::to_string(&good).unwrap();
+        assert_eq!(serde_json::from_str::<Conformal>(&text).unwrap(), good);
+        let mut falling: Vec<f64> = good.into();
+        falling[50] = 0.1;
+        assert!(Conformal::try_from(falling.clone()).is_err());
+        falling.pop();
+        assert!(Conformal::try_from(falling).unwrap_err().to_string().contains("99"));
     }
 }

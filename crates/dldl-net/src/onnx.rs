@@ -198,7 +198,7 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
 /// [`Method::decode`] does.
 fn decode(weights: &Weights, chain: &mut Chain) {
     let info = &weights.info;
-    if let Some(calibration) = info.calibration {
+    if let Some(calibration) = &info.calibration {
         chain.constant("temperature", &[], &[calibration.temperature as f32]);
         chain.node("Div", "calibrated", &["temperature"], vec![]);
     }

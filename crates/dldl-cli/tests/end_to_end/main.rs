@@ -4,6 +4,7 @@ mod commands;
 mod common;
 mod estimate;
 mod explain;
+mod intervals;
 mod quantize;
 #[cfg(feature = "train")]
 mod training;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, estimate, eval, export, info, prepare, pretrain, quantize, train};
+use crate::{bench, estimate, eval, experiment, export, info, prepare, pretrain, quantize, train};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -40,6 +40,7 @@ pub enum Command {
     Pretrain(pretrain::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Experiment(experiment::Args),
     Info(info::Args),
     Export(export::Args),
     Quantize(quantize::Args),

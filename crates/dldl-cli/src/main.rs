@@ -1,7 +1,7 @@
 //! The command `dldl`: arguments, progress and printing; no computation lives
 //! here. One file per subcommand, and what they share: `inputs` (paths to
 //! files), `output` (records to text), `annotate` (drawing), `progress`, and
-//! `learn` with `live` for the two that train.
+//! `learn` with `live` for those that train.
 
 mod annotate;
 mod bench;
@@ -9,6 +9,7 @@ mod cli;
 mod draw;
 mod estimate;
 mod eval;
+mod experiment;
 mod export;
 mod info;
 mod inputs;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Experiment(args) => experiment::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),

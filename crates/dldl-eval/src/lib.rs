@@ -1,7 +1,8 @@
 //! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
 //! and how far it is from the truth ([`Report`]); and how fast it runs
-//! ([`Speed`]) and, with the feature `train`, learns. The formulas of the metrics
-//! are in `dldl-label`, running the model in `dldl`, reading datasets in
+//! ([`Speed`]) and, with the feature `train`, learns. With that feature there are
+//! also grids of trainings with their tables, in `experiment`. The formulas of the
+//! metrics are in `dldl-label`, running the model in `dldl`, reading datasets in
 //! `dldl-data`.
 //!
 //! ```no_run
@@ -18,6 +19,8 @@
 //! ```
 
 mod evaluate;
+#[cfg(feature = "train")]
+pub mod experiment;
 mod report;
 mod speed;
 

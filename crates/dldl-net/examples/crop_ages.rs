@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     for batch in crops.chunks(BATCH) {
         for distribution in engine.run(batch)? {
-            writeln!(out, "{}", distribution.expectation())?;
+            writeln!(out, "{}", engine.info().method.estimate(&distribution))?;
         }
     }
     Ok(())

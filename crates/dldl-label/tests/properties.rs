@@ -30,10 +30,12 @@ fn methods() -> impl Strategy<Value = Method> {
     let penalty = prop_oneof![Just(Penalty::L1), Just(Penalty::SmoothL1), Just(Penalty::L2)];
     prop_oneof![
         prop::sample::select(Method::ALL),
-        (0.0..20.0, scaling, penalty)
-            .prop_map(|(lambda, scaling, penalty)| Method::DldlV2 { lambda, scaling, penalty }),
-        (0.0..2.0, 0.0..2.0)
-            .prop_map(|(mean, variance)| Method::MeanVariance { mean, variance }),
+        (0.0..20.0, scaling, penalty).prop_map(|(lambda, scaling, penalty)| Method::DldlV2 {
+            lambda,
+            scaling,
+            penalty
+        }),
+        (0.0..2.0, 0.0..2.0).prop_map(|(mean, variance)| Method::MeanVariance { mean, variance }),
     ]
 }
 

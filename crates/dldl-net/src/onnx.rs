@@ -190,7 +190,8 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
         chain.node("Gemm", &name(LOGITS), &[&weight_name, &bias_name], vec![transposed]);
         decode(&mut chain, &head, &name);
         let estimate = format!("the {} that the model answers with", head.task);
-        let [logits, labels] = [range.len(), head.labels.len()].map(|n| vec![count(), Dim::size(n)]);
+        let [logits, labels] =
+            [range.len(), head.labels.len()].map(|n| vec![count(), Dim::size(n)]);
         said.extend([
             Value::floats(&name(LOGITS), logits, "the head's outputs"),
             Value::floats(&name(PROBABILITIES), labels, "the label distribution"),

@@ -9,8 +9,8 @@ use dldl_train::TrainConfig;
 use dldl_train::config::DeviceKind;
 use toml::{Table, Value};
 
-use super::spec::{Set, Spec, Test};
 use super::ExperimentError;
+use super::spec::{Set, Spec, Test};
 
 /// One training of the grid, and what its model is measured on.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,8 @@ impl Grid {
                     let labels: Vec<&str> = axis.values.iter().map(|c| c.label.as_str()).collect();
                     format!("{}: {}", axis.name, labels.join(", "))
                 });
-                let what = format!("there is no {text}, but {}", axes.collect::<Vec<_>>().join("; "));
+                let what =
+                    format!("there is no {text}, but {}", axes.collect::<Vec<_>>().join("; "));
                 return Err(ExperimentError::Selection(what));
             }
         }
@@ -93,7 +94,10 @@ fn cells(spec: &Spec) -> Result<Vec<Cell>, String> {
     for choices in product(spec) {
         let cell = cell(spec, &recipe, choices)?;
         if !names.insert(cell.name.clone()) {
-            return Err(format!("two trainings would have the folder {}: change a label", cell.name));
+            return Err(format!(
+                "two trainings would have the folder {}: change a label",
+                cell.name
+            ));
         }
         cells.push(cell);
     }

@@ -67,10 +67,8 @@ fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> 
     let manifest = found.manifest();
     let (size, detect) = (manifest.parameters.crop_size, manifest.parameters.detector.is_some());
     let is = format!("{} at {size} pixels, faces searched: {detect}", manifest.dataset);
-    let should = format!(
-        "{} at {} pixels, faces searched: {}",
-        wanted.dataset, wanted.size, wanted.detect
-    );
+    let should =
+        format!("{} at {} pixels, faces searched: {}", wanted.dataset, wanted.size, wanted.detect);
     // A table by the person is a dataset of whatever name.
     if is == should || wanted.dataset == "csv" {
         return Ok(());
@@ -95,8 +93,8 @@ fn make(
     }
     watch.note(&format!("preparing {} into {}", dataset.name, wanted.out.display()));
     let shown = watch.preparing(dataset.samples.len());
-    let report = dldl_data::prepare(&dataset, &wanted.out, &parameters, 0, &*shown)
-        .map_err(missing)?;
+    let report =
+        dldl_data::prepare(&dataset, &wanted.out, &parameters, 0, &*shown).map_err(missing)?;
     drop(shown);
     let (counts, problems) = (report.counts, report.problems.len());
     watch.note(&format!(

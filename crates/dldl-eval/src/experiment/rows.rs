@@ -148,7 +148,8 @@ mod tests {
     use crate::experiment::Spec;
     use crate::experiment::grid::tests::cells_of;
 
-    const FILE: &str = "name = 'x'\n[recipe]\ncache = 'c'\n[[axis]]\nname = 'seed'\nvalues = [1, 2]\n";
+    const FILE: &str =
+        "name = 'x'\n[recipe]\ncache = 'c'\n[[axis]]\nname = 'seed'\nvalues = [1, 2]\n";
 
     fn row(cell: &Cell) -> Row {
         let measured = |test: &Test| Measured {

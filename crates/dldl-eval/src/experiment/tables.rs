@@ -141,10 +141,7 @@ impl Table {
 /// The columns, and for each the number of its test (none for trainings) and its
 /// metric.
 #[expect(clippy::type_complexity, reason = "two lists that go together")]
-fn columns(
-    spec: &Spec,
-    tests: &[Test],
-) -> (Vec<Column>, Vec<(Option<usize>, &'static Metric)>) {
+fn columns(spec: &Spec, tests: &[Test]) -> (Vec<Column>, Vec<(Option<usize>, &'static Metric)>) {
     let measured = tests.iter().enumerate().flat_map(|(t, test)| {
         test.columns.iter().map(move |key| (Some(t), test.name.as_str(), key))
     });
@@ -221,7 +218,9 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
             Some((measured.pictures, measured.failed))
         };
         let counts: Vec<(usize, usize)> = found.iter().filter_map(of).collect();
-        let (Some(least), Some(most)) = (counts.iter().min(), counts.iter().max()) else { continue };
+        let (Some(least), Some(most)) = (counts.iter().min(), counts.iter().max()) else {
+            continue;
+        };
         let pictures = match least.0 == most.0 {
             true => format!("{} pictures", most.0),
             false => format!("{} to {} pictures", least.0, most.0),
@@ -234,10 +233,13 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
         let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
         notes.push(format!("{name}{} split, {pictures}, flip fusion{failed}.", test.split));
     }
-    let sizes: Vec<usize> = lines.iter().filter_map(|line| Some(line.figures.first()?.as_ref()?.n)).collect();
+    let sizes: Vec<usize> =
+        lines.iter().filter_map(|line| Some(line.figures.first()?.as_ref()?.n)).collect();
     let over: Vec<&str> =
         grid.spec.axes.iter().filter(|a| a.over).map(|a| a.name.as_str()).collect();
-    if let (Some(least), Some(most), false) = (sizes.iter().min(), sizes.iter().max(), over.is_empty()) {
+    if let (Some(least), Some(most), false) =
+        (sizes.iter().min(), sizes.iter().max(), over.is_empty())
+    {
         let n = if least == most { format!("{most}") } else { format!("{least} to {most}") };
         let over = over.join(" and ");
         notes.push(format!("Mean ± standard deviation over the {over}s, n = {n}."));
@@ -250,7 +252,8 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
     }
     let missing = grid.cells.len() - found.len();
     if missing > 0 {
-        notes.push(format!("Unfinished: {missing} of {} trainings are not done.", grid.cells.len()));
+        notes
+            .push(format!("Unfinished: {missing} of {} trainings are not done.", grid.cells.len()));
     }
     notes
 }

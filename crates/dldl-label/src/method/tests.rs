@@ -25,10 +25,7 @@ fn serialised_form() {
     for (method, text) in [
         (Method::Dldl, r#"{"name":"dldl"}"#),
         (v2, r#"{"name":"dldl-v2","lambda":0.5,"scaling":"per-element"}"#),
-        (
-            smooth,
-            r#"{"name":"dldl-v2","lambda":1.0,"scaling":"per-sample","penalty":"smooth-l1"}"#,
-        ),
+        (smooth, r#"{"name":"dldl-v2","lambda":1.0,"scaling":"per-sample","penalty":"smooth-l1"}"#),
         (Method::Sord { alpha: 2.0 }, r#"{"name":"sord","alpha":2.0}"#),
     ] {
         assert_eq!(serde_json::to_string(&method).unwrap(), text);

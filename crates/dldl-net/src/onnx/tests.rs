@@ -53,9 +53,13 @@ fn interpret(graph: &Graph, crops: Array) -> BTreeMap<String, Array> {
             proto::DataType::Float => {
                 tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
             }
-            proto::DataType::Int64 => {
-                tensor.raw_data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect()
-            }
+            proto::DataType::Int64 => tensor
+                .raw_data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| i64::from_le_bytes(*b) as f32)
+                .collect(),
             other => panic!("{}: {other:?}", tensor.name),
         };
         assert_eq!(values.len(), shape.iter().product::<usize>(), "{}", tensor.name);

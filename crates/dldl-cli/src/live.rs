@@ -49,7 +49,14 @@ impl Live {
         // What comes before the first step needs no bar.
         let bar = ProgressBar::new(0).with_style(style("{msg}"));
         let bar = std::io::stderr().is_terminal().then_some(bar);
-        Self { bar, epochs: 0, steps: 0, errors: String::new(), place: String::new(), said: Instant::now() }
+        Self {
+            bar,
+            epochs: 0,
+            steps: 0,
+            errors: String::new(),
+            place: String::new(),
+            said: Instant::now(),
+        }
     }
 
     /// The next training is one of several: lines about its epochs would be too

@@ -29,7 +29,12 @@ pub struct Metric {
     pub better: Better,
 }
 
-const fn metric_of(key: &'static str, header: &'static str, digits: usize, better: Better) -> Metric {
+const fn metric_of(
+    key: &'static str,
+    header: &'static str,
+    digits: usize,
+    better: Better,
+) -> Metric {
     Metric { key, header, digits, better }
 }
 

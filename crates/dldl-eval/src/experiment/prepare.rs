@@ -66,13 +66,14 @@ pub fn dataset_root(test: &Test, data: &Path) -> PathBuf {
 fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> {
     let manifest = found.manifest();
     let (size, detect) = (manifest.parameters.crop_size, manifest.parameters.detector.is_some());
-    let is = format!("{} at {size} pixels, faces searched: {detect}", manifest.dataset);
-    let should = format!(
-        "{} at {} pixels, faces searched: {}",
-        wanted.dataset, wanted.size, wanted.detect
-    );
-    // A table by the person is a dataset of whatever name.
-    if is == should || wanted.dataset == "csv" {
+    let says = |dataset: &str, size, detect| {
+        format!("{dataset} at {size} pixels, faces searched: {detect}")
+    };
+    let is = says(&manifest.dataset, size, detect);
+    // A table of one's own is a dataset of whatever name.
+    let dataset = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
+    let should = says(dataset, wanted.size, wanted.detect);
+    if is == should {
         return Ok(());
     }
     let what = format!("{}: the cache is of {is}, not of {should}", wanted.out.display());
@@ -95,8 +96,8 @@ fn make(
     }
     watch.note(&format!("preparing {} into {}", dataset.name, wanted.out.display()));
     let shown = watch.preparing(dataset.samples.len());
-    let report = dldl_data::prepare(&dataset, &wanted.out, &parameters, 0, &*shown)
-        .map_err(missing)?;
+    let report =
+        dldl_data::prepare(&dataset, &wanted.out, &parameters, 0, &*shown).map_err(missing)?;
     drop(shown);
     let (counts, problems) = (report.counts, report.problems.len());
     watch.note(&format!(

@@ -80,9 +80,8 @@ pub fn run(
     let path = out.join("rows.jsonl");
     let rows = read_rows(&path)?;
     // What was done and has no weights any more cannot be measured again.
-    let again = |cell: &Cell| {
-        options.measure_again && RunFolder::new(&cell.config.run).weights().exists()
-    };
+    let again =
+        |cell: &Cell| options.measure_again && RunFolder::new(&cell.config.run).weights().exists();
     let settled = |cell: &Cell| !again(cell) && rows.iter().any(|row| row.settles(cell));
     let pending: Vec<&Cell> = selected.iter().copied().filter(|cell| !settled(cell)).collect();
     prepare(grid, &pending, options, watch)?;
@@ -251,12 +250,7 @@ fn measure(
         "all" => None,
         split => Some(split.parse::<Split>()?),
     };
-    let wanted = Options {
-        task: test.task.clone(),
-        split,
-        no_detect: !test.detect,
-        threads: 0,
-    };
+    let wanted = Options { task: test.task.clone(), split, no_detect: !test.detect, threads: 0 };
     let report = evaluate(estimator, &source, &wanted, &mut |p| watch.measuring(p.done, p.total))
         .map_err(|e| e.to_string())?;
     Ok(Measured {

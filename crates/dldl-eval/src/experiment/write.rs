@@ -36,7 +36,9 @@ impl Table {
         }
         let mut rows = vec![self.header(markdown)];
         let labels = self.axes.len();
-        rows.push((0..rows[0].len()).map(|i| if i < labels { "---" } else { "---:" }.into()).collect());
+        rows.push(
+            (0..rows[0].len()).map(|i| if i < labels { "---" } else { "---:" }.into()).collect(),
+        );
         let cell = |figure: &Spread, digits: usize, best: bool| {
             let text = spread(figure, digits, " ± ");
             if best { format!("**{text}**") } else { text }
@@ -104,7 +106,9 @@ impl Table {
             if best { format!("\\textbf{{{text}}}") } else { text }
         };
         let own = self.lines.iter().filter(|line| line.source.is_none()).count();
-        for (i, cells) in self.body(latex, cell, |n| format!("\\textsuperscript{{{n}}}")).enumerate() {
+        for (i, cells) in
+            self.body(latex, cell, |n| format!("\\textsuperscript{{{n}}}")).enumerate()
+        {
             if i == own {
                 text += "    \\midrule\n";
             }

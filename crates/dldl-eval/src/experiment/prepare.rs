@@ -85,6 +85,14 @@ fn make(
     options: &RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<(), ExperimentError> {
+    if let Some(protocol) = wanted.protocol.as_ref().filter(|p| *p != "published") {
+        let what = format!(
+            "{}: there is no such cache: make it by `dldl prepare --dataset {} --protocol {protocol}`",
+            wanted.out.display(),
+            wanted.dataset
+        );
+        return Err(ExperimentError::Missing(what));
+    }
     let root = wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset));
     let labels = wanted.labels.as_ref().map(|path| options.data.join(path));
     let missing = |e: DataError| ExperimentError::Missing(e.to_string());

@@ -104,6 +104,11 @@ pub struct Prepare {
     /// The table of labels, where it is not in the format's own place.
     #[serde(default)]
     pub labels: Option<PathBuf>,
+    /// How the dataset is divided, as `dldl prepare --protocol` takes it. Default:
+    /// as its publishers do. A cache that is divided otherwise is not made here,
+    /// but looked for.
+    #[serde(default)]
+    pub protocol: Option<String>,
     /// The cache's folder.
     pub out: PathBuf,
     /// Side of the crops in pixels. Default: 224.

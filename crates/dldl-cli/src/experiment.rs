@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::cli::{Outcome, ReportFormat};
+use crate::learn::Device;
 
 #[cfg(feature = "train")]
 pub use with_burn::run;
@@ -47,6 +48,11 @@ pub struct Args {
     /// missing [default: $DLDL_DATA, or ../shared/data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// Where the trainings run instead of on the recipe's device; all but cpu need
+    /// builds with the feature of that name
+    #[arg(long, value_enum)]
+    device: Option<Device>,
 
     /// How the table is printed
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
@@ -96,7 +102,10 @@ mod with_burn {
     use crate::progress;
 
     pub fn run(args: Args) -> Result<Outcome> {
-        let grid = Grid::load(&args.file).map_err(Usage::from)?;
+        let mut grid = Grid::load(&args.file).map_err(Usage::from)?;
+        if let Some(device) = args.device {
+            grid = grid.on(device.into());
+        }
         let out = args.out.clone().unwrap_or_else(|| grid.spec.out.clone());
         if args.list {
             let rows = read_rows(&out.join("rows.jsonl"))?;

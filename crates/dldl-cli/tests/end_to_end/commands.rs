@@ -10,9 +10,18 @@ use serde_json::{Value, json};
 fn every_command_explains_itself() {
     let all = run(dldl().arg("--help"));
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
-    for command in
-        ["estimate", "prepare", "pretrain", "train", "eval", "info", "export", "quantize", "bench"]
-    {
+    for command in [
+        "estimate",
+        "prepare",
+        "pretrain",
+        "train",
+        "eval",
+        "experiment",
+        "info",
+        "export",
+        "quantize",
+        "bench",
+    ] {
         assert!(all.stdout.contains(command), "{command} is not listed");
         let help = run(dldl().args(["help", command]));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
@@ -108,8 +117,10 @@ fn export_writes_a_file_for_other_runtimes() {
 #[cfg(not(feature = "train"))]
 #[test]
 fn train_says_how_to_get_it() {
-    for command in ["train", "pretrain"] {
-        let run = run(dldl().args([command, "recipe.toml", "--resume"]));
+    for (command, more) in
+        [("train", Some("--resume")), ("pretrain", Some("--resume")), ("experiment", None)]
+    {
+        let run = run(dldl().args([command, "recipe.toml"]).args(more));
         assert_eq!((run.code, run.stdout.as_str()), (2, ""));
         let how = format!("cargo run --release --features train -- {command}");
         assert!(run.stderr.contains(&how), "{}", run.stderr);

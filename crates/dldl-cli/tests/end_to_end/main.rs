@@ -3,6 +3,8 @@
 mod commands;
 mod common;
 mod estimate;
+#[cfg(feature = "train")]
+mod experiment;
 mod quantize;
 #[cfg(feature = "train")]
 mod training;

@@ -51,7 +51,13 @@ impl Grid {
         Ok(Self { path: path.to_owned(), spec, cells })
     }
 
-    /// Leaves the trainings with these labels only, each written as `LABEL` or
+    /// Trains on another device than the recipe's.
+    pub fn on(mut self, device: DeviceKind) -> Self {
+        self.cells.iter_mut().for_each(|cell| cell.config.device = device);
+        self
+    }
+
+    /// The trainings with these labels only, each written as `LABEL` or
     /// `AXIS=LABEL`: of each axis that is named, any of its named values.
     ///
     /// # Errors
@@ -240,3 +246,6 @@ pub fn essence(config: &TrainConfig) -> TrainConfig {
         ..config.clone()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

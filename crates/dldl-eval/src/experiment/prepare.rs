@@ -66,11 +66,14 @@ pub fn dataset_root(test: &Test, data: &Path) -> PathBuf {
 fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> {
     let manifest = found.manifest();
     let (size, detect) = (manifest.parameters.crop_size, manifest.parameters.detector.is_some());
-    let is = format!("{} at {size} pixels, faces searched: {detect}", manifest.dataset);
-    let should =
-        format!("{} at {} pixels, faces searched: {}", wanted.dataset, wanted.size, wanted.detect);
-    // A table by the person is a dataset of whatever name.
-    if is == should || wanted.dataset == "csv" {
+    let says = |dataset: &str, size, detect| {
+        format!("{dataset} at {size} pixels, faces searched: {detect}")
+    };
+    let is = says(&manifest.dataset, size, detect);
+    // A table of one's own is a dataset of whatever name.
+    let dataset = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
+    let should = says(dataset, wanted.size, wanted.detect);
+    if is == should {
         return Ok(());
     }
     let what = format!("{}: the cache is of {is}, not of {should}", wanted.out.display());
@@ -82,6 +85,14 @@ fn make(
     options: &RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<(), ExperimentError> {
+    if let Some(protocol) = wanted.protocol.as_ref().filter(|p| *p != "published") {
+        let what = format!(
+            "{}: there is no such cache: make it by `dldl prepare --dataset {} --protocol {protocol}`",
+            wanted.out.display(),
+            wanted.dataset
+        );
+        return Err(ExperimentError::Missing(what));
+    }
     let root = wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset));
     let labels = wanted.labels.as_ref().map(|path| options.data.join(path));
     let missing = |e: DataError| ExperimentError::Missing(e.to_string());

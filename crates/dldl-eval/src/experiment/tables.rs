@@ -214,7 +214,7 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
         let of = |(cell, row): &(&Cell, &Row)| {
             let test = cell.tests.iter().find(|t| t.name == *name)?;
             let place = test.place();
-            let measured = row.measured.iter().find(|m| m.test == place)?;
+            let measured = row.measured.iter().find(|m| m.test == place && row.error.is_none())?;
             Some((measured.pictures, measured.failed))
         };
         let counts: Vec<(usize, usize)> = found.iter().filter_map(of).collect();
@@ -257,3 +257,6 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dldl::{Distribution, FaceEstimate, Picture};
+use dldl::{FaceEstimate, Picture, Reading};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::draw::{self, Colour, Text};
@@ -48,10 +48,16 @@ impl Copies {
     }
 }
 
-/// Draws the faces into the picture and writes it as JPEG, in one step: a file
-/// that stands there (or is linked from there) is replaced, not overwritten.
-pub fn write(mut picture: Picture, faces: &[FaceEstimate], target: &Path) -> Result<()> {
-    draw(&mut picture, faces);
+/// Draws the faces, with what is said of each, into the picture and writes it as
+/// JPEG, in one step: a file that stands there (or is linked from there) is
+/// replaced, not overwritten.
+pub fn write(
+    mut picture: Picture,
+    faces: &[FaceEstimate],
+    said: &[Vec<Reading>],
+    target: &Path,
+) -> Result<()> {
+    draw(&mut picture, faces, said);
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
@@ -66,7 +72,7 @@ pub fn write(mut picture: Picture, faces: &[FaceEstimate], target: &Path) -> Res
 }
 
 /// Boxes and points first, so that no label is hidden by a neighbour's box.
-fn draw(picture: &mut Picture, faces: &[FaceEstimate]) {
+fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
     // What is visible depends on the size at which the whole picture is shown.
     let unit = (picture.width as f32 * picture.height as f32).sqrt();
     // A thick line would hide a small face.
@@ -82,18 +88,19 @@ fn draw(picture: &mut Picture, faces: &[FaceEstimate]) {
             draw::dot(picture, *point, radius, BRIGHT, 1.0);
         }
     }
-    for (face, &line) in faces.iter().zip(&lines) {
-        label(picture, face, line, unit);
+    for ((face, said), &line) in faces.iter().zip(said).zip(&lines) {
+        label(picture, face, said, line, unit);
     }
 }
 
-/// The estimate on a plate above the box, or where there is room.
-fn label(picture: &mut Picture, face: &FaceEstimate, line: f32, unit: f32) {
-    let said = |label: &Distribution| {
+/// The estimate and its interval on a plate above the box, or where there is room.
+fn label(picture: &mut Picture, face: &FaceEstimate, said: &[Reading], line: f32, unit: f32) {
+    let labels = std::iter::once(&face.label).chain(&face.further);
+    let said = said.iter().zip(labels).map(|(said, label)| {
         let digits = if label.labels().step() < 1.0 { 1 } else { 0 };
-        format!("{:.digits$} ± {:.digits$}", label.expectation(), label.std())
-    };
-    let said: Vec<String> = std::iter::once(&face.label).chain(&face.further).map(said).collect();
+        format!("{:.digits$} ({:.digits$}–{:.digits$})", said.estimate, said.low, said.high)
+    });
+    let said: Vec<String> = said.collect();
     let [x, y, w, h] = face.bbox;
     let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
     let text = Text::new(&said.join("  "), size);
@@ -137,14 +144,16 @@ mod tests {
     #[test]
     fn a_face_is_drawn_wherever_it_lies() {
         let labels = dldl::LabelSet::age();
-        let label = Distribution::gaussian(&labels, 40.0, 3.0).unwrap();
+        let label = dldl::Distribution::gaussian(&labels, 40.0, 3.0).unwrap();
         for bbox in [[40.0, 40.0, 50.0, 60.0], [-20.0, -20.0, 500.0, 500.0], [0.0; 4]] {
             let mut picture = Picture::new(120, 130, vec![255; 3 * 120 * 130]).unwrap();
             let white = picture.clone();
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
             let (label, further) = (label.clone(), vec![label.clone()]);
             let face = FaceEstimate { bbox, score: None, landmarks, label, further };
-            draw(&mut picture, &[face]);
+            let task = "age".to_owned();
+            let said = Reading { task, estimate: 40.0, std: 3.0, low: 35.0, high: 45.0 };
+            draw(&mut picture, &[face], &[vec![said.clone(), said]]);
             assert_ne!(picture, white);
         }
     }

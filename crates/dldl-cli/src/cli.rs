@@ -7,7 +7,10 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, estimate, eval, experiment, export, info, prepare, pretrain, quantize, train};
+use crate::{
+    bench, calibrate, compare, estimate, eval, experiment, export, info, prepare, pretrain, quantize,
+    train,
+};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -40,6 +43,8 @@ pub enum Command {
     Pretrain(pretrain::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Compare(compare::Args),
+    Calibrate(calibrate::Args),
     Experiment(experiment::Args),
     Info(info::Args),
     Export(export::Args),

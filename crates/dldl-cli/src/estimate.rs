@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{Error, Estimator, FaceError, FaceEstimate, Picture, parallel};
+use dldl::{Error, Estimator, FaceError, FaceEstimate, Picture, Reading, parallel};
 
 use crate::annotate::{self, Copies};
 use crate::cli::{Outcome, Usage};
@@ -31,7 +31,8 @@ pub struct Args {
     format: Format,
 
     /// Also write a copy of each picture into this folder, with boxes, points
-    /// and ages drawn (NAME-ages.jpg; the inputs are never touched)
+    /// and ages with their intervals drawn (NAME-ages.jpg; the inputs are never
+    /// touched)
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
 
@@ -48,7 +49,8 @@ pub struct Args {
     #[arg(long)]
     distribution: bool,
 
-    /// The probability that the printed interval holds, between 0 and 1
+    /// The probability that the printed interval holds, between 0 and 1; of
+    /// pictures like those that the model was calibrated on, if it was
     #[arg(long, value_name = "LEVEL", default_value_t = 0.9, value_parser = level)]
     interval: f64,
 
@@ -134,7 +136,8 @@ fn one(
     rounding: &Rounding,
     target: Option<&Path>,
 ) -> Record {
-    let mut record = Record::new(input.name(), estimator.engine().info());
+    let info = estimator.engine().info();
+    let mut record = Record::new(input.name(), info);
     if let Some(problem) = &input.problem {
         record.error = Some(problem.clone());
         return record;
@@ -143,8 +146,10 @@ fn one(
     let seen = catch_unwind(AssertUnwindSafe(|| see(estimator, &input.path, no_detect)));
     match seen {
         Ok(Ok((picture, faces))) => {
-            record.fill(&picture, &faces, rounding);
-            let written = target.map(|path| annotate::write(picture, &faces, path));
+            record.fill(&picture, &faces, info, rounding);
+            let said: Vec<Vec<Reading>> =
+                faces.iter().map(|face| face.readings(info, rounding.level)).collect();
+            let written = target.map(|path| annotate::write(picture, &faces, &said, path));
             record.error = written.and_then(Result::err).map(|e| format!("{e:#}"));
         }
         Ok(Err(Error::Picture(FaceError::InFile { error, .. }))) => {

@@ -100,8 +100,15 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
             ),
         ));
         lines.push(("method", method(&head.method)));
-        if let Some(calibration) = head.calibration {
-            lines.push(("calibration", format!("temperature {}", calibration.temperature)));
+        lines.push((
+            "intervals",
+            match head.intervals() {
+                Some(found) => format!("calibrated on {} pictures of {}", found.n, found.on),
+                None => "not calibrated".to_owned(),
+            },
+        ));
+        if let Some(calibration) = head.calibration.filter(|c| c.temperature != 1.0) {
+            lines.push(("temperature", calibration.temperature.to_string()));
         }
     }
     if let Some(quantisation) = &info.quantisation {

@@ -5,7 +5,9 @@
 
 mod annotate;
 mod bench;
+mod calibrate;
 mod cli;
+mod compare;
 mod draw;
 mod estimate;
 mod eval;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Experiment(args) => experiment::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),

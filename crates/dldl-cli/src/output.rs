@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use anyhow::Result;
-use dldl::{Distribution, FaceEstimate, LabelSet, ModelInfo, Picture};
+use dldl::{Distribution, FaceEstimate, LabelSet, ModelInfo, Picture, Reading};
 use serde::Serialize;
 
 use crate::cli;
@@ -42,8 +42,6 @@ pub struct Record {
     model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(skip)]
-    tasks: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -85,12 +83,18 @@ struct Probabilities {
 impl Record {
     /// A picture of which nothing is known yet.
     pub fn new(image: String, model: &ModelInfo) -> Self {
-        let (model, tasks) = (model.name.clone(), tasks(model));
-        Self { image, width: None, height: None, faces: Vec::new(), model, error: None, tasks }
+        let model = model.name.clone();
+        Self { image, width: None, height: None, faces: Vec::new(), model, error: None }
     }
 
     /// Enters what was seen in the picture.
-    pub fn fill(&mut self, picture: &Picture, faces: &[FaceEstimate], rounding: &Rounding) {
+    pub fn fill(
+        &mut self,
+        picture: &Picture,
+        faces: &[FaceEstimate],
+        model: &ModelInfo,
+        rounding: &Rounding,
+    ) {
         self.width = Some(picture.width);
         self.height = Some(picture.height);
         let face = |face: &FaceEstimate| FaceRecord {
@@ -98,9 +102,12 @@ impl Record {
             score: face.score.map(|s| round(s.into(), 4)),
             landmarks: face.landmarks.map(|points| points.map(|p| p.map(|v| round(v.into(), 1)))),
             labels: {
-                let said = std::iter::once(&face.label).chain(&face.further);
-                let said = said.map(|label| LabelRecord::of(label, rounding));
-                self.tasks.iter().cloned().zip(said).collect()
+                let labels = std::iter::once(&face.label).chain(&face.further);
+                let said = face.readings(model, rounding.level).into_iter().zip(labels);
+                let said = said.map(|(reading, label)| {
+                    (reading.task.clone(), LabelRecord::of(&reading, label, rounding))
+                });
+                said.collect()
             },
         };
         self.faces = faces.iter().map(face).collect();
@@ -108,25 +115,20 @@ impl Record {
 }
 
 impl LabelRecord {
-    fn of(label: &Distribution, rounding: &Rounding) -> Self {
-        let (low, high) = label.interval(rounding.level);
+    fn of(reading: &Reading, label: &Distribution, rounding: &Rounding) -> Self {
+        let (low, high) = (round(reading.low, 2), round(reading.high, 2));
         let distribution = rounding.distribution.then(|| Probabilities {
             min: label.labels().min(),
             step: label.labels().step(),
             probabilities: label.probabilities().iter().map(|&p| round(p, 6)).collect(),
         });
         Self {
-            mean: round(label.expectation(), 2),
-            std: round(label.std(), 2),
-            interval: Interval { level: rounding.level, low: round(low, 2), high: round(high, 2) },
+            mean: round(reading.estimate, 2),
+            std: round(reading.std, 2),
+            interval: Interval { level: rounding.level, low, high },
             distribution,
         }
     }
-}
-
-/// The names of what a model estimates.
-fn tasks(model: &ModelInfo) -> Vec<String> {
-    model.heads().into_iter().map(|(head, _)| head.task).collect()
 }
 
 fn round(value: f64, digits: i32) -> f64 {
@@ -358,7 +360,7 @@ mod tests {
         let info = dldl::models::weights(dldl::DEFAULT_MODEL).unwrap().info;
         let mut record = Record::new("a.jpg".into(), &info);
         let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
-        record.fill(&picture, &[face()], &Rounding { level: 0.9, distribution: true });
+        record.fill(&picture, &[face()], &info, &Rounding { level: 0.9, distribution: true });
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!((json["width"].as_u64(), json["height"].as_u64()), (Some(2), Some(1)));
         assert!(json.get("error").is_none());
@@ -384,7 +386,7 @@ mod tests {
         let mut record = Record::new("a.jpg".into(), &info);
         let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
         let both = FaceEstimate { further: vec![label], ..face() };
-        record.fill(&picture, &[both], &rounding);
+        record.fill(&picture, &[both], &info, &rounding);
         let json = serde_json::to_value(&record).unwrap();
         let face = &json["faces"][0];
         assert_eq!(
@@ -409,7 +411,7 @@ mod tests {
             let mut record = Record::new("a.jpg".into(), &info);
             let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
             let whole = FaceEstimate { score: None, landmarks: None, ..face() };
-            record.fill(&picture, &[face(), whole], &rounding);
+            record.fill(&picture, &[face(), whole], &info, &rounding);
             assert_eq!(printer.csv_header().len(), length);
             for face in &record.faces {
                 assert_eq!(printer.csv_cells(&record, 0, face).len(), length);

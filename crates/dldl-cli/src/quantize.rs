@@ -77,10 +77,11 @@ pub fn run(args: Args) -> Result<Outcome> {
         bail!("{}: no crop to go by", args.crops.display());
     }
     let mut quantised = quantise(&weights, &taken.crops, &taken.source)?;
-    // What was measured was measured of another model.
+    // What was measured was measured of another model, and so were its intervals.
     quantised.describe(|info| {
         info.name = format!("{}-int8", info.name);
         info.figures.clear();
+        info.forget_intervals();
     })?;
     let engine = |int8| match int8 {
         true => Engine::from_quantised(&quantised),
@@ -130,7 +131,7 @@ fn measured(args: &Args, engine: Engine) -> Result<f64> {
         bar.finish_and_clear();
     }
     let none = || format!("{}: no crop of the val split can be read", args.crops.display());
-    report.plain.mae.with_context(none)
+    report.plain.mae.map(|mae| mae.value).with_context(none)
 }
 
 /// The crops to go by, and the files that gave none.

@@ -1,13 +1,13 @@
 //! From labelled pictures to predictions, with and without flip fusion in one
-//! pass. What is counted of them is in [`crate::report`].
+//! pass. What is counted of them is in [`crate::figures`].
 
 use std::convert::Infallible;
 use std::path::Path;
 
-use dldl::{Crop, Distribution, Estimator, parallel};
-use dldl_data::{Cache, DataError, Dataset, Problem, Sample, Split, main_face};
+use dldl::{Crop, Estimator, Head, parallel};
+use dldl_data::{Cache, DataError, Dataset, Problem, Rating, Sample, Split, main_face};
 
-use crate::report::{Baseline, Report};
+use crate::{Baseline, Evaluation, Prediction, Scale, Subject};
 
 /// Where the labelled pictures come from.
 pub enum Source {
@@ -38,7 +38,8 @@ impl Source {
         }
     }
 
-    fn samples(&self) -> Vec<&Sample> {
+    /// All its samples, of all splits.
+    pub(crate) fn samples(&self) -> Vec<&Sample> {
         match self {
             Source::Dataset(dataset) => dataset.samples.iter().collect(),
             Source::Cache(cache) => cache.samples().iter().map(|s| &s.sample).collect(),
@@ -54,6 +55,10 @@ pub struct Options {
     pub task: Option<String>,
     /// One split, or all samples.
     pub split: Option<Split>,
+    /// The ends of the dataset's scale where it is another than that of the
+    /// model's labels: its labels are rescaled, linearly, so that these come to
+    /// the ends of the model's (specification 5.8).
+    pub rescale: Option<[f64; 2]>,
     /// Takes every picture whole, for pictures that are aligned already.
     pub no_detect: bool,
     /// Threads; 0 for as many as there are processors.
@@ -69,23 +74,6 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// What the model says of one labelled picture, in units of the label.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    /// The true value, or the raters' mean.
-    pub truth: f64,
-    /// The raters' standard deviation, where known.
-    pub sigma: Option<f64>,
-    /// The expectation from the crop as it is.
-    pub plain: f64,
-    /// The expectation of the mean of the two distributions, the crop's and its
-    /// mirror image's.
-    pub fused: f64,
-    /// Whether the crop is aligned by a face's landmarks; if not, it is the
-    /// whole picture.
-    pub aligned: bool,
-}
-
 /// Why nothing could be evaluated. Pictures that fail are no errors: they are
 /// counted and named in the report.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +86,9 @@ pub enum EvalError {
         /// The model's tasks.
         known: String,
     },
+    /// A scale of no width, or with an end that is no number.
+    #[error("the scale from {} to {} cannot be rescaled", .0[0], .0[1])]
+    Rescale([f64; 2]),
     /// There is nothing in the split.
     #[error("the dataset {dataset} has no samples labelled with {task}{}", split.map_or(String::new(), |s| format!(" in the split {s}")))]
     Empty {
@@ -136,101 +127,177 @@ pub fn evaluate(
     source: &Source,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Report, EvalError> {
-    let estimator = estimator.flip_fusion(false);
-    if let Source::Cache(cache) = source {
-        let (cache, model) =
-            (&cache.manifest().parameters.template, &estimator.engine().info().template);
-        if cache != model {
-            let (cache, model) = (cache.name.clone(), model.name.clone());
-            return Err(EvalError::Template { cache, model });
-        }
-    }
-    let heads = estimator.engine().info().heads();
-    let tasks: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
-    let task = options.task.as_ref().unwrap_or(&tasks[0]);
-    let Some(head) = tasks.iter().position(|known| known == task) else {
-        return Err(EvalError::Task { task: task.clone(), known: tasks.join(" and ") });
+) -> Result<Evaluation, EvalError> {
+    let run = Run::new(estimator, source, options)?;
+    let predict = |seen: &Seen, sample: &Sample, rating: &Rating| {
+        let distribution = |logits: &Vec<f32>| run.head.decode(logits).map_err(|e| e.to_string());
+        let [plain, flipped] = &seen.logits;
+        let both = [distribution(plain)?, distribution(flipped)?];
+        Prediction::new(sample, rating, &run.head, both, seen.aligned).map_err(|e| e.to_string())
     };
-    let samples = source.samples();
-    let wanted: Vec<usize> = (0..samples.len())
-        .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
-        .filter(|&i| samples[i].rating(task).is_some())
-        .collect();
-    if wanted.is_empty() {
-        let dataset = source.name().to_owned();
-        let (split, task) = (options.split, task.clone());
-        return Err(EvalError::Empty { dataset, split, task });
-    }
-    let (mut predictions, mut failed) = (Vec::new(), Vec::new());
-    let work = |&i: &usize| {
-        let rating = samples[i].rating(task).expect("what is wanted has the label");
-        let (plain, fused, aligned) =
-            predict(&estimator, source, i, samples[i], head, options.no_detect)?;
-        Ok(Prediction { truth: rating.mean(), sigma: rating.sigma(), plain, fused, aligned })
-    };
-    let done = parallel::ordered(&wanted, options.threads, work, |n, result| {
-        match result {
-            Ok(prediction) => predictions.push(prediction),
-            Err(reason) => {
-                failed.push(Problem { file: samples[wanted[n]].file.clone(), reason });
-            }
-        }
-        progress(Progress { done: n + 1, total: wanted.len() });
-        Ok::<_, Infallible>(())
-    });
-    let Ok(()) = done;
-    let train = samples.iter().filter(|s| s.split == Split::Train);
-    let train: Vec<f64> = train.filter_map(|s| Some(s.rating(task)?.mean())).collect();
+    let (predictions, failed) = run.over(&predict, progress);
+    let baseline = Baseline::new(run.labels(Split::Train), &predictions);
     let problems = match source {
         Source::Dataset(dataset) => dataset.problems.clone(),
         Source::Cache(_) => Vec::new(),
     };
-    let split = options.split.map_or("all", Split::name);
-    Ok(Report {
-        model: estimator.engine().info().name.clone(),
-        dataset: source.name().to_owned(),
-        split: split.to_owned(),
-        baseline: Baseline::new(train, &predictions),
-        failures: failed.len(),
-        failed,
-        problems,
-        ..Report::of(&predictions)
-    })
+    Ok(Evaluation::new(run.subject(), predictions, baseline, failed, problems))
 }
 
-/// What head number `head` expects of sample `i`, without and with flip fusion,
-/// and whether the crop is aligned; or the reason why there is no prediction.
-fn predict(
-    estimator: &Estimator,
-    source: &Source,
-    i: usize,
-    sample: &Sample,
-    head: usize,
-    no_detect: bool,
-) -> Result<(f64, f64, bool), String> {
-    let (crop, aligned) = match source {
-        Source::Dataset(dataset) => {
-            let path = dataset.root.join(&sample.file);
-            // Not `decode_file`: the report names the file already.
-            let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
-            let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
-            let faces = if no_detect { Vec::new() } else { estimator.detect(&picture) };
-            match main_face(&faces, picture.width, picture.height) {
-                Some(face) => (estimator.crop(&picture, &faces[face]), true),
-                None => (estimator.whole_crop(&picture), false),
+/// A model that is to be run over a source.
+pub(crate) struct Run<'a> {
+    estimator: Estimator,
+    source: &'a Source,
+    options: &'a Options,
+    samples: Vec<&'a Sample>,
+    /// What is looked at of all that the model estimates, and the place of its
+    /// outputs.
+    pub head: Head,
+    outputs: std::ops::Range<usize>,
+    /// Which samples.
+    wanted: Vec<usize>,
+}
+
+/// What came out of the network for one picture.
+pub(crate) struct Seen {
+    /// The head's outputs for the crop and for its mirror image, before they are
+    /// corrected and decoded.
+    pub logits: [Vec<f32>; 2],
+    /// Whether the crop is aligned by a face's landmarks.
+    pub aligned: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Checks that all fits together.
+    pub fn new(
+        estimator: Estimator,
+        source: &'a Source,
+        options: &'a Options,
+    ) -> Result<Self, EvalError> {
+        let info = estimator.engine().info();
+        if let Source::Cache(cache) = source {
+            let (cache, model) = (&cache.manifest().parameters.template, &info.template);
+            if cache != model {
+                let (cache, model) = (cache.name.clone(), model.name.clone());
+                return Err(EvalError::Template { cache, model });
             }
         }
-        Source::Cache(cache) => {
-            let crop = cache.decode(i).map_err(|e| e.to_string())?;
-            (fitted(crop, estimator.engine().info().input_size), cache.samples()[i].aligned)
+        if let Some([low, high]) = options.rescale
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            return Err(EvalError::Rescale([low, high]));
         }
-    };
-    let both = [crop.flipped(), crop];
-    let seen = estimator.engine().run_heads(&both).map_err(|e| e.to_string())?;
-    let seen: Vec<Distribution> = seen.into_iter().map(|mut heads| heads.remove(head)).collect();
-    let fused = Distribution::average(&seen).map_err(|e| e.to_string())?;
-    Ok((seen[1].expectation(), fused.expectation(), aligned))
+        let mut heads = info.heads();
+        let task = options.task.as_ref().unwrap_or(&info.task);
+        let Some(place) = heads.iter().position(|(head, _)| head.task == *task) else {
+            let known: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
+            return Err(EvalError::Task { task: task.clone(), known: known.join(" and ") });
+        };
+        let (head, outputs) = heads.swap_remove(place);
+        let samples = source.samples();
+        let wanted: Vec<usize> = (0..samples.len())
+            .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
+            .filter(|&i| samples[i].rating(&head.task).is_some())
+            .collect();
+        if wanted.is_empty() {
+            let dataset = source.name().to_owned();
+            let (split, task) = (options.split, head.task);
+            return Err(EvalError::Empty { dataset, split, task });
+        }
+        // Each crop's mirror image is looked at apart.
+        let estimator = estimator.flip_fusion(false);
+        Ok(Self { estimator, source, options, samples, head, outputs, wanted })
+    }
+
+    /// Makes something of every picture, in the order of the samples; and says
+    /// which pictures cannot be used.
+    pub fn over<T: Send>(
+        &self,
+        make: &(impl Fn(&Seen, &Sample, &Rating) -> Result<T, String> + Sync),
+        progress: &mut dyn FnMut(Progress),
+    ) -> (Vec<T>, Vec<Problem>) {
+        let (mut made, mut failed) = (Vec::new(), Vec::new());
+        let work = |&i: &usize| {
+            let rating = self.rating(i).expect("what is wanted has the label");
+            make(&self.look(i)?, self.samples[i], &rating)
+        };
+        let total = self.wanted.len();
+        let done = parallel::ordered(&self.wanted, self.options.threads, work, |n, result| {
+            match result {
+                Ok(one) => made.push(one),
+                Err(reason) => {
+                    let file = self.samples[self.wanted[n]].file.clone();
+                    failed.push(Problem { file, reason });
+                }
+            }
+            progress(Progress { done: n + 1, total });
+            Ok::<_, Infallible>(())
+        });
+        let Ok(()) = done;
+        (made, failed)
+    }
+
+    /// What is known of sample `i`, on the scale of the model's labels.
+    fn rating(&self, i: usize) -> Option<Rating> {
+        let rating = self.samples[i].rating(&self.head.task)?;
+        let labels = &self.head.labels;
+        Some(match self.options.rescale {
+            Some(from) => rating.rescaled(from, [labels.min(), labels.max()]),
+            None => rating.clone(),
+        })
+    }
+
+    /// The labels of a split.
+    fn labels(&self, split: Split) -> Vec<f64> {
+        let all = (0..self.samples.len()).filter(|&i| self.samples[i].split == split);
+        all.filter_map(|i| Some(self.rating(i)?.mean())).collect()
+    }
+
+    /// What is evaluated.
+    fn subject(&self) -> Subject {
+        let head = &self.head;
+        Subject {
+            model: self.estimator.engine().info().name.clone(),
+            task: head.task.clone(),
+            method: head.method.name().to_owned(),
+            dataset: self.source.name().to_owned(),
+            split: self.options.split.map_or("all", Split::name).to_owned(),
+            protocol: None,
+            labels: head.labels.clone(),
+            scale: Scale::new(&head.task, &head.labels),
+            calibration: head.calibration.clone(),
+        }
+    }
+
+    /// The network's outputs for sample `i`, or the reason why there are none.
+    fn look(&self, i: usize) -> Result<Seen, String> {
+        let engine = self.estimator.engine();
+        let (crop, aligned) = match self.source {
+            Source::Dataset(dataset) => {
+                let path = dataset.root.join(&self.samples[i].file);
+                // Not `decode_file`: the report names the file already.
+                let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
+                let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
+                let faces = match self.options.no_detect {
+                    true => Vec::new(),
+                    false => self.estimator.detect(&picture),
+                };
+                match main_face(&faces, picture.width, picture.height) {
+                    Some(face) => (self.estimator.crop(&picture, &faces[face]), true),
+                    None => (self.estimator.whole_crop(&picture), false),
+                }
+            }
+            Source::Cache(cache) => {
+                let crop = cache.decode(i).map_err(|e| e.to_string())?;
+                (fitted(crop, engine.info().input_size), cache.samples()[i].aligned)
+            }
+        };
+        let flipped = crop.flipped();
+        let both = engine.logits(&[crop, flipped]).map_err(|e| e.to_string())?;
+        let mut both = both.into_iter().map(|all| all[self.outputs.clone()].to_vec());
+        let mut next = || both.next().ok_or("a crop without a result");
+        Ok(Seen { logits: [next()?, next()?], aligned })
+    }
 }
 
 fn fitted(crop: Crop, size: usize) -> Crop {

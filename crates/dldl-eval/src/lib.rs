@@ -1,9 +1,10 @@
 //! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
-//! and how far it is from the truth ([`Report`]); and how fast it runs
-//! ([`Speed`]) and, with the feature `train`, learns. With that feature there are
-//! also grids of trainings with their tables, in `experiment`. The formulas of the
-//! metrics are in `dldl-label`, running the model in `dldl`, reading datasets in
-//! `dldl-data`.
+//! how far it is from the truth and what is known of its errors ([`Evaluation`]),
+//! several of these side by side ([`Comparison`]), intervals that hold what they
+//! promise ([`calibrate()`]); and how fast it runs ([`Speed`]) and, with the feature
+//! `train`, learns. With that feature there are also grids of trainings with their
+//! tables, in `experiment`. The formulas of the metrics are in `dldl-label`,
+//! running the model in `dldl`, reading datasets in `dldl-data`.
 //!
 //! ```no_run
 //! use dldl::Estimator;
@@ -13,19 +14,30 @@
 //! let dataset = dldl_data::load("utkface", "utkface".as_ref(), None)?;
 //! let estimator = Estimator::load(dldl::DEFAULT_MODEL)?;
 //! let options = Options { split: Some(Split::Test), ..Options::default() };
-//! let report = evaluate(estimator, &Source::Dataset(dataset), &options, &mut |_| ())?;
-//! println!("{report}");
+//! let evaluation = evaluate(estimator, &Source::Dataset(dataset), &options, &mut |_| ())?;
+//! println!("{evaluation}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod calibrate;
+mod compare;
 mod evaluate;
+pub mod evaluation;
 #[cfg(feature = "train")]
 pub mod experiment;
-mod report;
+pub mod figures;
+mod prediction;
+mod scale;
 mod speed;
+mod table;
 
-pub use evaluate::{EvalError, Options, Prediction, Progress, Source, evaluate};
-pub use report::{Baseline, Crops, Metrics, Report};
+pub use calibrate::{CalibrateError, Calibrated, Quality, calibrate, suits_calibration};
+pub use compare::{Comparison, Layout};
+pub use evaluate::{EvalError, Options, Progress, Source, evaluate};
+pub use evaluation::{Baseline, Crops, Evaluation, Subject};
+pub use figures::{Measured, Metrics};
+pub use prediction::{LEVELS, Prediction};
+pub use scale::Scale;
 #[cfg(feature = "train")]
 pub use speed::training::{Phases, TrainingSpeed, TrainingSpeedOptions, training_speed};
 pub use speed::{Efficiency, Layer, Milliseconds, Speed, SpeedOptions, speed};

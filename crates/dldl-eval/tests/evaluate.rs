@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dldl::Estimator;
 use dldl_data::{Parameters, Split};
-use dldl_eval::{Crops, EvalError, Options, Progress, Source, evaluate};
+use dldl_eval::{Crops, EvalError, Options, Progress, Source, calibrate, evaluate};
 
 fn dataset(root: &Path) -> Source {
     let portrait = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/astronaut.jpg");
@@ -26,17 +26,81 @@ fn both_ways_are_those_of_the_estimator() {
     let options = Options { split: Some(Split::Test), ..Options::default() };
     let mut steps = Vec::new();
     // The estimator's own flip fusion must not double that of the evaluation.
-    let report = evaluate(estimator(), &source, &options, &mut |p| steps.push(p)).unwrap();
+    let found = evaluate(estimator(), &source, &options, &mut |p| steps.push(p)).unwrap();
     assert_eq!(steps, [1, 2].map(|done| Progress { done, total: 2 }));
-    assert_eq!((report.n, report.failures, report.n_sigma), (1, 1, 0));
-    assert_eq!(report.crops, Crops { aligned: 1, whole_picture: 0 });
-    assert_eq!(report.failed[0].file, "text.jpg");
-    assert_eq!(report.plain.epsilon_error, None);
+    assert_eq!((found.n, found.failures, found.n_sigma), (1, 1, 0));
+    assert_eq!((found.subject.task.as_str(), found.failure_rate), ("age", 0.5));
+    assert_eq!(found.crops, Crops { aligned: 1, whole_picture: 0 });
+    assert_eq!(found.failed[0].file, "text.jpg");
+    assert!(found.plain.epsilon_error.is_none());
     let picture = dldl::decode_file(&dir.path().join("a.jpg")).unwrap();
-    for (fusion, seen) in [(false, report.plain), (true, report.flip_fusion)] {
+    let (head, _) = estimator().engine().info().heads().remove(0);
+    let prediction = &found.predictions[0];
+    for (fusion, seen, said) in
+        [(false, &found.plain, prediction.plain), (true, &found.flip_fusion, prediction.fused)]
+    {
         let face = &estimator().flip_fusion(fusion).estimate(&picture).unwrap()[0];
-        assert_eq!(seen.mae, Some((face.label.expectation() - 40.0).abs()));
+        let estimate = head.estimate(&face.label);
+        assert_eq!(said, estimate);
+        assert_eq!(seen.mae.unwrap().value, (estimate - 40.0).abs());
+        if fusion {
+            let (low, high) = head.interval(&face.label, 0.9);
+            assert_eq!((prediction.intervals[2], prediction.std), ([low, high], face.label.std()));
+        }
     }
+    let plain = estimator().flip_fusion(false);
+    let mirrored = plain.crop(&picture, &plain.detect(&picture)[0]).flipped();
+    let label = plain.engine().run(&[mirrored]).unwrap().remove(0);
+    assert_eq!(prediction.flipped, head.estimate(&label));
+}
+
+/// Ages in decades: the same faces on another scale.
+#[test]
+fn labels_come_to_the_models_scale() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path());
+    let rescale = Some([0.0, 200.0]);
+    let options = Options { split: Some(Split::Test), rescale, ..Options::default() };
+    let found = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
+    assert_eq!(found.predictions[0].truth, 20.0);
+    // The train split's only label, 20, comes to 10.
+    assert_eq!(found.baseline.unwrap().train_median, 10.0);
+    for wrong in [[1.0, 1.0], [7.0, 1.0], [0.0, f64::NAN]] {
+        let options = Options { rescale: Some(wrong), ..options.clone() };
+        let refused = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
+        assert!(matches!(refused, EvalError::Rescale(_)), "{refused}");
+    }
+}
+
+#[test]
+fn a_calibrated_model_covers_what_it_was_calibrated_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path());
+    let options = Options { split: Some(Split::Test), ..Options::default() };
+    let found = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap();
+    assert_eq!((found.task.as_str(), found.failed.len()), ("age", 1));
+    let intervals = found.calibration.intervals.clone().unwrap();
+    assert_eq!((intervals.n, intervals.on.as_str()), (1, "csv, test split"));
+    assert_eq!(found.calibration.temperature, 1.0);
+    assert_eq!(found.before.mae, found.after.mae);
+    // One picture promises a half, and no more.
+    assert_eq!(intervals.levels.level(0.51), 1.0);
+    let bytes = dldl::models::bytes(dldl::DEFAULT_MODEL).unwrap();
+    let calibration = found.calibration.clone();
+    let change = |info: &mut dldl::ModelInfo| assert!(info.calibrate("age", calibration));
+    let file = dir.path().join("calibrated.safetensors");
+    dldl::save_described(&bytes, &file, change).unwrap();
+    let calibrated = Estimator::load(&file).unwrap();
+    let after = evaluate(calibrated, &source, &options, &mut |_| ()).unwrap();
+    let before = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
+    assert_eq!(after.predictions[0].fused, before.predictions[0].fused);
+    // Half of all: it just reaches the one truth there is.
+    assert_eq!(after.probabilistic.coverage[0].observed.value, 1.0);
+    assert_eq!(after.predictions[0].intervals[3], [0.0, 100.0]);
+    assert_eq!(after.subject.calibration, Some(found.calibration));
+
+    let nothing = Options { split: Some(Split::Val), ..Options::default() };
+    assert!(calibrate(estimator(), &source, &nothing, false, &mut |_| ()).is_err());
 }
 
 #[test]

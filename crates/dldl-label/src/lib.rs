@@ -25,11 +25,13 @@
 //! # Ok::<(), dldl_label::LabelError>(())
 //! ```
 
+mod conformal;
 mod distribution;
 mod labels;
 mod method;
 pub mod metrics;
 
+pub use conformal::Conformal;
 pub use distribution::Distribution;
 pub use labels::{Label, LabelSet, MAX_LABELS};
 pub use method::{

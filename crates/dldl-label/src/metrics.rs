@@ -1,12 +1,19 @@
-//! Figures that compare predictions with true labels (spec 4), over slices with
-//! one entry per sample.
+//! Figures that compare predictions with true labels (spec 4): here those of
+//! estimates, over slices with one entry per sample; below, those of whole
+//! distributions, and the bootstrap that says how sure a figure is.
 //!
-//! Each gives `None` where it is not defined: without any sample and, for the
+//! Each of those here gives `None` where it is not defined: without any sample and, for the
 //! correlation, without variation. A NaN among the predictions shows as NaN in
 //! the figure, and as a miss in [`cs`]. All panic when the slices' lengths
 //! differ.
 //!
-//! Not here: confidence intervals and protocols, which belong to evaluation.
+//! Not here: protocols, and which figures a report has, which belong to evaluation.
+
+mod bootstrap;
+mod probabilistic;
+
+pub use bootstrap::{RESAMPLES, bootstrap};
+pub use probabilistic::{crps, labels_within, nll};
 
 /// What a sigma of 0 is taken for in [`epsilon_error`], as in the authors' code.
 const MIN_SIGMA: f64 = 1e-10;
@@ -64,6 +71,43 @@ pub fn epsilon_error(predictions: &[f64], truths: &[f64], sigmas: &[f64]) -> Opt
     }))
 }
 
+/// The mean of prediction minus truth, in units of the label: above 0 where
+/// predictions are too large. `None` for no samples.
+pub fn bias(predictions: &[f64], truths: &[f64]) -> Option<f64> {
+    mean(errors(predictions, truths))
+}
+
+/// The median of the absolute errors, in units of the label; between the middle
+/// two of an even number. `None` for no samples.
+pub fn median_error(predictions: &[f64], truths: &[f64]) -> Option<f64> {
+    let mut sizes: Vec<f64> = errors(predictions, truths).map(f64::abs).collect();
+    sizes.sort_by(f64::total_cmp);
+    let middle = sizes.len() / 2;
+    match sizes.len() {
+        0 => None,
+        n if n.is_multiple_of(2) => Some(0.5 * (sizes[middle - 1] + sizes[middle])),
+        _ => Some(sizes[middle]),
+    }
+}
+
+/// Mean absolute error after the linear map of the predictions that fits the
+/// truths best (least squares): for predictions on another scale, say 1 to 5 for
+/// truths from 1 to 7, and for what is left of an error when slope and offset
+/// are put right. The map is fitted to these very samples. In units of the truth.
+/// `None` where [`pearson`] is.
+pub fn mae_rescaled(predictions: &[f64], truths: &[f64]) -> Option<f64> {
+    pearson(predictions, truths)?;
+    let (mean_p, mean_t) = (mean(predictions.iter().copied())?, mean(truths.iter().copied())?);
+    let (mut pp, mut pt) = (0.0, 0.0);
+    for (p, t) in predictions.iter().zip(truths) {
+        pp += (p - mean_p) * (p - mean_p);
+        pt += (p - mean_p) * (t - mean_t);
+    }
+    let slope = pt / pp;
+    let mapped: Vec<f64> = predictions.iter().map(|p| mean_t + slope * (p - mean_p)).collect();
+    mae(&mapped, truths)
+}
+
 /// Prediction minus truth, sample by sample.
 fn errors<'a>(predictions: &'a [f64], truths: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
     check_lengths(predictions.len(), truths.len());
@@ -89,6 +133,9 @@ mod tests {
         let (p, t) = ([1.0, 5.0, 10.0, 20.0], [1.0, 8.0, 5.0, 28.0]);
         assert_eq!(mae(&p, &t), Some(4.0));
         assert_eq!(rmse(&p, &t), Some((98.0_f64 / 4.0).sqrt()));
+        // Errors 0, -3, 5, -8.
+        assert_eq!((bias(&p, &t), median_error(&p, &t)), (Some(-1.5), Some(4.0)));
+        assert_eq!(median_error(&p[..3], &t[..3]), Some(3.0));
         // The bound itself counts.
         assert_eq!(cs(&p, &t, 3.0), Some(50.0));
         assert_eq!(cs(&p, &t, 5.0), Some(75.0));
@@ -100,9 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn another_scale_is_no_error_after_rescaling() {
+        let truths = [1.0, 2.5, 4.0, 7.0];
+        let halved = truths.map(|t| 0.5 * t - 3.0);
+        assert!(mae_rescaled(&halved, &truths).unwrap() < 1e-12);
+        // np.polyfit([0, 1, 2, 3], [0, 2, 1, 3], 1) is 0.8 x + 0.3: residuals
+        // -0.3, 0.9, -0.9, 0.3.
+        let found = mae_rescaled(&[0.0, 1.0, 2.0, 3.0], &[0.0, 2.0, 1.0, 3.0]);
+        assert!((found.unwrap() - 0.6).abs() < 1e-12);
+        assert_eq!(mae_rescaled(&[1.0, 1.0], &[1.0, 2.0]), None);
+    }
+
+    #[test]
     fn undefined_without_samples_or_variation() {
         assert_eq!(mae(&[], &[]), None);
         assert_eq!(rmse(&[], &[]), None);
+        assert_eq!((bias(&[], &[]), median_error(&[], &[])), (None, None));
         assert_eq!(pearson(&[], &[]), None);
         assert_eq!(cs(&[], &[], 3.0), None);
         assert_eq!(epsilon_error(&[], &[], &[]), None);

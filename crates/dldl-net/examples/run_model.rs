@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // An aligned crop: `dldl_face::align` makes it of a photograph.
         let crops = [Crop::new(size, vec![128; 3 * size * size])?];
         let age = &engine.run(&crops)?[0];
-        let (low, high) = age.interval(0.9);
+        let (head, _) = engine.info().heads().remove(0);
+        let (low, high) = head.interval(age, 0.9);
 
         let seconds = (0..10).map(|_| {
             let start = Instant::now();
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!(
             "{}: {:.1} (90 %: {low:.0} to {high:.0}), {:.1} ms on one thread, {:.1} GMAC/s",
             engine.info().net.name(),
-            age.expectation(),
+            head.estimate(age),
             fastest * 1e3,
             engine.info().net.macs(size) as f64 / fastest / 1e9,
         );

@@ -7,7 +7,7 @@ use std::ops::Range;
 use dldl_label::{Distribution, LabelSet, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, ModelInfo, NetError};
+use crate::{Calibration, IntervalCalibration, ModelInfo, NetError};
 
 /// One thing that a model estimates, and the outputs that say it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,10 +34,34 @@ impl Head {
     /// # Errors
     /// [`NetError::Label`] if their number is wrong or one is not finite.
     pub fn decode(&self, logits: &[f32]) -> Result<Distribution, NetError> {
-        let temperature = self.calibration.map_or(1.0, |c| c.temperature);
+        let temperature = self.calibration.as_ref().map_or(1.0, |c| c.temperature);
         let logits: Vec<f32> =
             logits.iter().map(|&v| (f64::from(v) / temperature) as f32).collect();
         Ok(self.method.decode(&self.labels, &logits)?)
+    }
+
+    /// The one number that the model answers with, in units of the label
+    /// ([`Method::estimate`]).
+    pub fn estimate(&self, distribution: &Distribution) -> f64 {
+        self.method.estimate(distribution)
+    }
+
+    /// The interval that the truth lies in with a probability of `level`, as both
+    /// ends, in units of the label. Where the head's intervals are calibrated,
+    /// that is true of pictures like those they were calibrated on; else it is
+    /// the distribution's own [`central_interval`](Distribution::central_interval),
+    /// true as far as the network is right about itself.
+    ///
+    /// # Panics
+    /// When `level` is not in `[0, 1]`.
+    pub fn interval(&self, distribution: &Distribution, level: f64) -> (f64, f64) {
+        let calibrated = self.intervals().map(|intervals| intervals.levels.level(level));
+        distribution.central_interval(calibrated.unwrap_or(level))
+    }
+
+    /// How its intervals are calibrated, if they are.
+    pub fn intervals(&self) -> Option<&IntervalCalibration> {
+        self.calibration.as_ref()?.intervals.as_ref()
     }
 }
 
@@ -49,7 +73,7 @@ impl ModelInfo {
             task: self.task.clone(),
             labels: self.labels.clone(),
             method: self.method,
-            calibration: self.calibration,
+            calibration: self.calibration.clone(),
         };
         let mut from = 0;
         let place = |head: Head| {
@@ -59,10 +83,39 @@ impl ModelInfo {
         };
         std::iter::once(first).chain(self.further_heads.iter().cloned()).map(place).collect()
     }
+
+    /// Takes away what intervals were calibrated to; temperatures stay. For a
+    /// model that is not quite the one they were calibrated with.
+    pub fn forget_intervals(&mut self) {
+        let further = self.further_heads.iter_mut().map(|head| &mut head.calibration);
+        for place in std::iter::once(&mut self.calibration).chain(further) {
+            // A temperature of 1 changes nothing.
+            *place = match place.take() {
+                Some(Calibration { temperature, .. }) if temperature != 1.0 => {
+                    Some(Calibration::temperature(temperature))
+                }
+                _ => None,
+            };
+        }
+    }
+
+    /// Corrects the head of that task from now on; false if there is none.
+    pub fn calibrate(&mut self, task: &str, calibration: Calibration) -> bool {
+        let further = self.further_heads.iter_mut().find(|head| head.task == task);
+        let place = match further {
+            _ if self.task == task => &mut self.calibration,
+            Some(head) => &mut head.calibration,
+            None => return false,
+        };
+        *place = Some(calibration);
+        true
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use dldl_label::Conformal;
+
     use super::*;
     use crate::{Crop, Engine, NetSpec, Precision, Weights};
 
@@ -70,7 +123,7 @@ mod tests {
         let one = Weights::random("one", NetSpec::vgg16(1, 16, 101)).unwrap();
         let mut info = one.info.clone();
         info.net.outputs = 101 + 41;
-        let temperature = Some(Calibration { temperature: 2.0 });
+        let temperature = Some(Calibration::temperature(2.0));
         info.further_heads = vec![Head {
             task: "attractiveness".into(),
             labels: LabelSet::attractiveness_5(),
@@ -88,6 +141,31 @@ mod tests {
         };
         let tensors = info.net.tensors().into_iter().map(tensor).collect();
         Weights::new(info, tensors).unwrap()
+    }
+
+    #[test]
+    fn intervals_are_calibrated_where_the_file_says_how() {
+        let ages = LabelSet::age();
+        let d = Distribution::gaussian(&ages, 30.0, 2.0).unwrap();
+        let scores: Vec<f64> = (1..=999).map(|i| 0.5 + f64::from(i) / 2000.0).collect();
+        let levels = Conformal::fit(&scores).unwrap();
+        let mut head = two_heads().info.heads().remove(0).0;
+        assert_eq!(head.interval(&d, 0.9), d.central_interval(0.9));
+        let on = "faces, val split".to_owned();
+        let intervals = Some(IntervalCalibration { on, n: 999, levels: levels.clone() });
+        head.calibration = Some(Calibration { temperature: 1.0, intervals });
+        // The 900th of 999 scores.
+        assert_eq!(head.interval(&d, 0.9), d.central_interval(0.95));
+        let text = serde_json::to_string(&head).unwrap();
+        assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
+        // As files were before, and with intervals alone.
+        let old: Calibration = serde_json::from_str(r#"{"temperature":1.5}"#).unwrap();
+        assert_eq!(old, Calibration::temperature(1.5));
+        assert_eq!(serde_json::to_string(&old).unwrap(), r#"{"temperature":1.5}"#);
+        let text = text.replace(r#""temperature":1.0,"#, "");
+        assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
+        let text = text.replace(r#""levels":["#, r#""levels":[2.0,"#);
+        assert!(serde_json::from_str::<Head>(&text).is_err());
     }
 
     #[test]
@@ -120,6 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn each_head_has_a_calibration_of_its_own() {
+        let mut info = two_heads().info;
+        let of = |info: &ModelInfo, i: usize| info.heads()[i].0.calibration.clone();
+        let [a, b] = [3.0, 4.0].map(Calibration::temperature);
+        assert!(info.calibrate("age", a.clone()) && info.calibrate("attractiveness", b.clone()));
+        assert_eq!((of(&info, 0), of(&info, 1)), (Some(a), Some(b.clone())));
+        assert!(!info.calibrate("height", b.clone()));
+        let levels = Conformal::fit(&[0.5]).unwrap();
+        let intervals = Some(IntervalCalibration { on: "faces".into(), n: 1, levels });
+        info.calibrate("age", Calibration { temperature: 1.0, intervals: intervals.clone() });
+        info.calibrate("attractiveness", Calibration { temperature: 4.0, intervals });
+        info.forget_intervals();
+        assert_eq!((of(&info, 0), of(&info, 1)), (None, Some(b)));
+    }
+
+    #[test]
     fn heads_that_do_not_fit_are_refused() {
         let good = two_heads().info;
         assert!(good.check().is_ok());
@@ -130,7 +224,7 @@ mod tests {
         few.net.outputs = 101;
         assert!(few.check().unwrap_err().to_string().contains("142"));
         let mut cold = good;
-        cold.further_heads[0].calibration = Some(Calibration { temperature: 0.0 });
+        cold.further_heads[0].calibration = Some(Calibration::temperature(0.0));
         assert!(cold.check().is_err());
     }
 

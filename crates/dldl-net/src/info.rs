@@ -1,7 +1,7 @@
 //! What a weights file says of itself: everything that a model needs to be used
 //! rightly. Reading and writing the file lives in `weights.rs`.
 
-use dldl_label::{LabelSet, Method};
+use dldl_label::{Conformal, LabelSet, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::{Head, NetError, NetSpec, Template};
@@ -36,12 +36,40 @@ pub struct Figure {
 }
 
 /// What was fitted to held-out data after the training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The logits are divided by it before they are decoded; above 1 the
     /// distributions become wider.
+    #[serde(default = "one")]
     pub temperature: f64,
+    /// What makes intervals cover what they should, if it was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<IntervalCalibration>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Calibration {
+    /// A temperature alone.
+    pub fn temperature(temperature: f64) -> Self {
+        Self { temperature, intervals: None }
+    }
+}
+
+/// What makes intervals cover what they should. It is of distributions after flip
+/// fusion, as [`Calibration::temperature`] leaves them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntervalCalibration {
+    /// The dataset and its split, in words.
+    pub on: String,
+    /// How many pictures.
+    pub n: usize,
+    /// The levels that intervals are asked for.
+    pub levels: Conformal,
 }
 
 /// How a model in floating point was made one in integers, for people.
@@ -156,9 +184,8 @@ impl ModelInfo {
         if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
             return Err(NetError::Spec("the template has points that are no numbers".into()));
         }
-        let mut calibrations = heads.iter().filter_map(|(head, _)| head.calibration);
-        let sound = |c: &Calibration| c.temperature.is_finite() && c.temperature > 0.0;
-        if !calibrations.all(|c| sound(&c)) {
+        let mut calibrations = heads.iter().filter_map(|(head, _)| head.calibration.as_ref());
+        if !calibrations.all(|c| c.temperature.is_finite() && c.temperature > 0.0) {
             return Err(NetError::Spec("the calibration's temperature is not above 0".into()));
         }
         Ok(())

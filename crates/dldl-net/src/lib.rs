@@ -7,6 +7,7 @@
 //! runtimes. Training lives in `dldl-train`, pictures in `dldl-face`.
 
 mod crop;
+mod describe;
 mod engine;
 mod error;
 mod folded;
@@ -23,10 +24,11 @@ pub use dldl_kernels::int8::Isa;
 pub use dldl_kernels::{LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
+pub use describe::{described, save_described};
 pub use engine::{BN_EPSILON, Engine};
 pub use error::NetError;
 pub use heads::Head;
-pub use info::{Calibration, Figure, ModelInfo, Normalisation, Quantisation};
+pub use info::{Calibration, Figure, IntervalCalibration, ModelInfo, Normalisation, Quantisation};
 pub use network::Part;
 pub use quantised::{QuantisedWeights, quantise};
 pub use spec::{NetSpec, Pooling};

@@ -78,7 +78,7 @@ fn a_temperature_divides_the_logits() {
     let mut weights = tiny();
     let crops = crops(&[64]);
     let plain = Engine::from_weights(&weights).unwrap().run(&crops).unwrap();
-    weights.info.calibration = Some(Calibration { temperature: 2.0 });
+    weights.info.calibration = Some(Calibration::temperature(2.0));
     let engine = Engine::from_weights(&weights).unwrap();
     let cooled = engine.run(&crops).unwrap();
     let log_ratio = |p: &[f64]| (p[10] / p[90]).ln();

@@ -6,7 +6,8 @@ use std::path::Path;
 use dldl_face::{align, whole_picture};
 
 use crate::{
-    Crop, Detector, DetectorParams, Distribution, Engine, Error, Face, NetError, Picture, models,
+    Crop, Detector, DetectorParams, Distribution, Engine, Error, Face, Head, ModelInfo, NetError,
+    Picture, models,
 };
 
 /// A face and what the model says of it. All coordinates are pixels of the
@@ -22,11 +23,44 @@ pub struct FaceEstimate {
     /// right as seen in the picture; none where nothing was detected.
     pub landmarks: Option<[[f32; 2]; 5]>,
     /// The distribution over the model's labels: over ages in years for a model
-    /// of ages. Its expectation is the estimate.
+    /// of ages. [`readings`](Self::readings) has the numbers in it.
     pub label: Distribution,
     /// Those of the model's further heads, in the order of
-    /// [`ModelInfo::further_heads`](crate::ModelInfo::further_heads).
+    /// [`ModelInfo::further_heads`].
     pub further: Vec<Distribution>,
+}
+
+/// What one head of the model says of a face, as numbers in units of the label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What is estimated: `age` or `attractiveness`.
+    pub task: String,
+    /// The number that the model answers with.
+    pub estimate: f64,
+    /// The distribution's standard deviation.
+    pub std: f64,
+    /// The lower end of the interval ([`Head::interval`]).
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl FaceEstimate {
+    /// The numbers in the distributions, one entry for each head of the model
+    /// that they are from: estimates, and intervals that hold the truth with a
+    /// probability of `level`, calibrated if the model is.
+    ///
+    /// # Panics
+    /// If `level` is not in 0..=1.
+    pub fn readings(&self, model: &ModelInfo, level: f64) -> Vec<Reading> {
+        let labels = std::iter::once(&self.label).chain(&self.further);
+        let read = |((head, _), label): ((Head, _), &Distribution)| {
+            let (low, high) = head.interval(label, level);
+            let (estimate, std) = (head.estimate(label), label.std());
+            Reading { task: head.task, estimate, std, low, high }
+        };
+        model.heads().into_iter().zip(labels).map(read).collect()
+    }
 }
 
 /// Detector, alignment and model behind one call. Can be shared between threads.
@@ -143,7 +177,12 @@ mod tests {
         for [px, py] in face.landmarks.unwrap() {
             assert!((x..x + w).contains(&px) && (y..y + h).contains(&py));
         }
-        assert!((0.0..=100.0).contains(&face.label.expectation()));
+        let info = estimator.engine().info();
+        let age = face.readings(info, 0.9).remove(0);
+        assert_eq!((age.task.as_str(), age.std), ("age", face.label.std()));
+        assert!(0.0 <= age.low && age.low < age.estimate && age.estimate < age.high, "{age:?}");
+        let (head, _) = info.heads().remove(0);
+        assert_eq!((age.low, age.high), head.interval(&face.label, 0.9));
     }
 
     #[test]

@@ -9,10 +9,10 @@
 //! # let portrait = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/astronaut.jpg");
 //! let picture = dldl::decode_file(portrait.as_ref())?;
 //! for face in estimator.estimate(&picture)? {
-//!     let (low, high) = face.label.interval(0.9);
+//!     let age = face.readings(estimator.engine().info(), 0.9).remove(0);
 //!     let [x, y, width, height] = face.bbox;
 //!     println!("{width:.0}x{height:.0} pixels at ({x:.0}, {y:.0}):");
-//!     println!("{:.1} years, 90 % between {low:.1} and {high:.1}", face.label.expectation());
+//!     println!("{:.1} years, 90 % between {:.1} and {:.1}", age.estimate, age.low, age.high);
 //! }
 //! # Ok::<(), dldl::Error>(())
 //! ```
@@ -30,11 +30,12 @@ pub use dldl_face::{
     Detector, DetectorParams, Face, FaceError, MAX_PIXELS, Picture, align, decode, decode_file,
     whole_picture,
 };
-pub use dldl_label::{Distribution, Label, LabelError, LabelSet, Method};
+pub use dldl_label::{Conformal, Distribution, Label, LabelError, LabelSet, Method};
 pub use dldl_net::{
-    Crop, Engine, Figure, Head, Isa, LEVEL_VARIABLE, Level, ModelInfo, NetError, NetSpec, Part,
-    QuantisedWeights, Template, Weights, burst_macs, multiply_add_burst, onnx, quantise,
+    Calibration, Crop, Engine, Figure, Head, IntervalCalibration, Isa, LEVEL_VARIABLE, Level,
+    ModelInfo, NetError, NetSpec, Part, QuantisedWeights, Template, Weights, burst_macs, described,
+    multiply_add_burst, onnx, quantise, save_described,
 };
 pub use error::Error;
-pub use estimator::{Estimator, FaceEstimate};
+pub use estimator::{Estimator, FaceEstimate, Reading};
 pub use models::{DEFAULT_MODEL, MODELS, NamedModel};

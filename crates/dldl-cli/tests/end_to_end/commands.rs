@@ -16,6 +16,8 @@ fn every_command_explains_itself() {
         "pretrain",
         "train",
         "eval",
+        "compare",
+        "calibrate",
         "experiment",
         "info",
         "export",
@@ -156,12 +158,18 @@ fn a_small_dataset_is_evaluated() {
     assert_eq!(report["failed"][0]["file"], "missing.jpg");
     assert_eq!(report["problems"].as_array().unwrap().len(), 1);
     for way in ["plain", "flip_fusion"] {
-        let figure = |name: &str| report[way][name].as_f64().expect("a figure");
+        let figure = |name: &str| report[way][name]["value"].as_f64().expect("a figure");
         assert!((0.0..=100.0).contains(&figure("mae")));
         assert!(figure("rmse") >= figure("mae"));
         assert!(figure("cs3") <= figure("cs5") && figure("cs5") <= figure("cs8"));
         assert!((0.0..=1.0).contains(&figure("epsilon_error")));
     }
+    let predictions = report["predictions"].as_array().unwrap();
+    assert_eq!((predictions.len(), &predictions[2]["file"]), (3, &"black.jpg".into()));
+    assert_eq!(
+        (&predictions[2]["aligned"], &predictions[2]["truth"]),
+        (&false.into(), &30.0.into())
+    );
     // Errors of 35 against 40, 40 and 30.
     assert_eq!(report["baseline"], json!({ "train_median": 35.0, "mae": 5.0 }));
 
@@ -194,7 +202,7 @@ fn a_prepared_cache_gives_the_same_figures_nearly() {
         dldl.args(["eval", "--format", "json", "--dataset", dataset, "--root"]).arg(root);
         let report: Value = serde_json::from_str(&run(&mut dldl).stdout).unwrap();
         assert_eq!(report["n"].as_u64(), Some(3));
-        report["flip_fusion"]["mae"].as_f64().unwrap()
+        report["flip_fusion"]["mae"]["value"].as_f64().unwrap()
     };
     let (direct, cached) = (mae("csv", dir.path()), mae("cache", &cache));
     assert!((direct - cached).abs() < 1.5, "{direct} {cached}");

@@ -5,6 +5,7 @@ mod common;
 mod estimate;
 #[cfg(feature = "train")]
 mod experiment;
+mod intervals;
 mod quantize;
 #[cfg(feature = "train")]
 mod training;

@@ -30,6 +30,7 @@ fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
     let info: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(info["quantisation"]["calibration"], "2 crops of a folder of pictures");
     assert_eq!(info["figures"].as_array().unwrap().len(), 0);
+    assert!(info.get("calibration").is_none(), "{}", info["calibration"]);
     let table = run(dldl().args(["info", path]));
     assert!(table.stdout.contains("8-bit signed"), "{}", table.stdout);
 
@@ -89,7 +90,7 @@ fn a_cache_gives_its_train_split_and_the_price() {
     eval.args(["eval", "--dataset", "cache", "--split", "val", "--format", "json", "--root"]);
     let report = run(eval.arg(&cache).arg("--model").arg(&out));
     let report: Value = serde_json::from_str(&report.stdout).unwrap();
-    assert_eq!(report["plain"]["mae"].as_f64(), Some(figure));
+    assert_eq!(report["plain"]["mae"]["value"].as_f64(), Some(figure));
 
     let refused = quantize(&cache, &out, &["--no-detect"]);
     assert!(refused.code == 2 && refused.stderr.contains("aligned already"));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Report;
+use crate::Evaluation;
 
 /// Which of two figures is the better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,11 @@ pub const METRICS: &[Metric] = &[
     metric_of("cs5", "CS@5 %", 1, Better::Higher),
     metric_of("cs8", "CS@8 %", 1, Better::Higher),
     metric_of("epsilon", "ε-error", 4, Better::Lower),
+    metric_of("bias", "bias", 3, Better::Neither),
+    metric_of("nll", "NLL", 3, Better::Lower),
+    metric_of("crps", "CRPS", 3, Better::Lower),
+    metric_of("coverage90", "within the 90 % interval", 3, Better::Neither),
+    metric_of("width90", "its width", 2, Better::Lower),
     metric_of("plain-mae", "MAE without flip", 3, Better::Lower),
     metric_of("val", "val MAE", 3, Better::Lower),
     metric_of("epoch", "epoch", 1, Better::Neither),
@@ -61,16 +66,23 @@ pub fn metric(key: &str) -> Option<&'static Metric> {
 }
 
 /// The figures of a test, by name; those that cannot be computed are left out.
-pub fn of_report(report: &Report) -> BTreeMap<String, f64> {
-    let fused = &report.flip_fusion;
+pub fn of_evaluation(evaluation: &Evaluation) -> BTreeMap<String, f64> {
+    let (fused, whole) = (&evaluation.flip_fusion, &evaluation.probabilistic);
+    let ninety = whole.coverage.iter().find(|c| c.level == 0.9);
     let all = [
         ("mae", fused.mae),
         ("rmse", fused.rmse),
+        ("pearson", fused.pearson),
+        ("bias", fused.bias),
         ("cs3", fused.cs3),
         ("cs5", fused.cs5),
         ("cs8", fused.cs8),
         ("epsilon", fused.epsilon_error),
-        ("plain-mae", report.plain.mae),
+        ("plain-mae", evaluation.plain.mae),
+        ("nll", whole.nll),
+        ("crps", whole.crps),
+        ("coverage90", ninety.map(|c| c.observed)),
+        ("width90", ninety.map(|c| c.width)),
     ];
-    all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    all.into_iter().filter_map(|(key, figure)| Some((key.to_owned(), figure?.value))).collect()
 }

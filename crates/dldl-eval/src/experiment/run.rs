@@ -251,14 +251,14 @@ fn measure(
         split => Some(split.parse::<Split>()?),
     };
     let wanted = Options { task: test.task.clone(), split, no_detect: !test.detect, threads: 0 };
-    let report = evaluate(estimator, &source, &wanted, &mut |p| watch.measuring(p.done, p.total))
+    let said = evaluate(estimator, &source, &wanted, &mut |p| watch.measuring(p.done, p.total))
         .map_err(|e| e.to_string())?;
     Ok(Measured {
         name: test.name.clone(),
         test: test.place(),
-        pictures: report.n,
-        failed: report.failures,
-        figures: figures::of_report(&report),
+        pictures: said.n,
+        failed: said.failures,
+        figures: figures::of_evaluation(&said),
     })
 }
 

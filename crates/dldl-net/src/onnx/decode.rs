@@ -14,7 +14,7 @@ const HALF: f32 = 0.5;
 /// names of the usual ones.
 pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> String) {
     chain.last = name(LOGITS);
-    if let Some(calibration) = head.calibration {
+    if let Some(calibration) = &head.calibration {
         chain.constant(&name("temperature"), &[], &[calibration.temperature as f32]);
         chain.node("Div", &name("calibrated"), &[&name("temperature")], vec![]);
     }

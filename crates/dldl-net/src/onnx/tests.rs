@@ -239,7 +239,7 @@ fn assert_close(a: &[f32], b: impl IntoIterator<Item = f32>, tolerance: f32, wha
 #[test]
 fn the_graph_computes_what_the_engine_does() {
     for pooling in [Pooling::Hybrid, Pooling::Average] {
-        for calibration in [None, Some(Calibration { temperature: 1.7 })] {
+        for calibration in [None, Some(Calibration::temperature(1.7))] {
             let mut weights = small(pooling);
             weights.info.calibration = calibration;
             let model = decoded(&weights, None);

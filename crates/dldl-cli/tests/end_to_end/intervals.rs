@@ -1,0 +1,106 @@
+//! `dldl calibrate`, `dldl eval --out` and `dldl compare` end to end.
+
+use std::path::Path;
+
+use crate::commands::dataset;
+use crate::common::{Run, age, dldl, estimate, portrait, run};
+use serde_json::Value;
+
+fn with(command: &str, root: &Path, more: &[&str]) -> Run {
+    run(dldl().args([command, "--dataset", "csv", "--root"]).arg(root).args(more))
+}
+
+#[test]
+fn a_model_is_calibrated_and_everything_knows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let out = dir.path().join("calibrated.safetensors");
+    let path = out.to_str().unwrap();
+    for split in ["train", "test", "all"] {
+        let refused = with("calibrate", dir.path(), &["--split", split, "--out", path]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+        assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+    }
+    let nothing = with("calibrate", dir.path(), &["--out", path]);
+    assert!(nothing.code == 2 && nothing.stderr.contains("split val"), "{}", nothing.stderr);
+    assert!(!out.exists());
+
+    let forced = ["--split", "test", "--force", "--out", path];
+    let made = with("calibrate", dir.path(), &forced);
+    // One picture is missing; the others were used.
+    assert_eq!(made.code, 1, "{}", made.stderr);
+    assert!(made.stderr.contains("missing.jpg"), "{}", made.stderr);
+    assert!(made.stdout.contains("3 pictures of csv, test split"), "{}", made.stdout);
+    assert!(made.stdout.contains("90 % covers") && made.stdout.contains("temperature 1\n"));
+
+    let info = run(dldl().args(["info", path]));
+    assert!(info.stdout.contains("calibrated on 3 pictures of csv, test split"), "{}", info.stdout);
+    let json = run(dldl().args(["info", path, "--format", "json"]));
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["calibration"]["intervals"]["levels"].as_array().unwrap().len(), 99);
+
+    // The same estimate, and the whole range: three pictures promise no nine tenths.
+    let face = |model: &[&str]| estimate(&[&portrait()], model).1[0]["faces"][0].clone();
+    let (before, after) = (face(&[]), face(&["--model", path]));
+    assert_eq!(age(&before), age(&after));
+    assert_eq!(after["age"]["interval"]["low"], 0.0);
+    assert_eq!(after["age"]["interval"]["high"], 100.0);
+    assert_ne!(before["age"]["interval"]["high"], 100.0);
+
+    // In place, and a likelier temperature.
+    let again = [&forced[..], &["--model", path, "--temperature"]].concat();
+    let again = with("calibrate", dir.path(), &again);
+    assert_eq!(again.code, 1, "{}", again.stderr);
+    assert!(!again.stdout.contains("temperature 1\n"), "{}", again.stdout);
+    let table = with("eval", dir.path(), &["--model", path]);
+    assert!(table.stdout.contains("calibrated on 3 pictures"), "{}", table.stdout);
+
+    // What is made of it in integers is another model.
+    let small = dir.path().join("int8.safetensors");
+    let mut quantize = dldl();
+    quantize.args(["quantize", "--no-detect", "--model", path, "--crops"]).arg(dir.path());
+    assert!(run(quantize.arg("--out").arg(&small)).stdout.contains("written to"));
+    let json = run(dldl().arg("info").arg(&small).args(["--format", "json"]));
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json["calibration"].get("intervals").is_none(), "{}", json["calibration"]);
+    assert!(json["calibration"]["temperature"].is_number());
+}
+
+#[test]
+fn evaluations_are_written_and_put_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (a, b) = (file("a.json"), file("b.json"));
+    let first = with("eval", dir.path(), &["--out", &a]);
+    assert_eq!(first.code, 1);
+    assert!(first.stdout.contains("flip fusion"), "{}", first.stdout);
+    let all = with("eval", dir.path(), &["--split", "all", "--format", "json", "--out", &b]);
+    let written = std::fs::read_to_string(&b).unwrap();
+    assert_eq!(all.stdout, written);
+    let written: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!((written["split"].as_str(), written["n"].as_u64()), (Some("all"), Some(4)));
+    for part in ["hits", "assurance"] {
+        assert!(written[part].is_null(), "{part}");
+    }
+
+    let compare = |more: &[&str]| run(dldl().arg("compare").args(more));
+    let table = compare(&[&a, &b]);
+    assert_eq!((table.code, table.stderr.as_str()), (0, ""));
+    let mae = format!("{:.3}", written["flip_fusion"]["mae"]["value"].as_f64().unwrap());
+    assert!(table.stdout.contains("csv (all)") && table.stdout.contains(&mae), "{}", table.stdout);
+    assert!(table.stdout.contains("MAE (age), model by dataset"), "{}", table.stdout);
+    let csv = compare(&[&a, &b, "--format", "csv"]);
+    assert_eq!(csv.stdout.lines().count(), 3);
+    let json: Value = serde_json::from_str(&compare(&[&a, "-f", "json"]).stdout).unwrap();
+    assert_eq!(json["rows"][0]["n"], 3);
+    assert!(compare(&[&a, "--format", "markdown"]).stdout.starts_with("| model"));
+
+    let other = file("labels.csv");
+    let refused = compare(&[&a, &other]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.contains("labels.csv: no evaluation"), "{}", refused.stderr);
+    assert_eq!(compare(&["none.json"]).code, 2);
+    let scale = with("eval", dir.path(), &["--rescale", "7:1"]);
+    assert!(scale.code == 2 && scale.stderr.contains("1:7"), "{}", scale.stderr);
+}

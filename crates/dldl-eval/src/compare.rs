@@ -1,0 +1,420 @@
+//! Several evaluations side by side: a row for each, and matrices of models and
+//! datasets. Nothing is computed twice: it all comes from the evaluations' JSON.
+
+use std::fmt::Write;
+
+use dldl_label::metrics::mae_rescaled;
+use serde::{Deserialize, Serialize};
+
+use crate::{Evaluation, Measured};
+
+/// Evaluations side by side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// A row for each evaluation, in their order.
+    pub rows: Vec<Row>,
+    /// For each task, a matrix for each of MAE, MAE after rescaling, and Pearson's
+    /// correlation.
+    pub matrices: Vec<Matrix>,
+}
+
+/// One evaluation; all figures are those of flip fusion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// What the evaluation is called: its file, as it was given.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// The method that the model was trained with.
+    pub method: String,
+    /// What was estimated.
+    pub task: String,
+    /// The dataset's name.
+    pub dataset: String,
+    /// The split's name, or `all`.
+    pub split: String,
+    /// How many pictures.
+    pub n: usize,
+    /// How many pictures could not be used.
+    pub failures: usize,
+    /// Mean absolute error, in units of the label.
+    pub mae: Option<Measured>,
+    /// Mean absolute error after the linear map of the estimates that fits best,
+    /// for scales that differ ([`mae_rescaled`]).
+    pub mae_rescaled: Option<f64>,
+    /// Root of the mean squared error.
+    pub rmse: Option<Measured>,
+    /// Pearson's correlation coefficient.
+    pub pearson: Option<Measured>,
+    /// The mean of estimate minus truth.
+    pub bias: Option<Measured>,
+    /// Percentage of errors of at most 5 units of the scale.
+    pub cs5: Option<Measured>,
+    /// ChaLearn's epsilon-error.
+    pub epsilon_error: Option<Measured>,
+    /// Mean negative log-likelihood, in nats.
+    pub nll: Option<Measured>,
+    /// Mean continuous ranked probability score.
+    pub crps: Option<Measured>,
+    /// The share of truths in the 90 % interval, 0..=1.
+    pub coverage90: Option<Measured>,
+    /// The mean width of the 90 % interval.
+    pub width90: Option<Measured>,
+    /// Digits behind the point of errors, for people.
+    pub digits: usize,
+}
+
+/// One figure of models on datasets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// What was estimated.
+    pub task: String,
+    /// The figure: `MAE`, `MAE rescaled` or `Pearson`.
+    pub figure: String,
+    /// The datasets, with their splits.
+    pub columns: Vec<String>,
+    /// A model and its figures, one for each column; none where that was not
+    /// evaluated.
+    pub models: Vec<(String, Vec<Option<f64>>)>,
+    /// Digits behind the point, for people.
+    pub digits: usize,
+}
+
+/// How a comparison is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Aligned columns.
+    Text,
+    /// Markdown tables.
+    Markdown,
+    /// The rows alone, with a header and all digits.
+    Csv,
+    /// Everything.
+    Json,
+}
+
+impl Row {
+    fn new(name: &str, evaluation: &Evaluation) -> Self {
+        let Evaluation { subject, flip_fusion: m, probabilistic, predictions, .. } = evaluation;
+        let seen: Vec<f64> = predictions.iter().map(|p| p.fused).collect();
+        let truth: Vec<f64> = predictions.iter().map(|p| p.truth).collect();
+        let ninety = probabilistic.coverage.iter().find(|c| c.level == 0.9);
+        Self {
+            name: name.to_owned(),
+            model: subject.model.clone(),
+            method: subject.method.clone(),
+            task: subject.task.clone(),
+            dataset: subject.dataset.clone(),
+            split: subject.split.clone(),
+            n: evaluation.n,
+            failures: evaluation.failures,
+            mae: m.mae,
+            mae_rescaled: mae_rescaled(&seen, &truth),
+            rmse: m.rmse,
+            pearson: m.pearson,
+            bias: m.bias,
+            cs5: m.cs5,
+            epsilon_error: m.epsilon_error,
+            nll: probabilistic.nll,
+            crps: probabilistic.crps,
+            coverage90: ninety.map(|c| c.observed),
+            width90: ninety.map(|c| c.width),
+            digits: subject.scale.digits,
+        }
+    }
+
+    fn column(&self) -> String {
+        format!("{} ({})", self.dataset, self.split)
+    }
+
+    /// The cells for people, in the order of [`HEADER`].
+    fn cells(&self) -> Vec<String> {
+        let digits = self.digits;
+        let cell = |value: Option<f64>, digits: usize| {
+            value.map_or("-".into(), |v| format!("{v:.digits$}"))
+        };
+        let figure = |m: Option<Measured>, digits: usize| cell(m.map(|m| m.value), digits);
+        let range = self
+            .mae
+            .and_then(|m| m.interval)
+            .map_or("-".into(), |[low, high]| format!("{low:.digits$} - {high:.digits$}"));
+        let percent = self.coverage90.map(|c| 100.0 * c.value);
+        vec![
+            self.model.clone(),
+            self.method.clone(),
+            self.column(),
+            self.n.to_string(),
+            figure(self.mae, digits),
+            range,
+            cell(self.mae_rescaled, digits),
+            figure(self.rmse, digits),
+            figure(self.pearson, 4),
+            figure(self.bias, digits),
+            figure(self.cs5, 1),
+            figure(self.epsilon_error, 4),
+            figure(self.crps, digits),
+            cell(percent, 1),
+            figure(self.width90, 2),
+        ]
+    }
+}
+
+/// The columns for people; the first three are words.
+const HEADER: [&str; 15] = [
+    "model",
+    "method",
+    "dataset",
+    "n",
+    "MAE",
+    "95 %",
+    "rescaled",
+    "RMSE",
+    "Pearson",
+    "bias",
+    "CS@5",
+    "eps-error",
+    "CRPS",
+    "90 % covers",
+    "width",
+];
+const WORDS: usize = 3;
+
+impl Comparison {
+    /// Puts evaluations side by side, each with a name that tells it from the
+    /// others (its file).
+    pub fn new(evaluations: &[(String, Evaluation)]) -> Self {
+        let rows: Vec<Row> = evaluations.iter().map(|(name, e)| Row::new(name, e)).collect();
+        let mut tasks: Vec<&str> = Vec::new();
+        for row in &rows {
+            if !tasks.contains(&row.task.as_str()) {
+                tasks.push(&row.task);
+            }
+        }
+        let matrices = tasks.into_iter().flat_map(|task| {
+            let rows: Vec<&Row> = rows.iter().filter(|row| row.task == task).collect();
+            let digits = rows.iter().map(|row| row.digits).max().unwrap_or(3);
+            [
+                matrix(task, "MAE", &rows, digits, |row| Some(row.mae?.value)),
+                matrix(task, "MAE rescaled", &rows, digits, |row| row.mae_rescaled),
+                matrix(task, "Pearson", &rows, 4, |row| Some(row.pearson?.value)),
+            ]
+        });
+        let matrices = matrices.collect();
+        Self { rows, matrices }
+    }
+
+    /// As text.
+    pub fn to_text(&self, layout: Layout) -> String {
+        match layout {
+            Layout::Json => serde_json::to_string_pretty(self).expect("plain data"),
+            Layout::Csv => self.csv(),
+            Layout::Text | Layout::Markdown => self.tables(layout == Layout::Markdown),
+        }
+    }
+
+    fn tables(&self, markdown: bool) -> String {
+        let header: Vec<String> = HEADER.map(str::to_owned).to_vec();
+        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::cells).collect();
+        let mut text = table(&header, &rows, WORDS, markdown);
+        // Of one dataset the rows say it all.
+        for matrix in self.matrices.iter().filter(|m| m.columns.len() > 1) {
+            let Matrix { task, figure, columns, models, digits } = matrix;
+            let title = format!("{figure} ({task}), model by dataset");
+            let _ = match markdown {
+                true => write!(text, "\n**{title}**\n\n"),
+                false => write!(text, "\n{title}\n"),
+            };
+            let header: Vec<String> =
+                std::iter::once("model".to_owned()).chain(columns.iter().cloned()).collect();
+            let cell =
+                |value: &Option<f64>| value.map_or("-".into(), |v| format!("{v:.0$}", *digits));
+            let rows = models.iter().map(|(model, cells)| {
+                std::iter::once(model.clone()).chain(cells.iter().map(cell)).collect()
+            });
+            text += &table(&header, &rows.collect::<Vec<_>>(), 1, markdown);
+        }
+        text
+    }
+
+    /// One line for each row, with the ends of the intervals of the MAE.
+    fn csv(&self) -> String {
+        let mut text = String::from(
+            "name,model,method,task,dataset,split,n,failures,mae,mae_low,mae_high,mae_rescaled,\
+             rmse,pearson,bias,cs5,epsilon_error,nll,crps,coverage90,width90\n",
+        );
+        for row in &self.rows {
+            let words = [&row.name, &row.model, &row.method, &row.task, &row.dataset, &row.split];
+            let mut cells: Vec<String> = words.map(|word| quoted(word)).to_vec();
+            cells.extend([row.n.to_string(), row.failures.to_string()]);
+            let value = |m: Option<Measured>| m.map(|m| m.value);
+            let range = row.mae.and_then(|m| m.interval);
+            let figures = [
+                value(row.mae),
+                range.map(|r| r[0]),
+                range.map(|r| r[1]),
+                row.mae_rescaled,
+                value(row.rmse),
+                value(row.pearson),
+                value(row.bias),
+                value(row.cs5),
+                value(row.epsilon_error),
+                value(row.nll),
+                value(row.crps),
+                value(row.coverage90),
+                value(row.width90),
+            ];
+            cells.extend(figures.map(|v| v.map_or(String::new(), |v| v.to_string())));
+            text += &cells.join(",");
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// The figure that `pick` takes of each row. Rows are called by their models'
+/// names, or, where one has several on one dataset, by their own.
+fn matrix(
+    task: &str,
+    figure: &str,
+    rows: &[&Row],
+    digits: usize,
+    pick: impl Fn(&Row) -> Option<f64>,
+) -> Matrix {
+    let clash = |a: &Row, b: &Row| a.model == b.model && a.column() == b.column();
+    let ambiguous = (1..rows.len()).any(|i| rows[..i].iter().any(|other| clash(other, rows[i])));
+    let (mut columns, mut models): (Vec<String>, Vec<(String, Vec<Option<f64>>)>) =
+        (Vec::new(), Vec::new());
+    for row in rows {
+        if !columns.contains(&row.column()) {
+            columns.push(row.column());
+        }
+    }
+    for row in rows {
+        let name = if ambiguous { &row.name } else { &row.model };
+        let place = models.iter().position(|(model, _)| model == name).unwrap_or_else(|| {
+            models.push((name.clone(), vec![None; columns.len()]));
+            models.len() - 1
+        });
+        let column = columns.iter().position(|column| *column == row.column());
+        models[place].1[column.expect("it is there")] = pick(row);
+    }
+    Matrix { task: task.to_owned(), figure: figure.to_owned(), columns, models, digits }
+}
+
+/// Rows below a header; the first `words` columns are flush left.
+fn table(header: &[String], rows: &[Vec<String>], words: usize, markdown: bool) -> String {
+    let escaped = |cell: &String| if markdown { cell.replace('|', "\\|") } else { cell.clone() };
+    let mut lines: Vec<Vec<String>> = std::iter::once(header)
+        .chain(rows.iter().map(Vec::as_slice))
+        .map(|line| line.iter().map(escaped).collect())
+        .collect();
+    let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    if markdown {
+        let rule = |(i, w): (usize, &usize)| match i < words {
+            true => "-".repeat((*w).max(3)),
+            false => format!("{}:", "-".repeat((*w).max(3) - 1)),
+        };
+        lines.insert(1, widths.iter().enumerate().map(rule).collect());
+    }
+    let mut text = String::new();
+    for line in lines {
+        let cells = line.iter().enumerate().map(|(i, cell)| match i < words {
+            true => format!("{cell:0$}", widths[i]),
+            false => format!("{cell:>0$}", widths[i]),
+        });
+        let cells: Vec<String> = cells.collect();
+        let joined = match markdown {
+            true => format!("| {} |", cells.join(" | ")),
+            false => cells.join("  ").trim_end().to_owned(),
+        };
+        text += &joined;
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell of CSV, in quotes where it must be.
+fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dldl::LabelSet;
+
+    use super::*;
+    use crate::figures::testing::{many, prediction, years};
+    use crate::{Prediction, Subject};
+
+    fn evaluation(model: &str, dataset: &str, predictions: Vec<Prediction>) -> Evaluation {
+        let subject = Subject {
+            model: model.into(),
+            task: "age".into(),
+            method: "dldl".into(),
+            dataset: dataset.into(),
+            split: "test".into(),
+            protocol: None,
+            labels: LabelSet::age(),
+            scale: years(),
+            calibration: None,
+        };
+        Evaluation::new(subject, predictions, None, Vec::new(), Vec::new())
+    }
+
+    fn named(all: Vec<Evaluation>) -> Vec<(String, Evaluation)> {
+        all.into_iter().enumerate().map(|(i, e)| (format!("{i}.json"), e)).collect()
+    }
+
+    #[test]
+    fn models_meet_datasets() {
+        let off = |by: f64| (0..40).map(|i| prediction(f64::from(i), f64::from(i) + by)).collect();
+        let all = named(vec![
+            evaluation("a", "one", off(1.0)),
+            evaluation("a", "two", off(2.0)),
+            evaluation("b|c", "one", off(3.0)),
+        ]);
+        let found = Comparison::new(&all);
+        let mae = &found.matrices[0];
+        assert_eq!(mae.columns, ["one (test)", "two (test)"]);
+        assert_eq!(mae.models[0], ("a".into(), vec![Some(1.0), Some(2.0)]));
+        assert_eq!(mae.models[1], ("b|c".into(), vec![Some(3.0), None]));
+        // A constant error is none after rescaling.
+        assert!(found.rows[2].mae_rescaled.unwrap() < 1e-9);
+        let text = found.to_text(Layout::Text);
+        assert!(text.contains("MAE (age), model by dataset") && text.contains("3.000"), "{text}");
+        let markdown = found.to_text(Layout::Markdown);
+        assert!(markdown.contains("| b\\|c"), "{markdown}");
+        let rule = markdown.lines().nth(1).unwrap();
+        assert_eq!(rule.matches('|').count(), HEADER.len() + 1, "{rule}");
+        let json = found.to_text(Layout::Json);
+        assert_eq!(serde_json::from_str::<Comparison>(&json).unwrap(), found);
+    }
+
+    #[test]
+    fn two_of_one_name_are_told_apart_by_their_files() {
+        let all =
+            named(vec![evaluation("a", "x", many(30, 30)), evaluation("a", "x", many(40, 40))]);
+        let found = Comparison::new(&all);
+        let names: Vec<&str> = found.matrices[0].models.iter().map(|m| m.0.as_str()).collect();
+        assert_eq!(names, ["0.json", "1.json"]);
+        // One dataset: no matrices for people.
+        assert!(!found.to_text(Layout::Text).contains("by dataset"));
+    }
+
+    #[test]
+    fn csv_has_all_digits_and_quotes() {
+        let all = named(vec![evaluation("a, \"b\"", "x", many(30, 30))]);
+        let found = Comparison::new(&all);
+        let csv = found.to_text(Layout::Csv);
+        let lines: Vec<&str> = csv.lines().collect();
+        assert!(lines[1].starts_with("0.json,\"a, \"\"b\"\"\",dldl,age,x,test,30,0,"), "{csv}");
+        let mae = found.rows[0].mae.unwrap().value;
+        assert!(lines[1].contains(&format!(",{mae},")));
+        let (head, row) = (lines[0].matches(',').count(), lines[1].matches(',').count());
+        assert_eq!(head, row - 1, "one comma is inside quotes");
+    }
+}

@@ -1,0 +1,191 @@
+//! Figures of groups: by band of the truth, sex, race, and two of these at once.
+
+use std::collections::BTreeMap;
+
+use dldl::LabelSet;
+use dldl_data::Sex;
+use serde::{Deserialize, Serialize};
+
+use super::probabilistic::{Coverage, coverage};
+use super::{Measured, People, means};
+use crate::{Prediction, Scale};
+
+/// Groups of fewer pictures are shown, but marked, and are neither the worst nor
+/// the best of a breakdown.
+pub const MIN_GROUP: usize = 30;
+
+/// The samples, told apart by something that is known of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Breakdown {
+    /// By what: `age`, `sex`, `race`, or two of them: `age x sex`.
+    pub by: String,
+    /// The groups, in order.
+    pub groups: Vec<Group>,
+    /// The group with the largest MAE, of those that are large enough.
+    pub worst: Option<String>,
+    /// The group with the smallest.
+    pub best: Option<String>,
+    /// The difference of their MAE, in units of the label.
+    pub gap: Option<f64>,
+}
+
+/// A group of samples; the figures are those of flip fusion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The group's name.
+    pub name: String,
+    /// How many pictures.
+    pub n: usize,
+    /// Whether there are fewer than [`MIN_GROUP`].
+    pub few: bool,
+    /// Mean absolute error, in units of the label.
+    pub mae: Measured,
+    /// The mean of estimate minus truth.
+    pub bias: Measured,
+    /// How the intervals do.
+    pub coverage: Vec<Coverage>,
+}
+
+/// What samples are told apart by: one thing or several, each as a place in the
+/// order and a name. None where it is not known.
+pub(super) type Key<'a> = &'a dyn Fn(&Prediction) -> Option<Vec<(usize, String)>>;
+
+/// All breakdowns of predictions for `task`: by band, sex and race, and their
+/// crossings. One by which there is only one group, or none, is left out.
+pub fn breakdowns(
+    predictions: &[Prediction],
+    task: &str,
+    labels: &LabelSet,
+    scale: &Scale,
+) -> Vec<Breakdown> {
+    let band = |p: &Prediction| {
+        let band = scale.band(p.truth);
+        Some(vec![(band, scale.band_name(band))])
+    };
+    let both = |a: Key, b: Key, p: &Prediction| Some([a(p)?, b(p)?].concat());
+    let keys: [(String, Key); 6] = [
+        (task.to_owned(), &band),
+        ("sex".into(), &sex),
+        ("race".into(), &race),
+        (format!("{task} x sex"), &|p| both(&band, &sex, p)),
+        (format!("{task} x race"), &|p| both(&band, &race, p)),
+        ("race x sex".into(), &|p| both(&race, &sex, p)),
+    ];
+    let made = keys.into_iter().map(|(by, key)| breakdown(by, key, predictions, labels));
+    made.filter(|breakdown| breakdown.groups.len() > 1).collect()
+}
+
+fn breakdown(by: String, key: Key, predictions: &[Prediction], labels: &LabelSet) -> Breakdown {
+    let groups = grouped(predictions, key).into_iter().filter_map(|(name, members)| {
+        let people = People::of(members.iter().copied());
+        let error = |p: &&Prediction| p.fused - p.truth;
+        let [mae, bias] = means(&people, members.iter().map(|p| [error(p).abs(), error(p)]))?;
+        let coverage = coverage(&people, members.iter().copied(), labels);
+        let n = members.len();
+        Some(Group { name, n, few: n < MIN_GROUP, mae, bias, coverage })
+    });
+    let groups: Vec<Group> = groups.collect();
+    let enough = || groups.iter().filter(|g| !g.few);
+    let worst = enough().max_by(|a, b| a.mae.value.total_cmp(&b.mae.value));
+    let best = enough().min_by(|a, b| a.mae.value.total_cmp(&b.mae.value));
+    // One group has no gap.
+    let pair = worst.zip(best).filter(|(worst, best)| worst.name != best.name);
+    Breakdown {
+        by,
+        worst: pair.map(|(worst, _)| worst.name.clone()),
+        best: pair.map(|(_, best)| best.name.clone()),
+        gap: pair.map(|(worst, best)| worst.mae.value - best.mae.value),
+        groups,
+    }
+}
+
+/// The predictions of each group whose key is known, in the keys' order.
+pub(super) fn grouped<'a>(
+    predictions: impl IntoIterator<Item = &'a Prediction>,
+    key: Key,
+) -> Vec<(String, Vec<&'a Prediction>)> {
+    let mut groups: BTreeMap<Vec<(usize, String)>, Vec<&Prediction>> = BTreeMap::new();
+    for prediction in predictions {
+        if let Some(key) = key(prediction) {
+            groups.entry(key).or_default().push(prediction);
+        }
+    }
+    let named = groups.into_iter().map(|(key, members)| {
+        let names: Vec<String> = key.into_iter().map(|(_, name)| name).collect();
+        (names.join(", "), members)
+    });
+    named.collect()
+}
+
+/// By sex.
+pub(super) fn sex(prediction: &Prediction) -> Option<Vec<(usize, String)>> {
+    Some(vec![match prediction.sex? {
+        Sex::Male => (0, "male".into()),
+        Sex::Female => (1, "female".into()),
+    }])
+}
+
+/// By race, in the order of the names.
+pub(super) fn race(prediction: &Prediction) -> Option<Vec<(usize, String)>> {
+    Some(vec![(0, prediction.race.clone()?)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::testing::{many, prediction, years};
+
+    fn by<'a>(all: &'a [Breakdown], name: &str) -> &'a Breakdown {
+        all.iter().find(|b| b.by == name).expect(name)
+    }
+
+    #[test]
+    fn every_sample_with_a_key_is_in_one_group() {
+        let mut predictions = many(400, 400);
+        for (i, p) in predictions.iter_mut().enumerate() {
+            p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
+            p.race = (i % 10 != 0).then(|| ["a", "b", "c"][i % 3].to_owned());
+            // Twice the error for one of them.
+            if p.race.as_deref() == Some("b") {
+                p.fused = p.truth + 2.0 * (p.fused - p.truth);
+            }
+        }
+        let all = breakdowns(&predictions, "age", &LabelSet::age(), &years());
+        let names: Vec<&str> = all.iter().map(|b| b.by.as_str()).collect();
+        assert_eq!(names, ["age", "sex", "race", "age x sex", "age x race", "race x sex"]);
+        let counts = |b: &Breakdown| b.groups.iter().map(|g| g.n).sum::<usize>();
+        assert_eq!((counts(by(&all, "age")), counts(by(&all, "age x sex"))), (400, 400));
+        assert_eq!((counts(by(&all, "race")), counts(by(&all, "race x sex"))), (360, 360));
+        let ages = by(&all, "age");
+        assert_eq!(ages.groups[0].name, "0-2");
+        assert!(ages.groups[0].few && !ages.groups[1].few, "{:?}", ages.groups);
+        assert!(ages.groups.iter().all(|g| g.coverage.len() == 4));
+        assert_eq!(by(&all, "age x sex").groups[1].name, "0-2, female");
+        let race = by(&all, "race");
+        assert_eq!(race.worst.as_deref(), Some("b"));
+        let mae = |name: &str| race.groups.iter().find(|g| g.name == name).unwrap().mae.value;
+        let best = mae("a").min(mae("c"));
+        assert!((race.gap.unwrap() - (mae("b") - best)).abs() < 1e-12);
+        let (n, sum) = (race.groups[0].n as f64, |pick: fn(f64) -> f64| {
+            let of_a = predictions.iter().filter(|p| p.race.as_deref() == Some("a"));
+            of_a.map(|p| pick(p.fused - p.truth)).sum::<f64>()
+        });
+        assert!((race.groups[0].mae.value - sum(f64::abs) / n).abs() < 1e-12);
+        assert!((race.groups[0].bias.value - sum(|e| e) / n).abs() < 1e-12);
+    }
+
+    #[test]
+    fn small_groups_are_shown_but_not_judged() {
+        let mut predictions = many(60, 60);
+        predictions.iter_mut().for_each(|p| p.sex = Some(Sex::Male));
+        let woman = Prediction { sex: Some(Sex::Female), ..prediction(30.0, 90.0) };
+        predictions.push(woman);
+        let all = breakdowns(&predictions, "age", &LabelSet::age(), &years());
+        let sex = by(&all, "sex");
+        assert_eq!((sex.groups[1].n, sex.groups[1].few), (1, true));
+        assert_eq!(sex.groups[1].mae.interval, None);
+        assert_eq!((&sex.worst, sex.gap), (&None, None));
+        // Nothing is known of race.
+        assert!(all.iter().all(|b| !b.by.contains("race")));
+    }
+}

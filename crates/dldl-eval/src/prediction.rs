@@ -1,0 +1,150 @@
+//! What a model says of one labelled picture, as numbers: all that figures are
+//! made from.
+
+use dldl::{Distribution, Head, LabelError};
+use dldl_data::{Rating, Sample, Sex};
+use dldl_label::metrics::{crps, labels_within, nll};
+use serde::{Deserialize, Serialize};
+
+/// The levels of the intervals that are looked at, as shares of 1.
+pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
+
+/// What the model says of one labelled picture, in units of the label.
+///
+/// Where the label is a range, `nll`, `crps` and coverage are those of a truth
+/// that is equally likely any of the range's labels, and `pit` is that of its
+/// middle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The picture, as the dataset names it.
+    pub file: String,
+    /// The true value, or the raters' mean, or the middle of a range.
+    pub truth: f64,
+    /// The raters' standard deviation, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
+    /// Both ends of the label, both included, where it is a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+    /// Sex as the dataset records it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sex: Option<Sex>,
+    /// Race or ethnicity in the dataset's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<String>,
+    /// The person, or the pictures that belong together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Whether the crop is aligned by a face's landmarks; if not, it is the
+    /// whole picture.
+    pub aligned: bool,
+    /// The estimate from the crop as it is.
+    pub plain: f64,
+    /// The estimate from its mirror image.
+    pub flipped: f64,
+    /// The estimate from the mean of the two distributions. What follows is of
+    /// that mean, too.
+    pub fused: f64,
+    /// The standard deviation.
+    pub std: f64,
+    /// The probability of less than the truth ([`dldl::Distribution::pit`]).
+    pub pit: f64,
+    /// The negative logarithm of the density at the truth, in nats.
+    pub nll: f64,
+    /// The continuous ranked probability score, in units of the label.
+    pub crps: f64,
+    /// Both ends of the intervals of the [`LEVELS`], calibrated if the model is.
+    pub intervals: [[f64; 2]; LEVELS.len()],
+}
+
+impl Prediction {
+    /// What a head says of a sample by the distributions of its crop and of the
+    /// crop's mirror image. `rating` is the sample's label, in the head's unit.
+    ///
+    /// # Errors
+    /// When the two distributions have different labels.
+    pub fn new(
+        sample: &Sample,
+        rating: &Rating,
+        head: &Head,
+        [plain, flipped]: [Distribution; 2],
+        aligned: bool,
+    ) -> Result<Self, LabelError> {
+        let estimates = [head.estimate(&plain), head.estimate(&flipped)];
+        let fused = Distribution::average(&[plain, flipped])?;
+        let truth = rating.mean();
+        let range = match rating {
+            Rating::Interval { interval } => Some(*interval),
+            _ => None,
+        };
+        let [low, high] = range.unwrap_or([truth; 2]);
+        let labels = &head.labels;
+        let crps = match range {
+            None => crps(&fused, truth),
+            Some(_) => {
+                let within = labels_within(labels, low, high);
+                let count = within.len() as f64;
+                within.map(|k| crps(&fused, labels.value(k))).sum::<f64>() / count
+            }
+        };
+        Ok(Self {
+            file: sample.file.clone(),
+            truth,
+            sigma: rating.sigma(),
+            range,
+            sex: sample.sex,
+            race: sample.race.clone(),
+            group: sample.group.clone().or_else(|| sample.identity.clone()),
+            aligned,
+            plain: estimates[0],
+            flipped: estimates[1],
+            fused: head.estimate(&fused),
+            std: fused.std(),
+            pit: fused.pit(truth),
+            nll: nll(&fused, low, high),
+            crps,
+            intervals: LEVELS.map(|level| head.interval(&fused, level).into()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dldl::{LabelSet, Method};
+    use dldl_data::Split;
+
+    use super::*;
+
+    fn head() -> Head {
+        let (labels, method) = (LabelSet::age(), Method::Dldl);
+        Head { task: "age".into(), labels, method, calibration: None }
+    }
+
+    #[test]
+    fn a_prediction_holds_what_the_distributions_say() {
+        let at = |mean: f64| Distribution::gaussian(&LabelSet::age(), mean, 2.0).unwrap();
+        let rating = Rating::Value { mean: 33.0, sigma: Some(1.5) };
+        let sample = Sample::new("a.jpg", Split::Test);
+        let sample = Sample { identity: Some("x".into()), ..sample };
+        let p = Prediction::new(&sample, &rating, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
+        close(p.plain, 30.0);
+        close(p.flipped, 34.0);
+        close(p.fused, 32.0);
+        // Variances add: 2^2 of each, and 2^2 between their means.
+        assert!((p.std - 8f64.sqrt()).abs() < 1e-6);
+        let fused = Distribution::average(&[at(30.0), at(34.0)]).unwrap();
+        close(p.nll, -fused.probabilities()[33].ln());
+        close(p.pit, fused.cdf()[32] + 0.5 * fused.probabilities()[33]);
+        assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.interval(0.9)));
+        assert_eq!((p.group.as_deref(), p.sigma, p.range), (Some("x"), Some(1.5), None));
+
+        let rating = Rating::Interval { interval: [30.0, 39.0] };
+        let p = Prediction::new(&sample, &rating, &head(), [at(30.0), at(34.0)], true).unwrap();
+        assert_eq!((p.truth, p.range), (34.5, Some([30.0, 39.0])));
+        let mass: f64 = fused.probabilities()[30..40].iter().sum();
+        close(p.nll, -(mass / 10.0).ln());
+        let mean = (30..40).map(|y| crps(&fused, f64::from(y))).sum::<f64>() / 10.0;
+        close(p.crps, mean);
+    }
+}

@@ -1,0 +1,125 @@
+//! What a task's numbers mean to people: their unit, the errors that are large
+//! or small on it, the bands of truths that are looked at apart, and how many
+//! digits say something. Years for ages; for scores it follows from the range of
+//! the labels.
+
+use dldl::LabelSet;
+use dldl_data::AGE;
+use serde::{Deserialize, Serialize};
+
+/// The scale of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// What the numbers are called: `years` or `points`.
+    pub name: String,
+    /// The step of the thresholds of cumulative scores: CS@3 is the share of
+    /// errors up to 3 of these. One year; for scores the power of ten that is 10
+    /// to 100 times in the range of the labels, 0.1 for 1 to 5.
+    pub unit: f64,
+    /// Where the bands of truths begin and end, ascending: band i holds what is
+    /// at least `bands[i]` and below `bands[i + 1]`; the first also holds what is
+    /// below it, and the last what is above.
+    pub bands: Vec<f64>,
+    /// Digits behind the point in tables of errors.
+    pub digits: usize,
+}
+
+impl Scale {
+    /// The scale of a task with these labels.
+    pub fn new(task: &str, labels: &LabelSet) -> Self {
+        if task == AGE {
+            let bands = [0.0, 3.0, 10.0, 18.0, 30.0, 40.0, 50.0, 60.0, 70.0, 100.0];
+            return Self { name: "years".into(), unit: 1.0, bands: bands.into(), digits: 3 };
+        }
+        let range = labels.max() - labels.min();
+        let exponent = range.log10().floor() as i32 - 1;
+        let unit = power_of_ten(exponent);
+        let few = |width: &f64| range / width <= 10.0 + 1e-9;
+        let steps = [2.0, 5.0, 10.0].map(|steps| steps * unit);
+        let width = steps.into_iter().find(few).unwrap_or(10.0 * unit);
+        let count = (range / width - 1e-9).ceil() as usize;
+        let mut bands: Vec<f64> = (0..count).map(|i| labels.min() + i as f64 * width).collect();
+        bands.push(labels.max());
+        let digits = (3 - exponent.min(0)) as usize;
+        Self { name: "points".into(), unit, bands, digits }
+    }
+
+    /// The number of the band that holds a truth.
+    pub fn band(&self, truth: f64) -> usize {
+        let inner = &self.bands[1..self.bands.len() - 1];
+        inner.iter().filter(|&&edge| truth >= edge).count()
+    }
+
+    /// The number of bands.
+    pub fn band_count(&self) -> usize {
+        self.bands.len() - 1
+    }
+
+    /// A band's name: `18-29` in whole years, `2.5-3.0` in points, and `70+` for
+    /// the last one of ages.
+    pub fn band_name(&self, band: usize) -> String {
+        let (low, high) = (self.bands[band], self.bands[band + 1]);
+        let last = band + 1 == self.band_count();
+        match self.name == "years" {
+            true if last => format!("{low}+"),
+            true => format!("{low}-{}", high - 1.0),
+            false => {
+                let digits = self.unit_digits();
+                format!("{low:.digits$}-{high:.digits$}")
+            }
+        }
+    }
+
+    /// An error of so many units as it stands in `CS@3` or `CS@0.3`.
+    pub fn threshold(&self, units: usize) -> String {
+        let digits = self.unit_digits();
+        format!("{:.digits$}", units as f64 * self.unit)
+    }
+
+    /// Digits behind the point that the unit needs.
+    fn unit_digits(&self) -> usize {
+        (-self.unit.log10()).ceil().max(0.0) as usize
+    }
+}
+
+/// Exact for what a decimal fraction can say: 0.1 and not 10 to the minus 1.
+fn power_of_ten(exponent: i32) -> f64 {
+    format!("1e{exponent}").parse().expect("a number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(scale: &Scale) -> Vec<String> {
+        (0..scale.band_count()).map(|b| scale.band_name(b)).collect()
+    }
+
+    #[test]
+    fn ages_are_in_years() {
+        let scale = Scale::new("age", &LabelSet::age());
+        assert_eq!((scale.unit, scale.threshold(8).as_str()), (1.0, "8"));
+        let expected = ["0-2", "3-9", "10-17", "18-29", "30-39", "40-49", "50-59", "60-69", "70+"];
+        assert_eq!(names(&scale), expected);
+        let bands = [-1.0, 2.9, 3.0, 17.999, 18.0, 70.0, 116.0].map(|y| scale.band(y));
+        assert_eq!(bands, [0, 0, 1, 2, 3, 8, 8]);
+        // However fine the labels are.
+        let weeks = LabelSet::new(0.0, 100.0, 0.5).unwrap();
+        assert_eq!(Scale::new("age", &weeks), scale);
+    }
+
+    #[test]
+    fn scores_follow_their_range() {
+        let five = Scale::new("attractiveness", &LabelSet::attractiveness_5());
+        assert_eq!((five.unit, five.threshold(3).as_str(), five.digits), (0.1, "0.3", 4));
+        assert_eq!(names(&five)[..2], ["1.0-1.5", "1.5-2.0"]);
+        assert_eq!((five.band_count(), five.band(5.0), five.band(1.0)), (8, 7, 0));
+        let seven = Scale::new("attractiveness", &LabelSet::attractiveness_7());
+        assert_eq!((seven.unit, seven.band_count()), (0.1, 6));
+        let ten = Scale::new("attractiveness", &LabelSet::new(1.0, 10.0, 0.1).unwrap());
+        assert_eq!((ten.band_count(), ten.band_name(8).as_str()), (9, "9.0-10.0"));
+        let months = Scale::new("bone age", &LabelSet::new(1.0, 230.0, 1.0).unwrap());
+        assert_eq!((months.unit, months.band_count(), months.digits), (10.0, 5, 3));
+        assert_eq!(names(&months)[4], "201-230");
+    }
+}

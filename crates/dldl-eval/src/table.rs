@@ -1,0 +1,403 @@
+//! An evaluation as text, for people. All digits of all figures, the crossings'
+//! groups and the single pictures are in its JSON.
+
+use std::fmt::{self, Display, Formatter};
+
+use dldl_data::Problem;
+
+use crate::evaluation::{
+    Assurance, AssuranceGroup, Breakdown, Evaluation, Group, Hits, MIN_GROUP, Measured, Metrics,
+};
+
+/// The challenge age that groups are compared at.
+const CHALLENGE: f64 = 25.0;
+
+/// The level that groups are compared at, by its place in
+/// [`LEVELS`](crate::evaluation::LEVELS).
+const LEVEL: usize = 2;
+
+impl Display for Evaluation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.head(f)?;
+        self.errors(f)?;
+        self.distributions(f)?;
+        let (single, crossed): (Vec<&Breakdown>, Vec<&Breakdown>) =
+            self.breakdowns.iter().partition(|b| !b.by.contains(" x "));
+        let digits = self.digits();
+        for breakdown in single {
+            groups(f, breakdown, digits)?;
+        }
+        if self.breakdowns.iter().any(|b| b.groups.iter().any(|g| g.few)) {
+            writeln!(f, "* fewer than {MIN_GROUP} pictures: shown, but not compared")?;
+        }
+        crossings(f, &crossed, digits)?;
+        if let Some(table) = &self.hits {
+            hits(f, table)?;
+        }
+        if let Some(table) = &self.assurance {
+            assurance(f, table)?;
+        }
+        problems(f, "failed", &self.failed)?;
+        problems(f, "unusable entries of the dataset", &self.problems)
+    }
+}
+
+impl Evaluation {
+    /// Digits behind the point of errors, for people.
+    fn digits(&self) -> usize {
+        self.subject.scale.digits
+    }
+
+    fn head(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let subject = &self.subject;
+        let protocol = subject.protocol.as_ref().map_or(String::new(), |p| format!(", {p}"));
+        writeln!(
+            f,
+            "{} on {} ({}{protocol}): {} pictures",
+            subject.model, subject.dataset, subject.split, self.n
+        )?;
+        writeln!(
+            f,
+            "{} aligned by a face, {} taken whole, {} failed",
+            self.crops.aligned, self.crops.whole_picture, self.failures
+        )
+    }
+
+    fn errors(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let scale = &self.subject.scale;
+        let [cs3, cs5, cs8] = [3, 5, 8].map(|n| format!("CS@{}", scale.threshold(n)));
+        writeln!(
+            f,
+            "\n{:16}{:>8}{:>8}{cs3:>9}{cs5:>9}{cs8:>9}{:>11}{:>9}{:>8}{:>8}",
+            "", "MAE", "RMSE", "eps-error", "Pearson", "bias", "median"
+        )?;
+        self.line(f, "plain", &self.plain, &|m| Some(m.value))?;
+        self.line(f, "mirrored", &self.flipped, &|m| Some(m.value))?;
+        self.line(f, "flip fusion", &self.flip_fusion, &|m| Some(m.value))?;
+        self.line(f, "  95 % from", &self.flip_fusion, &|m| Some(m.interval?[0]))?;
+        self.line(f, "  95 % to", &self.flip_fusion, &|m| Some(m.interval?[1]))?;
+        if let Some(base) = &self.baseline {
+            let (name, digits) = ("constant", self.digits());
+            let median = base.train_median;
+            writeln!(
+                f,
+                "{name:16}{:>8.digits$}  always {median}, the train split's median",
+                base.mae
+            )?;
+        }
+        if self.n_sigma > 0 && self.n_sigma < self.n {
+            writeln!(f, "\nthe eps-error is of {} pictures with known sigma", self.n_sigma)?;
+        }
+        let with = self.flip_fusion.epsilon_error_with_failures;
+        if let Some(with) = with.filter(|_| self.failures > 0) {
+            writeln!(f, "\neps-error where a failure counts 1: {:.4}", with.value)?;
+        }
+        if self.n_groups < self.n {
+            let n = self.n_groups;
+            writeln!(f, "\n95 % intervals: bootstrap over {n} people or groups of pictures")?;
+        }
+        Ok(())
+    }
+
+    /// A line of errors; `pick` says what of each figure.
+    fn line(
+        &self,
+        f: &mut Formatter<'_>,
+        name: &str,
+        m: &Metrics,
+        pick: &dyn Fn(Measured) -> Option<f64>,
+    ) -> fmt::Result {
+        let digits = self.digits();
+        let cell = |value: Option<Measured>, digits: usize, unit: &str| {
+            value.and_then(pick).map_or("-".into(), |v| format!("{v:.digits$}{unit}"))
+        };
+        let signed = m.bias.and_then(pick).map_or("-".into(), |v| format!("{v:+.digits$}"));
+        writeln!(
+            f,
+            "{name:16}{:>8}{:>8}{:>9}{:>9}{:>9}{:>11}{:>9}{signed:>8}{:>8}",
+            cell(m.mae, digits, ""),
+            cell(m.rmse, digits, ""),
+            cell(m.cs3, 1, " %"),
+            cell(m.cs5, 1, " %"),
+            cell(m.cs8, 1, " %"),
+            cell(m.epsilon_error, 4, ""),
+            cell(m.pearson, 4, ""),
+            cell(m.median_error, digits, ""),
+        )
+    }
+
+    fn distributions(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let found = &self.probabilistic;
+        let intervals = self.subject.calibration.as_ref().and_then(|c| c.intervals.as_ref());
+        let how = match intervals {
+            Some(i) => format!("calibrated on {} pictures of {}", i.n, i.on),
+            None => "as the network says them, not calibrated".to_owned(),
+        };
+        if let (Some(nll), Some(crps)) = (found.nll, found.crps) {
+            let digits = self.digits();
+            writeln!(
+                f,
+                "\nnegative log-likelihood {:.3} nats, CRPS {:.digits$}",
+                nll.value, crps.value
+            )?;
+        }
+        if !found.coverage.is_empty() {
+            writeln!(
+                f,
+                "\n{:16}{:>9}{:>19}{:>8}   {how}",
+                "intervals", "covered", "95 %", "width"
+            )?;
+        }
+        for c in &found.coverage {
+            let range = c.observed.interval.map_or("-".into(), |[low, high]| {
+                format!("{:.1} - {:.1} %", 100.0 * low, 100.0 * high)
+            });
+            writeln!(
+                f,
+                "{:>4.0} %{:10}{:>7.1} %{range:>19}{:>8.2}",
+                100.0 * c.level,
+                "",
+                100.0 * c.observed.value,
+                c.width.value
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The groups of one breakdown, and how far apart they are.
+fn groups(f: &mut Formatter<'_>, breakdown: &Breakdown, digits: usize) -> fmt::Result {
+    let w = name_width(breakdown.groups.iter().map(|g| &g.name));
+    let by = format!("by {}", breakdown.by);
+    writeln!(
+        f,
+        "\n{by:w$}{:>7}{:>9}{:>17}{:>9}{:>14}{:>8}",
+        "n", "MAE", "95 %", "bias", "90 % covered", "width"
+    )?;
+    for group in &breakdown.groups {
+        let Group { name, n, mae, bias, coverage, .. } = group;
+        let star = if group.few { "*" } else { "" };
+        let (covered, width) = coverage.get(LEVEL).map_or(("-".into(), "-".into()), |c| {
+            (format!("{:.1} %", 100.0 * c.observed.value), format!("{:.2}", c.width.value))
+        });
+        writeln!(
+            f,
+            "{:w$}{n:>7}{:>9.digits$}{:>17}{:>+9.digits$}{covered:>14}{width:>8}",
+            format!("{name}{star}"),
+            mae.value,
+            range(mae, digits),
+            bias.value
+        )?;
+    }
+    gap(f, breakdown, digits)
+}
+
+fn gap(f: &mut Formatter<'_>, breakdown: &Breakdown, digits: usize) -> fmt::Result {
+    let Breakdown { worst: Some(worst), best: Some(best), gap: Some(gap), .. } = breakdown else {
+        return Ok(());
+    };
+    writeln!(f, "worst {worst}, best {best}: {gap:.digits$} apart")
+}
+
+/// One line for each crossing.
+fn crossings(f: &mut Formatter<'_>, crossed: &[&Breakdown], digits: usize) -> fmt::Result {
+    if crossed.is_empty() {
+        return Ok(());
+    }
+    writeln!(f)?;
+    for breakdown in crossed {
+        let few = breakdown.groups.iter().filter(|g| g.few).count();
+        write!(
+            f,
+            "{}: {} groups, {few} of them too small; ",
+            breakdown.by,
+            breakdown.groups.len()
+        )?;
+        let mae = |name: &str| {
+            let found = breakdown.groups.iter().find(|g| g.name == name);
+            found.map_or(String::new(), |g| format!("{:.digits$} of {}", g.mae.value, g.n))
+        };
+        match (&breakdown.worst, &breakdown.best) {
+            (Some(worst), Some(best)) => {
+                writeln!(f, "worst {worst} ({}), best {best} ({})", mae(worst), mae(best))?;
+            }
+            _ => writeln!(f, "none to compare")?,
+        }
+    }
+    Ok(())
+}
+
+fn hits(f: &mut Formatter<'_>, hits: &Hits) -> fmt::Result {
+    let percent = |m: &Measured| format!("{:.1} %", 100.0 * m.value);
+    writeln!(f, "\n{} labels are ranges; estimates in theirs: {}", hits.n, percent(&hits.share))?;
+    let w = name_width(hits.by_race.iter().map(|g| &g.name));
+    for group in &hits.by_race {
+        let star = if group.few { "*" } else { "" };
+        let name = format!("{}{star}", group.name);
+        writeln!(f, "{name:w$}{:>7}{:>9}", group.n, percent(&group.share))?;
+    }
+    match (&hits.worst, &hits.best) {
+        (Some(worst), Some(best)) => writeln!(f, "worst {worst}, best {best}"),
+        _ => Ok(()),
+    }
+}
+
+fn assurance(f: &mut Formatter<'_>, table: &Assurance) -> fmt::Result {
+    let all = &table.all;
+    writeln!(
+        f,
+        "\nage assurance: {} pictures of people below 18 ({} of 14 to 17), {} of 18 to 30",
+        all.minors, all.teens, all.adults
+    )?;
+    if let (Some(mae), Some(by_cell)) = (all.adults_mae, all.adults_mae_by_cell) {
+        let (mae, cells) = (mae.value, all.adults_cells);
+        writeln!(
+            f,
+            "MAE from 18 to 30: {mae:.3}; mean over {cells} sexes and years: {by_cell:.3}"
+        )?;
+    }
+    let percent =
+        |m: Option<Measured>| m.map_or("-".into(), |m| format!("{:.1} %", 100.0 * m.value));
+    writeln!(
+        f,
+        "{:16}{:>14}{:>14}{:>15}",
+        "let in from", "below 18 in", "14-17 in", "18-30 asked"
+    )?;
+    for row in &all.rows {
+        writeln!(
+            f,
+            "{:<16}{:>14}{:>14}{:>15}",
+            row.age,
+            percent(row.minors_passed),
+            percent(row.teens_passed),
+            percent(row.adults_challenged)
+        )?;
+    }
+    let groups: Vec<&AssuranceGroup> = table.by_sex.iter().chain(&table.by_race).collect();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let w = name_width(groups.iter().map(|g| &g.name));
+    writeln!(
+        f,
+        "\n{:w$}{:>9}{:>7}{:>7}{:>13}{:>10}{:>13}{:>11}",
+        format!("let in from {CHALLENGE}"),
+        "below 18",
+        "14-17",
+        "18-30",
+        "below 18 in",
+        "14-17 in",
+        "18-30 asked",
+        "18-30 MAE"
+    )?;
+    for group in groups {
+        let Some(row) = group.rows.iter().find(|r| r.age == CHALLENGE) else { continue };
+        writeln!(
+            f,
+            "{:w$}{:>9}{:>7}{:>7}{:>13}{:>10}{:>13}{:>11}",
+            group.name,
+            group.minors,
+            group.teens,
+            group.adults,
+            percent(row.minors_passed),
+            percent(row.teens_passed),
+            percent(row.adults_challenged),
+            group.adults_mae.map_or("-".into(), |m| format!("{:.3}", m.value))
+        )?;
+    }
+    Ok(())
+}
+
+fn problems(f: &mut Formatter<'_>, what: &str, list: &[Problem]) -> fmt::Result {
+    if !list.is_empty() {
+        writeln!(f, "\n{what}:")?;
+    }
+    for problem in list {
+        writeln!(f, "  {}: {}", problem.file, problem.reason)?;
+    }
+    Ok(())
+}
+
+fn range(measured: &Measured, digits: usize) -> String {
+    measured.interval.map_or("-".into(), |[low, high]| format!("{low:.digits$} - {high:.digits$}"))
+}
+
+/// The width of a column of names.
+fn name_width<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+    names.map(|name| name.chars().count() + 1).max().unwrap_or(0).max(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use dldl::{Calibration, Conformal, IntervalCalibration, LabelSet};
+    use dldl_data::Sex;
+
+    use crate::figures::testing::{many, prediction};
+    use crate::{Evaluation, Prediction, Scale, Subject};
+
+    fn evaluation(task: &str, labels: LabelSet, predictions: Vec<Prediction>) -> Evaluation {
+        let levels = Conformal::fit(&[0.25, 0.5, 0.75]).unwrap();
+        let intervals = Some(IntervalCalibration { on: "faces, val split".into(), n: 3, levels });
+        let subject = Subject {
+            model: "m".into(),
+            task: task.into(),
+            method: "dldl".into(),
+            dataset: "faces".into(),
+            split: "test".into(),
+            protocol: Some("random:1".into()),
+            scale: Scale::new(task, &labels),
+            labels,
+            calibration: Some(Calibration { temperature: 1.0, intervals }),
+        };
+        Evaluation::new(subject, predictions, None, Vec::new(), Vec::new())
+    }
+
+    fn line<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
+        let found = text.lines().find(|l| l.starts_with(start));
+        found.unwrap_or_else(|| panic!("no line {start} in {text}")).split_whitespace().collect()
+    }
+
+    #[test]
+    fn every_part_has_its_lines() {
+        let mut predictions = many(400, 200);
+        for (i, p) in predictions.iter_mut().enumerate() {
+            p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
+            p.range = (i == 7).then_some([0.0, 100.0]);
+        }
+        let made = evaluation("age", LabelSet::age(), predictions);
+        let text = made.to_string();
+        assert_eq!(text.lines().next(), Some("m on faces (test, random:1): 400 pictures"));
+        let mae = made.flip_fusion.mae.unwrap();
+        let fused = line(&text, "flip fusion");
+        assert_eq!(fused[2], format!("{:.3}", mae.value));
+        assert_eq!(line(&text, "  95 % from")[3], format!("{:.3}", mae.interval.unwrap()[0]));
+        assert!(text.contains("bootstrap over 200 people"));
+        assert!(text.contains("calibrated on 3 pictures of faces, val split"), "{text}");
+        assert_eq!(line(&text, "  90 %")[0], "90");
+        assert_eq!(line(&text, "0-2*")[1], "15");
+        assert_eq!(line(&text, "female")[1], "200");
+        assert!(text.contains("age x sex: 18 groups"), "{text}");
+        assert!(text.contains("1 labels are ranges; estimates in theirs: 100.0 %"), "{text}");
+        assert_eq!(line(&text, "25 ").len(), 7);
+        assert!(!text.contains("failed:"));
+        let longest = text.lines().map(str::len).max().unwrap();
+        assert!(longest <= 110, "{longest}");
+    }
+
+    #[test]
+    fn scores_have_no_years() {
+        let predictions = (0..40).map(|i| f64::from(i) / 10.0 + 1.0);
+        let predictions = predictions.map(|truth| prediction(truth, truth + 0.25)).collect();
+        let text =
+            evaluation("attractiveness", LabelSet::attractiveness_5(), predictions).to_string();
+        assert!(text.contains("CS@0.3") && text.contains("by attractiveness"), "{text}");
+        assert!(text.contains("0.2500") && text.contains("1.5-2.0*"), "{text}");
+        assert!(!text.contains("assurance") && !text.contains("years"), "{text}");
+    }
+
+    #[test]
+    fn nothing_predicted_has_a_table_too() {
+        let text = evaluation("age", LabelSet::age(), Vec::new()).to_string();
+        assert!(text.contains("0 pictures") && text.contains('-'), "{text}");
+    }
+}

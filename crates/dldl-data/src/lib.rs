@@ -3,8 +3,9 @@
 //! `dldl-net` and `dldl-face`.
 //!
 //! A dataset is read by one of [`FORMATS`] into a [`Dataset`] and divided by a
-//! [`Protocol`]; [`prepare()`] turns it into a folder of tar shards once; training
-//! and evaluation read that folder through [`Cache`].
+//! [`Protocol`]; [`check()`] says what is wrong with it; [`prepare()`] turns it
+//! into a folder of tar shards once; training and evaluation read that folder
+//! through [`Cache`].
 
 pub mod agedb;
 pub mod all_age_faces;
@@ -12,6 +13,7 @@ pub mod augment;
 pub mod cache;
 pub mod cfd;
 pub mod chalearn;
+pub mod check;
 mod colour;
 pub mod csv;
 mod error;
@@ -39,6 +41,7 @@ pub mod utkface;
 
 pub use augment::{Augment, sample_rng};
 pub use cache::{Cache, CachedSample};
+pub use check::{Checkup, check};
 pub use error::DataError;
 pub use format::{FORMATS, Format, Task, format, load, load_with};
 pub use make::main_face;

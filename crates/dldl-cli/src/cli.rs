@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, estimate, eval, export, info, prepare, pretrain, quantize, train};
+use crate::{bench, data, estimate, eval, export, info, prepare, pretrain, quantize, train};
 
 /// Estimate the ages of the faces in pictures.
 ///
@@ -36,6 +36,7 @@ Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 wrong usa
 #[derive(Subcommand)]
 pub enum Command {
     Estimate(estimate::Args),
+    Data(data::Args),
     Prepare(prepare::Args),
     Pretrain(pretrain::Args),
     Train(train::Args),

@@ -6,6 +6,7 @@
 mod annotate;
 mod bench;
 mod cli;
+mod data;
 mod draw;
 mod estimate;
 mod eval;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let done = dldl::Level::from_environment().map_err(|e| Usage::from(e).into());
     let done = done.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
+        Command::Data(args) => data::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),

@@ -79,8 +79,8 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
 }
 
 /// Width and height in pixels of a picture file that lies in memory, before its
-/// orientation is applied, from its header: some hundred times faster than
-/// [`decode`], which may still find damage in the pixels.
+/// orientation is applied, from its header. No pixels are made of it: [`decode`]
+/// may still find damage in them.
 ///
 /// # Errors
 /// What [`decode`] says of files that it refuses by their first bytes, their

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 fn every_command_explains_itself() {
     let all = run(dldl().arg("--help"));
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
-    for command in
-        ["estimate", "prepare", "pretrain", "train", "eval", "info", "export", "quantize", "bench"]
-    {
+    for command in [
+        "estimate", "data", "prepare", "pretrain", "train", "eval", "info", "export", "quantize",
+        "bench",
+    ] {
         assert!(all.stdout.contains(command), "{command} is not listed");
         let help = run(dldl().args(["help", command]));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));

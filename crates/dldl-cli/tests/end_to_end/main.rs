@@ -2,6 +2,7 @@
 
 mod commands;
 mod common;
+mod data;
 mod estimate;
 mod quantize;
 #[cfg(feature = "train")]

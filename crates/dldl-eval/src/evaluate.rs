@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use dldl::{Crop, Estimator, Head, parallel};
-use dldl_data::{Cache, DataError, Dataset, Problem, Rating, Sample, Split, main_face};
+use dldl_data::{
+    Cache, DataError, Dataset, Problem, Protocol, Rating, Sample, Split, main_face,
+};
 
 use crate::{Baseline, Evaluation, Prediction, Scale, Subject};
 
@@ -24,10 +26,31 @@ impl Source {
     /// # Errors
     /// As [`dldl_data::load`] and [`Cache::open`].
     pub fn open(format: &str, root: &Path, labels: Option<&Path>) -> Result<Self, DataError> {
-        match format {
-            "cache" => Cache::open(root).map(|cache| Source::Cache(Box::new(cache))),
-            _ => dldl_data::load(format, root, labels).map(Source::Dataset),
+        Self::open_with(format, root, labels, &Protocol::default())
+    }
+
+    /// The same, divided by a protocol; a cache is divided already.
+    ///
+    /// # Errors
+    /// As [`dldl_data::load_with`] and [`Cache::open`], and
+    /// [`DataError::Parameter`] if a cache is to be divided in another way than it
+    /// was prepared.
+    pub fn open_with(
+        format: &str,
+        root: &Path,
+        labels: Option<&Path>,
+        protocol: &Protocol,
+    ) -> Result<Self, DataError> {
+        if format != "cache" {
+            return dldl_data::load_with(format, root, labels, protocol).map(Source::Dataset);
         }
+        let cache = Cache::open(root)?;
+        let prepared = &cache.manifest().protocol;
+        if *protocol != Protocol::default() && protocol != prepared {
+            let reason = format!("{protocol}: the cache was prepared with the protocol {prepared}");
+            return Err(DataError::Parameter(reason));
+        }
+        Ok(Source::Cache(Box::new(cache)))
     }
 
     /// The name of the dataset.

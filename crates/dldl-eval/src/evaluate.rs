@@ -61,6 +61,15 @@ impl Source {
         }
     }
 
+    /// How it was divided, where that is not as its publishers do.
+    fn protocol(&self) -> Option<&Protocol> {
+        let protocol = match self {
+            Source::Dataset(dataset) => &dataset.protocol,
+            Source::Cache(cache) => &cache.manifest().protocol,
+        };
+        Some(protocol).filter(|p| **p != Protocol::default())
+    }
+
     /// All its samples, of all splits.
     pub(crate) fn samples(&self) -> Vec<&Sample> {
         match self {
@@ -285,7 +294,7 @@ impl<'a> Run<'a> {
             method: head.method.name().to_owned(),
             dataset: self.source.name().to_owned(),
             split: self.options.split.map_or("all", Split::name).to_owned(),
-            protocol: None,
+            protocol: self.source.protocol().map(Protocol::to_string),
             labels: head.labels.clone(),
             scale: Scale::new(&head.task, &head.labels),
             calibration: head.calibration.clone(),

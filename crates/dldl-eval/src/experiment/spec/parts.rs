@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dldl_data::Protocol;
 use serde::{Deserialize, Serialize};
 
 /// What a model is measured on, with flip fusion.
@@ -105,10 +106,9 @@ pub struct Prepare {
     #[serde(default)]
     pub labels: Option<PathBuf>,
     /// How the dataset is divided, as `dldl prepare --protocol` takes it. Default:
-    /// as its publishers do. A cache that is divided otherwise is not made here,
-    /// but looked for.
+    /// as its publishers do.
     #[serde(default)]
-    pub protocol: Option<String>,
+    pub protocol: Protocol,
     /// The cache's folder.
     pub out: PathBuf,
     /// Side of the crops in pixels. Default: 224.

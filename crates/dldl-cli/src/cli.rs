@@ -8,8 +8,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    bench, calibrate, compare, estimate, eval, experiment, export, info, prepare, pretrain, quantize,
-    train,
+    bench, calibrate, compare, data, estimate, eval, experiment, export, info, prepare, pretrain,
+    quantize, train,
 };
 
 /// Estimate the ages of the faces in pictures.
@@ -39,6 +39,7 @@ Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 wrong usa
 #[derive(Subcommand)]
 pub enum Command {
     Estimate(estimate::Args),
+    Data(data::Args),
     Prepare(prepare::Args),
     Pretrain(pretrain::Args),
     Train(train::Args),

@@ -8,6 +8,7 @@ mod bench;
 mod calibrate;
 mod cli;
 mod compare;
+mod data;
 mod draw;
 mod estimate;
 mod eval;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let done = dldl::Level::from_environment().map_err(|e| Usage::from(e).into());
     let done = done.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
+        Command::Data(args) => data::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),

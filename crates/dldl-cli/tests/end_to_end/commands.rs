@@ -12,6 +12,7 @@ fn every_command_explains_itself() {
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
     for command in [
         "estimate",
+        "data",
         "prepare",
         "pretrain",
         "train",

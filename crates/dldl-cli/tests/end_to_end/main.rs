@@ -2,6 +2,7 @@
 
 mod commands;
 mod common;
+mod data;
 mod estimate;
 #[cfg(feature = "train")]
 mod experiment;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dldl_data::{Cache, DataError, Parameters};
+use dldl_data::{Cache, DataError, Parameters, Protocol};
 
 use super::ExperimentError;
 use super::grid::{Cell, Grid};
@@ -66,13 +66,23 @@ pub fn dataset_root(test: &Test, data: &Path) -> PathBuf {
 fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> {
     let manifest = found.manifest();
     let (size, detect) = (manifest.parameters.crop_size, manifest.parameters.detector.is_some());
-    let says = |dataset: &str, size, detect| {
-        format!("{dataset} at {size} pixels, faces searched: {detect}")
+    let says = |dataset: &str, protocol: &Protocol, size, detect| {
+        format!("{dataset} ({protocol}) at {size} pixels, faces searched: {detect}")
     };
-    let is = says(&manifest.dataset, size, detect);
+    let is = says(&manifest.dataset, &manifest.protocol, size, detect);
     // A table of one's own is a dataset of whatever name.
     let dataset = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
-    let should = says(dataset, wanted.size, wanted.detect);
+    // A published fold is a dataset of its own.
+    let fold = match wanted.protocol {
+        Protocol::Published { fold: Some(fold) } => {
+            dldl_data::format(dataset).ok().and_then(|format| {
+                Some((*format.folds.get(fold.checked_sub(1)?)?, Protocol::default()))
+            })
+        }
+        _ => None,
+    };
+    let (dataset, protocol) = fold.unwrap_or((dataset, wanted.protocol.clone()));
+    let should = says(dataset, &protocol, wanted.size, wanted.detect);
     if is == should {
         return Ok(());
     }
@@ -85,19 +95,12 @@ fn make(
     options: &RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<(), ExperimentError> {
-    if let Some(protocol) = wanted.protocol.as_ref().filter(|p| *p != "published") {
-        let what = format!(
-            "{}: there is no such cache: make it by `dldl prepare --dataset {} --protocol {protocol}`",
-            wanted.out.display(),
-            wanted.dataset
-        );
-        return Err(ExperimentError::Missing(what));
-    }
     let root = wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset));
     let labels = wanted.labels.as_ref().map(|path| options.data.join(path));
     let missing = |e: DataError| ExperimentError::Missing(e.to_string());
-    let dataset = dldl_data::load(&wanted.dataset, &options.data.join(root), labels.as_deref())
-        .map_err(missing)?;
+    let (root, labels) = (options.data.join(root), labels.as_deref());
+    let dataset = dldl_data::load_with(&wanted.dataset, &root, labels, &wanted.protocol);
+    let dataset = dataset.map_err(missing)?;
     let mut parameters = Parameters { crop_size: wanted.size, ..Parameters::default() };
     if !wanted.detect {
         parameters.detector = None;

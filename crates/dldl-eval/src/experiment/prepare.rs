@@ -71,7 +71,7 @@ fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> 
     };
     let is = says(&manifest.dataset, &manifest.protocol, size, detect);
     // A table of one's own is a dataset of whatever name.
-    let dataset = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
+    let dataset: &str = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
     // A published fold is a dataset of its own.
     let fold = match wanted.protocol {
         Protocol::Published { fold: Some(fold) } => {

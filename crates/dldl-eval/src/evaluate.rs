@@ -5,9 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use dldl::{Crop, Estimator, Head, parallel};
-use dldl_data::{
-    Cache, DataError, Dataset, Problem, Protocol, Rating, Sample, Split, main_face,
-};
+use dldl_data::{Cache, DataError, Dataset, Problem, Protocol, Rating, Sample, Split, main_face};
 
 use crate::{Baseline, Evaluation, Prediction, Scale, Subject};
 
@@ -61,13 +59,13 @@ impl Source {
         }
     }
 
-    /// How it was divided, where that is not as its publishers do.
+    /// How it is divided; none where that is the dataset's own way.
     fn protocol(&self) -> Option<&Protocol> {
         let protocol = match self {
             Source::Dataset(dataset) => &dataset.protocol,
             Source::Cache(cache) => &cache.manifest().protocol,
         };
-        Some(protocol).filter(|p| **p != Protocol::default())
+        Some(protocol).filter(|p| !p.is_published())
     }
 
     /// All its samples, of all splits.

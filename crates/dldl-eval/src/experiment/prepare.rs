@@ -67,12 +67,22 @@ fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> 
     let manifest = found.manifest();
     let (size, detect) = (manifest.parameters.crop_size, manifest.parameters.detector.is_some());
     let says = |dataset: &str, protocol: &Protocol, size, detect| {
-        format!("{dataset} (protocol {protocol}) at {size} pixels, faces searched: {detect}")
+        format!("{dataset} ({protocol}) at {size} pixels, faces searched: {detect}")
     };
     let is = says(&manifest.dataset, &manifest.protocol, size, detect);
     // A table of one's own is a dataset of whatever name.
-    let dataset = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
-    let should = says(dataset, &wanted.protocol, wanted.size, wanted.detect);
+    let dataset: &str = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
+    // A published fold is a dataset of its own.
+    let fold = match wanted.protocol {
+        Protocol::Published { fold: Some(fold) } => {
+            dldl_data::format(dataset).ok().and_then(|format| {
+                Some((*format.folds.get(fold.checked_sub(1)?)?, Protocol::default()))
+            })
+        }
+        _ => None,
+    };
+    let (dataset, protocol) = fold.unwrap_or((dataset, wanted.protocol.clone()));
+    let should = says(dataset, &protocol, wanted.size, wanted.detect);
     if is == should {
         return Ok(());
     }
@@ -85,10 +95,10 @@ fn make(
     options: &RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<(), ExperimentError> {
-    let root = options.data.join(wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset)));
+    let root = wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset));
     let labels = wanted.labels.as_ref().map(|path| options.data.join(path));
     let missing = |e: DataError| ExperimentError::Missing(e.to_string());
-    let labels = labels.as_deref();
+    let (root, labels) = (options.data.join(root), labels.as_deref());
     let dataset = dldl_data::load_with(&wanted.dataset, &root, labels, &wanted.protocol);
     let dataset = dataset.map_err(missing)?;
     let mut parameters = Parameters { crop_size: wanted.size, ..Parameters::default() };

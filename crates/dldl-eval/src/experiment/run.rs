@@ -244,13 +244,19 @@ fn measure(
     let estimator = Estimator::load(weights).map_err(|e| e.to_string())?;
     let root = dataset_root(test, &options.data);
     let labels = test.labels.as_ref().map(|path| options.data.join(path));
-    let source =
-        Source::open(&test.dataset, &root, labels.as_deref()).map_err(|e| e.to_string())?;
+    let source = Source::open_with(&test.dataset, &root, labels.as_deref(), &test.protocol);
+    let source = source.map_err(|e| e.to_string())?;
     let split = match test.split.as_str() {
         "all" => None,
         split => Some(split.parse::<Split>()?),
     };
-    let wanted = Options { task: test.task.clone(), split, no_detect: !test.detect, threads: 0 };
+    let wanted = Options {
+        task: test.task.clone(),
+        split,
+        rescale: test.rescale,
+        no_detect: !test.detect,
+        threads: 0,
+    };
     let said = evaluate(estimator, &source, &wanted, &mut |p| watch.measuring(p.done, p.total))
         .map_err(|e| e.to_string())?;
     Ok(Measured {

@@ -23,6 +23,13 @@ pub struct Test {
     /// The table of labels, where it is not in the format's own place.
     #[serde(default)]
     pub labels: Option<PathBuf>,
+    /// How a dataset that is no cache is divided. Default: `published`.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The ends of the dataset's scale where it is another than that of the
+    /// model's labels: its labels are brought to these, linearly. Default: none.
+    #[serde(default)]
+    pub rescale: Option<[f64; 2]>,
     /// `train`, `val`, `test` or `all`. Default: `test`.
     #[serde(default = "test")]
     pub split: String,
@@ -106,7 +113,7 @@ pub struct Prepare {
     #[serde(default)]
     pub labels: Option<PathBuf>,
     /// How the dataset is divided, as `dldl prepare --protocol` takes it. Default:
-    /// as its publishers do.
+    /// `published`.
     #[serde(default)]
     pub protocol: Protocol,
     /// The cache's folder.

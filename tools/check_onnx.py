@@ -8,7 +8,8 @@ question once, and both sides get the same pixels. (Decoders of JPEG differ a
 little from each other.) Without --crops, the pictures are random. Checked are the
 models named, or else the one in models/, and always networks with random weights
 from the whole family: both poolings, odd widths, other labels, a calibration,
-fixed and free sizes. Exit code 1 if an age differs by more than 0.001 years.
+all kinds of methods, fixed and free sizes. Exit code 1 if an age differs by more
+than 0.001 years.
 """
 
 import argparse
@@ -34,6 +35,10 @@ FAMILY = {
     "random, other labels, average pooling": dict(
         net="8 8, 16", pooling="average", labels=(1.0, 5.0, 0.1), temperature=0.7
     ),
+    "random, a value": dict(net="8 8, 16", method="mr-l1"),
+    "random, ranks": dict(net="8 8, 16", method="ranking-bce"),
+    "random, soft ranks": dict(net="8 8, 16", method="soft-ranking"),
+    "random, pairs of ranks": dict(net="8 8, 16", method="or-cnn"),
 }
 
 
@@ -79,8 +84,10 @@ def difference(model, crops, fixed):
         logits, probabilities, expectation = session.run(
             ["logits", "probabilities", "expectation"], {"crops": x}
         )
-        n, outputs = len(x), info["net"]["outputs"]
-        assert logits.shape == probabilities.shape == (n, outputs) and expectation.shape == (n,)
+        n, labels = len(x), info["labels"]
+        count = round((labels["max"] - labels["min"]) / labels["step"]) + 1
+        assert logits.shape == (n, info["net"]["outputs"])
+        assert probabilities.shape == (n, count) and expectation.shape == (n,)
         assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
         theirs.append(expectation.astype(float))
         start, batch = start + batch, batch % 16 + 1

@@ -126,6 +126,82 @@ def losses(rng):
     return cases
 
 
+def method_losses(rng):
+    """Batches by all other methods, each with PyTorch's own functions; no label is
+    halfway between two, where what is nearest is a matter of taste."""
+    cases = []
+    for name, means, sigmas in [
+        ("age", [31.4, 2.2, 96.3], [2.0, 4.0, 6.0]),
+        ("attractiveness_5", [3.27, 1.14, 4.93], [0.6, 0.3, 0.5]),
+    ]:
+        values = torch.from_numpy(labels(name))
+        low, high, _, count = SETS[name]
+        target = torch.from_numpy(np.stack([gaussian(name, m, s) for m, s in zip(means, sigmas)]))
+        y = torch.tensor(means, dtype=torch.float64)
+        nearest = (values - y[:, None]).abs().argmin(1)
+        ranks = (y[:, None] > values[:-1]).double()
+        soft_ranks = 1 - target.cumsum(1)[:, :-1]
+        on_range = 2 * (y - low) / (high - low) - 1
+        sord = torch.softmax(-1.0 * (values - y[:, None]) ** 2, 1)
+
+        def estimate(x):
+            return (F.softmax(x, 1) * values).sum(1)
+
+        def kl(x):
+            return F.kl_div(F.log_softmax(x, 1), target, reduction="batchmean")
+
+        def variance(x):
+            return (F.softmax(x, 1) * (values - estimate(x)[:, None]) ** 2).sum(1).mean()
+
+        def pairs(x):
+            logs = F.log_softmax(x.view(3, count - 1, 2), 2)
+            return F.nll_loss(logs.view(-1, 2), ranks.long().view(-1))
+
+        methods = {
+            "mr-l1": (1, lambda x: F.l1_loss(torch.tanh(x[:, 0]), on_range)),
+            "mr-l2": (1, lambda x: F.mse_loss(torch.tanh(x[:, 0]), on_range)),
+            "dex": (count, lambda x: F.cross_entropy(x, nearest)),
+            "ranking-bce": (count - 1, lambda x: F.binary_cross_entropy_with_logits(x, ranks)),
+            "ranking-l2": (count - 1, lambda x: F.mse_loss(torch.sigmoid(x), ranks)),
+            "soft-ranking": (
+                count - 1,
+                lambda x: F.binary_cross_entropy_with_logits(x, soft_ranks),
+            ),
+            "er-l1": (count, lambda x: F.l1_loss(estimate(x), y)),
+            "er-l2": (count, lambda x: F.mse_loss(estimate(x), y)),
+            "dldl-v2 smooth-l1": (
+                count,
+                lambda x: kl(x) + F.smooth_l1_loss(estimate(x), y),
+            ),
+            "dldl-v2 l2": (count, lambda x: kl(x) + F.mse_loss(estimate(x), y)),
+            "mean-variance": (
+                count,
+                lambda x: F.cross_entropy(x, nearest)
+                + 0.2 * 0.5 * F.mse_loss(estimate(x), y)
+                + 0.05 * variance(x),
+            ),
+            "or-cnn": (2 * (count - 1), pairs),
+            "coral": (count - 1, lambda x: F.binary_cross_entropy_with_logits(x, ranks)),
+            "sord": (count, lambda x: F.kl_div(F.log_softmax(x, 1), sord, reduction="batchmean")),
+        }
+        results = []
+        for method, (outputs, loss_of) in methods.items():
+            start = rng.normal(0, 2.0, (3, outputs))
+            logits = torch.tensor(start, requires_grad=True)
+            loss = loss_of(logits)
+            loss.backward()
+            results.append(
+                {
+                    "method": method,
+                    "logits": start.tolist(),
+                    "loss": loss.item(),
+                    "gradient": logits.grad.tolist(),
+                }
+            )
+        cases.append({"set": name, "means": means, "sigmas": sigmas, "results": results})
+    return cases
+
+
 def metrics(rng):
     truths = np.round(rng.uniform(0, 100, 60), 2)
     predictions = truths + rng.normal(0, 5, 60)
@@ -156,6 +232,7 @@ def main():
         "softmaxes": softmaxes(rng),
         "losses": losses(rng),
         "metrics": metrics(rng),
+        "methods": method_losses(rng),
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(golden) + "\n")

@@ -27,11 +27,22 @@ def stages(net):
     return [[int(width) for width in stage.split()] for stage in net.split(",")]
 
 
-def write(path, net, pooling="hybrid", labels=(0.0, 100.0, 1.0), temperature=None, seed=1):
+def outputs_of(method, count):
+    """Outputs of a head for so many labels."""
+    if method in ("mr-l1", "mr-l2"):
+        return 1
+    if method in ("ranking-bce", "ranking-l2", "soft-ranking", "coral"):
+        return count - 1
+    return 2 * (count - 1) if method == "or-cnn" else count
+
+
+def write(
+    path, net, pooling="hybrid", labels=(0.0, 100.0, 1.0), temperature=None, seed=1, method="dldl-v2"
+):
     """Writes the file; `labels` are the first, the last and the step."""
     rng = np.random.default_rng(seed)
     low, high, step = labels
-    outputs = round((high - low) / step) + 1
+    outputs = outputs_of(method, round((high - low) / step) + 1)
     tensors, inputs = {}, 3
     for i, width in enumerate(sum(stages(net), [])):
         bound = np.sqrt(6 / (9 * inputs))
@@ -49,7 +60,7 @@ def write(path, net, pooling="hybrid", labels=(0.0, 100.0, 1.0), temperature=Non
         "task": "age",
         "net": {"stages": stages(net), "pooling": pooling, "outputs": outputs},
         "labels": {"min": low, "max": high, "step": step},
-        "method": {"name": "dldl-v2", "lambda": 1.0, "scaling": "per-sample"},
+        "method": {"name": method},
         "template": {"name": "random", "points": [[0.3, 0.2], [0.7, 0.2], [0.5, 0.5], [0.3, 0.7], [0.7, 0.7]]},
         "input_size": 224,
         "normalisation": {"mean": [0.5958, 0.4637, 0.4065], "std": [0.2693, 0.2409, 0.2352]},

@@ -8,8 +8,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    bench, calibrate, compare, estimate, eval, explain, export, info, prepare, pretrain, quantize,
-    report, train,
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
+    pretrain, quantize, report, train,
 };
 
 /// Estimate the ages of the faces in pictures.
@@ -39,12 +39,14 @@ Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 wrong usa
 #[derive(Subcommand)]
 pub enum Command {
     Estimate(estimate::Args),
+    Data(data::Args),
     Prepare(prepare::Args),
     Pretrain(pretrain::Args),
     Train(train::Args),
     Eval(eval::Args),
     Compare(compare::Args),
     Calibrate(calibrate::Args),
+    Experiment(experiment::Args),
     Explain(explain::Args),
     Report(report::Args),
     Info(info::Args),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use dldl::Estimator;
-use dldl_data::Split;
+use dldl_data::{Protocol, Split};
 use dldl_eval::{Options, Progress, Source, evaluate};
 
 use crate::cli::{self, Outcome, ReportFormat, Usage};
@@ -39,6 +39,11 @@ pub struct Args {
     /// The table of labels [default: labels.csv in the dataset's folder]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+
+    /// How it is divided: published, published:FOLD, random:SEED, kfold:K:FOLD,
+    /// subjects:K:FOLD (people apart) or leave-out:PERSON
+    #[arg(long, value_name = "PROTOCOL", default_value_t)]
+    protocol: Protocol,
 
     /// What to measure, for a model that estimates several things [default: what
     /// it estimates first of all]
@@ -111,8 +116,9 @@ pub fn run(args: Args) -> Result<Outcome> {
         return Err(Usage::from("--labels: a cache brings its labels itself").into());
     }
     let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
-    let source =
-        Source::open(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;
+    let (root, labels) = (&args.root, args.labels.as_deref());
+    let source = Source::open_with(&args.dataset, root, labels, &args.protocol);
+    let source = source.map_err(Usage::from)?;
     let options = Options {
         task: args.task,
         split: args.split.0,

@@ -49,8 +49,10 @@ Examples:
 
 The graph's input is `crops`, float32 [N, 3, S, S]: RGB from 0 to 255, aligned as
 for training. Its outputs, float32, are `logits` [N, outputs], `probabilities`
-[N, labels] and their mean, `expectation` [N], in years. What `dldl info` prints
-is in the file's metadata, as JSON under the key `dldl`.";
+[N, labels] and the estimate, `expectation` [N], in years (of methods that count
+ranks, the count). A model of several things has the outputs of the further ones
+too, as in `attractiveness.expectation`. What `dldl info` prints is in the file's
+metadata, as JSON under the key `dldl`.";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let weights = match random::weights(args.model.to_str().unwrap_or_default())? {

@@ -15,8 +15,10 @@ use crate::progress::style;
 /// Whether somebody pressed Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Time between two lines within an epoch where there is no bar.
+/// Time between two lines within an epoch where there is no bar, and the same
+/// where there are many trainings.
 const PAUSE: Duration = Duration::from_secs(30);
+const LONG_PAUSE: Duration = Duration::from_secs(300);
 
 /// Shows a training.
 pub struct Live {
@@ -25,6 +27,8 @@ pub struct Live {
     steps: usize,
     /// The last validation.
     errors: String,
+    /// Which of several trainings it is; empty for the only one.
+    place: String,
     said: Instant,
 }
 
@@ -45,7 +49,32 @@ impl Live {
         // What comes before the first step needs no bar.
         let bar = ProgressBar::new(0).with_style(style("{msg}"));
         let bar = std::io::stderr().is_terminal().then_some(bar);
-        Self { bar, epochs: 0, steps: 0, errors: String::new(), said: Instant::now() }
+        Self {
+            bar,
+            epochs: 0,
+            steps: 0,
+            errors: String::new(),
+            place: String::new(),
+            said: Instant::now(),
+        }
+    }
+
+    /// The next training is one of several: lines about its epochs would be too
+    /// many.
+    pub fn place(&mut self, place: String) {
+        self.errors.clear();
+        self.place = place + ": ";
+    }
+
+    fn pause(&self) -> Duration {
+        if self.place.is_empty() { PAUSE } else { LONG_PAUSE }
+    }
+
+    /// Says in the bar what else is being done.
+    pub fn message(&self, text: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text);
+        }
     }
 
     /// Takes the bar away.
@@ -63,10 +92,12 @@ impl Progress for Live {
             true => String::new(),
             false => format!(", {} an epoch", start.drawn),
         };
-        self.note(&format!(
-            "{} training{drawn} and {} validation samples, {} parameters, {} epochs",
-            start.train, start.val, start.parameters, start.epochs
-        ));
+        if self.place.is_empty() {
+            self.note(&format!(
+                "{} training{drawn} and {} validation samples, {} parameters, {} epochs",
+                start.train, start.val, start.parameters, start.epochs
+            ));
+        }
         if let Some(bar) = &self.bar {
             bar.set_style(style("{bar:16} {pos}/{len} steps, {eta} left, {msg}"));
             bar.set_length(start.steps as u64);
@@ -83,7 +114,8 @@ impl Progress for Live {
             false => String::new(),
         };
         let text = format!(
-            "epoch {}/{} at {} px, {:.0} images/s{waiting}, loss {:.3}{}",
+            "{}epoch {}/{} at {} px, {:.0} images/s{waiting}, loss {:.3}{}",
+            self.place,
             step.position.epoch + 1,
             self.epochs,
             step.position.size,
@@ -96,7 +128,7 @@ impl Progress for Live {
                 bar.set_position(step.done as u64);
                 bar.set_message(text);
             }
-            None if self.said.elapsed() >= PAUSE => {
+            None if self.said.elapsed() >= self.pause() => {
                 self.note(&format!("step {}/{}: {text}", step.done, self.steps));
                 self.said = Instant::now();
             }
@@ -105,9 +137,7 @@ impl Progress for Live {
     }
 
     fn validation(&mut self, done: usize, of: usize) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("validation {done}/{of}"));
-        }
+        self.message(format!("{}validation {done}/{of}", self.place));
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) {
@@ -117,6 +147,9 @@ impl Progress for Live {
             false => (format!("validation {errors}"), format!(", last {errors}")),
         };
         self.errors = last;
+        if !self.place.is_empty() {
+            return;
+        }
         self.note(&format!(
             "epoch {:3} at {} px: loss {:.4}, {found}{} ({:.0} s, {:.1} % waiting for data)",
             epoch.epoch,

@@ -1,15 +1,17 @@
 //! The command `dldl`: arguments, progress and printing; no computation lives
 //! here. One file per subcommand, and what they share: `inputs` (paths to
 //! files), `output` (records to text), `annotate` (drawing), `progress`, and
-//! `learn` with `live` for the two that train.
+//! `learn` with `live` for those that train.
 
 mod annotate;
 mod bench;
 mod calibrate;
 mod cli;
 mod compare;
+mod data;
 mod estimate;
 mod eval;
+mod experiment;
 mod explain;
 mod export;
 mod info;
@@ -37,12 +39,14 @@ fn main() -> ExitCode {
     let done = dldl::Level::from_environment().map_err(|e| Usage::from(e).into());
     let done = done.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
+        Command::Data(args) => data::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Calibrate(args) => calibrate::run(args),
+        Command::Experiment(args) => experiment::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Report(args) => report::run(args),
         Command::Info(args) => info::run(args),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dldl_data::{Parameters, Report};
+use dldl_data::{Parameters, Protocol, Report};
 
 use crate::cli::{self, Outcome, ReportFormat, Usage};
 use crate::progress;
@@ -28,6 +28,11 @@ pub struct Args {
     /// The table of labels [default: labels.csv in the dataset's folder]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+
+    /// How it is divided: published, published:FOLD, random:SEED, kfold:K:FOLD,
+    /// subjects:K:FOLD (people apart) or leave-out:PERSON
+    #[arg(long, value_name = "PROTOCOL", default_value_t)]
+    protocol: Protocol,
 
     /// The cache's folder, created where missing
     #[arg(long, value_name = "DIR")]
@@ -54,14 +59,18 @@ const EXAMPLES: &str = "\
 Examples:
   dldl prepare --dataset utkface --root utkface --out cache/utkface
   dldl prepare --dataset csv --root photos --labels ages.csv --out cache/mine
+  dldl prepare --dataset morph --root MORPH --protocol subjects:5:1 --out cache/morph-1
+
+`dldl data list` tells what the datasets are, `dldl data check` whether one is sound.
 
 A csv dataset is a table with the header file,age and, if you like, sigma, group
 and split (train, val or test); other columns are ignored. The files are relative
 to --root. Without a split, one is chosen by the group or the file's name.";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let dataset =
-        dldl_data::load(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;
+    let (root, labels) = (&args.root, args.labels.as_deref());
+    let dataset = dldl_data::load_with(&args.dataset, root, labels, &args.protocol);
+    let dataset = dataset.map_err(Usage::from)?;
     let mut parameters = Parameters { crop_size: args.size, ..Parameters::default() };
     if args.no_detect {
         parameters.detector = None;
@@ -91,6 +100,9 @@ fn text(report: &Report, out: &str) -> String {
     );
     if report.kept > 0 {
         text += &format!("; {} were there already", report.kept);
+    }
+    if !report.left_out.is_empty() {
+        text += &format!("; {} left out, see report.json there", report.left_out.len());
     }
     text.push('\n');
     for (what, list) in

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::format::{age, attractiveness};
 use crate::rating::{AGE, ATTRACTIVENESS, Rating};
+use crate::sheet::number;
 use crate::{DataError, Dataset, Format, Problem, Sample, Split};
 
 /// A header `file,age[,sigma][,group][,split]` and one picture a line.
@@ -12,6 +14,18 @@ pub const FORMAT: Format = Format {
     name: "csv",
     about: "a table `file,age[,sigma][,attractiveness][,group][,split]` with a header, files \
             relative to the root",
+    tasks: &[
+        age("the column sigma where filled; else sigma is assumed"),
+        attractiveness(
+            5.0,
+            "the column attractiveness_sigma where filled; else sigma is assumed",
+            0.5,
+        ),
+    ],
+    splits: "the column split; where empty a hash of the group or the file's name: 80/10/10",
+    folds: &[],
+    citation: "the owner of the table",
+    terms: "those of the owner",
     load,
 };
 
@@ -32,12 +46,7 @@ pub const FORMAT: Format = Format {
 pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let default = root.join("labels.csv");
     let path = labels.unwrap_or(&default);
-    let mut dataset = Dataset {
-        name: FORMAT.name.to_owned(),
-        root: root.to_owned(),
-        samples: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut dataset = Dataset::new(FORMAT.name, root, Vec::new());
     for_each_row(path, &["file", "age|attractiveness"], &mut dataset.problems, |row| {
         let file = row.needed("file")?;
         let group = row.cell("group");
@@ -92,6 +101,11 @@ impl<'a> Row<'a> {
     pub(crate) fn cell(&self, column: &str) -> Option<&'a str> {
         let index = *self.columns.get(column)?;
         self.record.get(index).filter(|cell| !cell.is_empty())
+    }
+
+    /// A number of 0 or more in a column that must not be empty.
+    pub(crate) fn number(&self, column: &str) -> Result<f64, String> {
+        number(self.needed(column)?, column)
     }
 
     /// The cell of a column that must not be empty.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Parameters, Split};
+use crate::{DataError, Parameters, Protocol, Split};
 
 /// The manifest's file name.
 pub(crate) const MANIFEST: &str = "cache.json";
@@ -21,6 +21,10 @@ pub struct Manifest {
     pub version: u32,
     /// [`crate::Dataset::name`].
     pub dataset: String,
+    /// How the dataset is divided into splits; left out of the file where that is
+    /// the dataset's own way.
+    #[serde(default, skip_serializing_if = "Protocol::is_published")]
+    pub protocol: Protocol,
     /// How many samples the dataset has.
     pub samples: usize,
     /// A hash of the samples' files and labels, in hexadecimal.

@@ -3,13 +3,18 @@
 
 use std::path::Path;
 
-use crate::utkface::pictures;
+use crate::files::sorted_pictures;
 use crate::{DataError, Dataset, Format, Sample, Split};
 
 /// A folder per person.
 pub const FORMAT: Format = Format {
     name: "people",
-    about: "a folder per person with pictures in it, for `dldl pretrain`",
+    about: "a folder per person with pictures in it (MS-Celeb, VGGFace2, CASIA), for `dldl pretrain`",
+    tasks: &[],
+    splits: "a tenth of everyone's pictures but their first for validation, none for testing",
+    folds: &[],
+    citation: "Guo et al.: MS-Celeb-1M, ECCV 2016, or whoever published the folders",
+    terms: "those of the publisher; MS-Celeb-1M was withdrawn by its own",
     load: people,
 };
 
@@ -17,6 +22,11 @@ pub const FORMAT: Format = Format {
 pub const LIST: Format = Format {
     name: "list",
     about: "a list of pictures, one a line (pictures.txt), for `dldl pretrain` with a teacher",
+    tasks: &[],
+    splits: "a tenth for validation by a hash of the name, none for testing",
+    folds: &[],
+    citation: "the owner of the pictures",
+    terms: "those of the owner",
     load: list,
 };
 
@@ -31,22 +41,16 @@ fn people(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     if let Some(table) = labels {
         return Err(DataError::table(table, "people are told apart by their folders, not a table"));
     }
-    let mut files = Vec::new();
-    pictures(root, "", &mut files)?;
-    files.sort();
     let mut samples: Vec<Sample> = Vec::new();
-    for file in files {
+    for file in sorted_pictures(root)? {
         // Pictures beside the folders are nobody's.
         let Some((person, _)) = file.rsplit_once('/') else { continue };
         let known = samples.last().is_some_and(|last| last.identity.as_deref() == Some(person));
-        let split = match Split::of_key(&file) {
-            Split::Val if known => Split::Val,
-            _ => Split::Train,
-        };
+        let split = if known { Split::of_train_key(&file) } else { Split::Train };
         let identity = Some(person.to_owned());
         samples.push(Sample { identity, ..Sample::new(file, split) });
     }
-    Ok(Dataset { name: FORMAT.name.into(), root: root.to_owned(), samples, problems: Vec::new() })
+    Ok(Dataset::new(FORMAT.name, root, samples))
 }
 
 /// Reads a list of paths relative to `root`, by default `pictures.txt` there.
@@ -58,16 +62,10 @@ fn list(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let default = root.join("pictures.txt");
     let path = labels.unwrap_or(&default);
     let text = std::fs::read_to_string(path).map_err(DataError::io(path))?;
-    let sample = |line: &str| {
-        let split = match Split::of_key(line) {
-            Split::Val => Split::Val,
-            _ => Split::Train,
-        };
-        Sample::new(line, split)
-    };
+    let sample = |line: &str| Sample::new(line, Split::of_train_key(line));
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let samples = lines.map(sample).collect();
-    Ok(Dataset { name: LIST.name.into(), root: root.to_owned(), samples, problems: Vec::new() })
+    Ok(Dataset::new(LIST.name, root, samples))
 }
 
 #[cfg(test)]

@@ -43,8 +43,11 @@ pub struct Report {
     pub failed: Vec<Problem>,
     /// The pictures without a detected face, in the order of the shards.
     pub whole_picture: Vec<String>,
-    /// [`Dataset::problems`]: entries that are no samples.
+    /// [`Dataset::problems`]: broken entries.
     pub problems: Vec<Problem>,
+    /// [`Dataset::left_out`]: what is sound but no sample.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Problem>,
     /// How many samples were found finished by an earlier run.
     #[serde(skip)]
     pub kept: usize,
@@ -81,6 +84,7 @@ pub fn prepare(
     let mut manifest = Manifest {
         version: VERSION,
         dataset: dataset.name.clone(),
+        protocol: dataset.protocol.clone(),
         samples: dataset.samples.len(),
         samples_hash: hash(&dataset.samples),
         parameters: parameters.clone(),
@@ -104,6 +108,7 @@ pub fn prepare(
             failed: Vec::new(),
             whole_picture: Vec::new(),
             problems: dataset.problems.clone(),
+            left_out: dataset.left_out.clone(),
             kept: 0,
         },
     };

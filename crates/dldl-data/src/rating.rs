@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The task of ages, in years.
 pub const AGE: &str = "age";
+/// The task of true ages, in years, where [`AGE`] is the age that people look.
+pub const REAL_AGE: &str = "real_age";
 /// The task of attractiveness, on whatever scale a dataset's raters used.
 pub const ATTRACTIVENESS: &str = "attractiveness";
 

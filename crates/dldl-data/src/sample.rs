@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Protocol;
 use crate::rating::{AGE, Rating};
 
 /// Which part of a dataset a sample belongs to.
@@ -41,13 +42,19 @@ impl Split {
     /// `val` and 9 is `test`. The same key is in the same split on every
     /// machine, whatever else the dataset holds.
     pub fn of_key(key: &str) -> Split {
-        let mut z = fnv1a(key.as_bytes());
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        match (z ^ (z >> 31)) % 10 {
+        match scramble(fnv1a(key.as_bytes())) % 10 {
             0..=7 => Split::Train,
             8 => Split::Val,
             _ => Split::Test,
+        }
+    }
+
+    /// The split of a key in a part that is for training, where the publishers
+    /// have no validation part: that tenth for which [`Split::of_key`] says so.
+    pub fn of_train_key(key: &str) -> Split {
+        match Split::of_key(key) {
+            Split::Val => Split::Val,
+            _ => Split::Train,
         }
     }
 }
@@ -77,6 +84,13 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// SplitMix64's last step: makes numbers that differ little differ much.
+pub(crate) fn scramble(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// Sex as the dataset records it.
@@ -198,13 +212,24 @@ pub struct Dataset {
     pub name: String,
     /// The folder that [`Sample::file`] is relative to.
     pub root: PathBuf,
+    /// How it is divided into splits.
+    pub protocol: Protocol,
     /// The usable samples, in a fixed order.
     pub samples: Vec<Sample>,
-    /// What was left out, and why.
+    /// What is broken and could not be used, and why.
     pub problems: Vec<Problem>,
+    /// What is sound but no sample, and why: a composite of many faces, say.
+    pub left_out: Vec<Problem>,
 }
 
 impl Dataset {
+    /// A dataset with its own splits and nothing to complain about.
+    pub fn new(name: &str, root: &Path, samples: Vec<Sample>) -> Self {
+        let (problems, left_out) = (Vec::new(), Vec::new());
+        let protocol = Protocol::default();
+        Self { name: name.to_owned(), root: root.to_owned(), protocol, samples, problems, left_out }
+    }
+
     /// How many samples are in a split.
     pub fn count(&self, split: Split) -> usize {
         self.samples.iter().filter(|s| s.split == split).count()

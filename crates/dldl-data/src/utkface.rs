@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use crate::csv::for_each_row;
+use crate::files::pictures;
+use crate::format::{ONE_AGE, age};
 use crate::rating::{AGE, Rating};
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
 
@@ -11,6 +13,11 @@ use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
 pub const FORMAT: Format = Format {
     name: "utkface",
     about: "pictures named age_gender_race_time.*, splits in labels.csv (file,group,split) if there",
+    tasks: &[age(ONE_AGE)],
+    splits: "labels.csv; without one a hash of the photograph's time stamp: 80/10/10",
+    folds: &[],
+    citation: "Zhang, Song, Qi: Age progression/regression by conditional adversarial autoencoder, CVPR 2017",
+    terms: "non-commercial research",
     load,
 };
 
@@ -39,10 +46,10 @@ pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let inner = if root.join("images").is_dir() { "images/" } else { "" };
     let default = root.join("labels.csv");
     let table = labels.or_else(|| default.is_file().then_some(default.as_path()));
-    let mut samples = Vec::new();
-    let mut problems = Vec::new();
+    let mut set = Dataset::new(FORMAT.name, root, Vec::new());
+    let samples = &mut set.samples;
     if let Some(table) = table {
-        for_each_row(table, &["file"], &mut problems, |row| {
+        for_each_row(table, &["file"], &mut set.problems, |row| {
             let file = row.needed("file")?;
             let mut sample = parse(file).map_err(|e| format!("{file}: {e}"))?;
             sample.file = format!("{inner}{file}");
@@ -63,11 +70,11 @@ pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         for file in files {
             match parse(&file) {
                 Ok(sample) => samples.push(sample),
-                Err(reason) => problems.push(Problem { file, reason }),
+                Err(reason) => set.problems.push(Problem { file, reason }),
             }
         }
     }
-    Ok(Dataset { name: FORMAT.name.to_owned(), root: root.to_owned(), samples, problems })
+    Ok(set)
 }
 
 /// Reads the labels in one file name `age_gender_race_time.*`. The published
@@ -110,25 +117,6 @@ fn parse(file: &str) -> Result<Sample, String> {
         group: Some(time.to_owned()),
         ..Sample::new(file, Split::of_key(time)).with(AGE, Rating::value(f64::from(years)))
     })
-}
-
-/// Adds the picture files below `root/inner`, as paths relative to `root`.
-pub(crate) fn pictures(root: &Path, inner: &str, found: &mut Vec<String>) -> Result<(), DataError> {
-    const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
-    let folder = root.join(inner);
-    for entry in std::fs::read_dir(&folder).map_err(DataError::io(&folder))? {
-        let entry = entry.map_err(DataError::io(&folder))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if inner.is_empty() { name } else { format!("{inner}/{name}") };
-        if entry.path().is_dir() {
-            pictures(root, &path, found)?;
-        } else if let Some((_, extension)) = path.rsplit_once('.')
-            && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
-        {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

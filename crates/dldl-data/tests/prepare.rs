@@ -31,7 +31,7 @@ fn sample(file: &str, split: Split) -> Sample {
 }
 
 fn dataset(root: &Path, samples: Vec<Sample>) -> Dataset {
-    Dataset { name: "made-up".to_owned(), root: root.to_owned(), samples, problems: Vec::new() }
+    Dataset::new("made-up", root, samples)
 }
 
 /// 40 samples, of which numbers 3, 17 and 39 cannot be read.

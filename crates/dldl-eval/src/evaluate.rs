@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use dldl::{Crop, Estimator, Head, parallel};
-use dldl_data::{Cache, DataError, Dataset, Problem, Rating, Sample, Split, main_face};
+use dldl_data::{Cache, DataError, Dataset, Problem, Protocol, Rating, Sample, Split, main_face};
 
 use crate::{Baseline, Evaluation, Prediction, Scale, Subject};
 
@@ -24,10 +24,31 @@ impl Source {
     /// # Errors
     /// As [`dldl_data::load`] and [`Cache::open`].
     pub fn open(format: &str, root: &Path, labels: Option<&Path>) -> Result<Self, DataError> {
-        match format {
-            "cache" => Cache::open(root).map(|cache| Source::Cache(Box::new(cache))),
-            _ => dldl_data::load(format, root, labels).map(Source::Dataset),
+        Self::open_with(format, root, labels, &Protocol::default())
+    }
+
+    /// The same, divided by a protocol; a cache is divided already.
+    ///
+    /// # Errors
+    /// As [`dldl_data::load_with`] and [`Cache::open`], and
+    /// [`DataError::Parameter`] if a cache is to be divided in another way than it
+    /// was prepared.
+    pub fn open_with(
+        format: &str,
+        root: &Path,
+        labels: Option<&Path>,
+        protocol: &Protocol,
+    ) -> Result<Self, DataError> {
+        if format != "cache" {
+            return dldl_data::load_with(format, root, labels, protocol).map(Source::Dataset);
         }
+        let cache = Cache::open(root)?;
+        let prepared = &cache.manifest().protocol;
+        if *protocol != Protocol::default() && protocol != prepared {
+            let reason = format!("{protocol}: the cache was prepared with the protocol {prepared}");
+            return Err(DataError::Parameter(reason));
+        }
+        Ok(Source::Cache(Box::new(cache)))
     }
 
     /// The name of the dataset.
@@ -36,6 +57,15 @@ impl Source {
             Source::Dataset(dataset) => &dataset.name,
             Source::Cache(cache) => &cache.manifest().dataset,
         }
+    }
+
+    /// How it is divided; none where that is the dataset's own way.
+    fn protocol(&self) -> Option<&Protocol> {
+        let protocol = match self {
+            Source::Dataset(dataset) => &dataset.protocol,
+            Source::Cache(cache) => &cache.manifest().protocol,
+        };
+        Some(protocol).filter(|p| !p.is_published())
     }
 
     /// All its samples, of all splits.
@@ -262,7 +292,7 @@ impl<'a> Run<'a> {
             method: head.method.name().to_owned(),
             dataset: self.source.name().to_owned(),
             split: self.options.split.map_or("all", Split::name).to_owned(),
-            protocol: None,
+            protocol: self.source.protocol().map(Protocol::to_string),
             labels: head.labels.clone(),
             scale: Scale::new(&head.task, &head.labels),
             calibration: head.calibration.clone(),

@@ -3,8 +3,9 @@
 //! several of these side by side ([`Comparison`]), intervals that hold what they
 //! promise ([`calibrate()`]); what it looks at ([`understand`]), and all of this on one
 //! page ([`page`]); and how fast it runs ([`Speed`]) and, with the feature `train`,
-//! learns. The formulas of the metrics are in `dldl-label`, running the
-//! model in `dldl`, reading datasets in `dldl-data`.
+//! learns. With that feature there are also grids of trainings with their tables, in
+//! `experiment`. The formulas of the metrics are in `dldl-label`, running the model
+//! in `dldl`, reading datasets in `dldl-data`.
 //!
 //! ```no_run
 //! use dldl::Estimator;
@@ -24,6 +25,8 @@ mod compare;
 pub mod draw;
 mod evaluate;
 pub mod evaluation;
+#[cfg(feature = "train")]
+pub mod experiment;
 pub mod figures;
 pub mod page;
 mod prediction;

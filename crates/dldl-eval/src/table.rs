@@ -24,10 +24,10 @@ impl Display for Evaluation {
         let (single, crossed): (Vec<&Breakdown>, Vec<&Breakdown>) =
             self.breakdowns.iter().partition(|b| !b.by.contains(" x "));
         let digits = self.digits();
-        for breakdown in single {
+        for breakdown in &single {
             groups(f, breakdown, digits)?;
         }
-        if self.breakdowns.iter().any(|b| b.groups.iter().any(|g| g.few)) {
+        if single.iter().any(|b| b.groups.iter().any(|g| g.few)) {
             writeln!(f, "* fewer than {MIN_GROUP} pictures: shown, but not compared")?;
         }
         crossings(f, &crossed, digits)?;

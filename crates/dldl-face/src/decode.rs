@@ -65,6 +65,41 @@ fn read(path: &Path) -> Result<Vec<u8>, FaceError> {
 /// Every other variant of [`FaceError`], each with the reason: not a picture,
 /// truncated, damaged, larger than [`MAX_PIXELS`], ...
 pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
+    let (mut decoder, name) = open(bytes)?;
+    let fail = |error: ImageError| describe(error, name);
+    let mut limits = limits();
+    limits.reserve(decoder.total_bytes()).map_err(fail)?;
+    decoder.set_limits(limits).map_err(fail)?;
+    // Metadata that cannot be read is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(fail)?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    Picture::new(width, height, into_rgb(image))
+}
+
+/// Width and height in pixels of a picture file that lies in memory, before its
+/// orientation is applied, from its header. No pixels are made of it: [`decode`]
+/// may still find damage in them.
+///
+/// # Errors
+/// What [`decode`] says of files that it refuses by their first bytes, their
+/// header or their length.
+pub fn probe(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+    let (decoder, _) = open(bytes)?;
+    let (width, height) = decoder.dimensions();
+    Ok((width as usize, height as usize))
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_ALLOC);
+    limits
+}
+
+/// The decoder of a picture that is whole and not too large by its header, and
+/// the format's name.
+fn open(bytes: &[u8]) -> Result<(impl ImageDecoder, &'static str), FaceError> {
     let (format, name) = sniff(bytes)?;
     let complete = match format {
         ImageFormat::Jpeg => jpeg_is_complete(bytes),
@@ -75,15 +110,9 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
     if !complete {
         return Err(FaceError::Truncated(name));
     }
-    let fail = |error: ImageError| describe(error, name);
-    let limits = || {
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MAX_ALLOC);
-        limits
-    };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits());
-    let mut decoder = reader.into_decoder().map_err(fail)?;
+    let decoder = reader.into_decoder().map_err(|error| describe(error, name))?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(FaceError::NoPixels { width, height });
@@ -91,15 +120,7 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(FaceError::TooLarge { width, height });
     }
-    let mut limits = limits();
-    limits.reserve(decoder.total_bytes()).map_err(fail)?;
-    decoder.set_limits(limits).map_err(fail)?;
-    // Metadata that cannot be read is no reason to refuse the pixels.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(fail)?;
-    image.apply_orientation(orientation);
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    Picture::new(width, height, into_rgb(image))
+    Ok((decoder, name))
 }
 
 /// The format by the first bytes, with its name as people write it.

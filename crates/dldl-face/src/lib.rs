@@ -29,7 +29,7 @@ mod pyramid;
 mod search;
 
 pub use align::{align, whole_picture};
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, decode_file};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, decode_file, probe};
 pub use detect::{Detector, DetectorParams, DetectorStage, Face};
 pub use error::FaceError;
 pub use geometry::Similarity;

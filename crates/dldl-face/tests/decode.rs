@@ -1,7 +1,7 @@
 //! Decoding: every kind of file (made by `tools/fixtures_face.py`, which has
 //! Pillow confirm them), and everything that is wrong with files.
 
-use dldl_face::{FaceError, MAX_FILE_BYTES, MAX_PIXELS, Picture, decode, decode_file};
+use dldl_face::{FaceError, MAX_FILE_BYTES, MAX_PIXELS, Picture, decode, decode_file, probe};
 use std::path::{Path, PathBuf};
 
 /// What the fixtures show: six squares of 16 pixels.
@@ -178,6 +178,26 @@ fn errors_name_the_file() {
     assert!(error.contains("absent.jpg: cannot be read"), "{error}");
     let error = decode_file(folder.path()).unwrap_err().to_string();
     assert!(error.contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn a_probe_sees_size_length_and_format_but_no_pixels() {
+    // Before the orientation is applied: half of these lie on their side.
+    for (name, size) in [("exif_1.jpg", (48, 32)), ("exif_6.jpg", (32, 48)), ("rgb.bmp", (48, 32))]
+    {
+        assert_eq!(probe(&bytes(name)).unwrap(), size, "{name}");
+    }
+    let whole = bytes("exif_1.jpg");
+    let error = |bytes: &[u8]| probe(bytes).unwrap_err().to_string();
+    assert!(error(&whole[..whole.len() - 2]).contains("truncated JPEG"));
+    assert!(error(b"some words").contains("not a picture"));
+    assert!(error(b"").contains("empty file"));
+    assert!(error(&bytes("bomb.png")).contains("3600 megapixels"));
+    // Damage in the pixels is for the decoder to find.
+    let mut damaged = bytes("rgb.bmp");
+    damaged.truncate(damaged.len() - 100);
+    assert_eq!(probe(&damaged).unwrap(), (48, 32));
+    assert!(decode(&damaged).is_err());
 }
 
 #[test]

@@ -91,8 +91,37 @@ impl Distribution {
     /// When there is not one logit per label, or one is NaN or infinite.
     pub fn from_logits(labels: &LabelSet, logits: &[f32]) -> Result<Self, LabelError> {
         let logits: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
-        let log_probabilities = log_softmax(labels, &logits)?;
+        Self::softmax(labels, &logits)
+    }
+
+    /// [`from_logits`](Self::from_logits) of logits in double precision.
+    pub(crate) fn softmax(labels: &LabelSet, logits: &[f64]) -> Result<Self, LabelError> {
+        let log_probabilities = log_softmax(labels, logits)?;
         Ok(Self::normalised(labels, log_probabilities.iter().map(|x| x.exp()).collect()))
+    }
+
+    /// The distribution with the given probabilities of more than each label but
+    /// the last: [`ranking_target`](crate::ranking_target) undone. They need not
+    /// fall from label to label: they are put in descending order first, which is
+    /// never further from the true ones (Chernozhukov, Fernandez-Val, Galichon,
+    /// "Improving point and interval estimators of monotone functions by
+    /// rearrangement", Biometrika 2009) and keeps both their sum, hence the
+    /// expectation, and how many of them exceed a half.
+    ///
+    /// # Errors
+    /// When there is not one for each label but the last, or one lies outside
+    /// `[0, 1]`.
+    pub fn from_exceedances(labels: &LabelSet, exceedances: &[f64]) -> Result<Self, LabelError> {
+        const WHAT: &str = "probabilities of more than a label";
+        check_length(WHAT, labels.len() - 1, exceedances.len())?;
+        if let Some(index) = exceedances.iter().position(|p| !(0.0..=1.0).contains(p)) {
+            return Err(LabelError::Value { what: WHAT, index, value: exceedances[index] });
+        }
+        let mut falling = exceedances.to_vec();
+        falling.sort_by(|a, b| b.total_cmp(a));
+        let before = std::iter::once(1.0).chain(falling.iter().copied());
+        let after = falling.iter().copied().chain(std::iter::once(0.0));
+        Ok(Self::normalised(labels, before.zip(after).map(|(a, b)| a - b).collect()))
     }
 
     /// The distribution with the given probabilities, which must sum to 1 to

@@ -34,7 +34,10 @@ pub mod metrics;
 pub use conformal::Conformal;
 pub use distribution::Distribution;
 pub use labels::{Label, LabelSet, MAX_LABELS};
-pub use method::{Loss, LossKind, LossTerm, Method, Scaling, Target, ranking_code, ranking_target};
+pub use method::{
+    Layout, Loss, LossKind, LossTerm, Method, Penalty, Readout, Scaling, Target, ranking_code,
+    ranking_target,
+};
 
 /// What can be wrong with labels, distributions and methods.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -99,12 +102,17 @@ pub enum LabelError {
     #[error("target has no {0}, which this method's loss needs")]
     Target(&'static str),
     /// No such method.
-    #[error("unknown method {name:?}, expected one of: {}", Method::NAMES.join(", "))]
+    #[error("unknown method {name:?}, expected one of: {}", Method::names())]
     UnknownMethod {
         /// The name that was given.
         name: String,
     },
-    /// The weight of a loss term is negative or not finite.
-    #[error("lambda {0} is not a finite number of at least 0")]
-    Lambda(f64),
+    /// A number of a method is negative or not finite, or 0 where it may not be.
+    #[error("{name} {value} is no weight: it must be finite and at least 0 (alpha above 0)")]
+    Weight {
+        /// What the number is called.
+        name: &'static str,
+        /// The number.
+        value: f64,
+    },
 }

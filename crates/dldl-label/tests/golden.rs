@@ -1,7 +1,9 @@
 //! Against values computed by numpy and PyTorch (`tools/golden_label.py`).
 
+use std::collections::BTreeSet;
+
 use dldl_label::{Distribution, Label, LabelSet, Method, Scaling, metrics};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Double precision, summed in another order.
 const TOLERANCE: f64 = 1e-11;
@@ -116,6 +118,39 @@ fn losses_and_gradients_of_batches() {
             close(total, number(&result["loss"]));
         }
     }
+}
+
+#[test]
+fn losses_and_gradients_of_all_methods() {
+    let mut seen = BTreeSet::new();
+    for case in items(&golden()["methods"]) {
+        let labels = set(&case["set"]);
+        let samples = numbers(&case["means"]).into_iter().zip(numbers(&case["sigmas"]));
+        let samples: Vec<Label> = samples.map(|(m, s)| Label::new(m, s).unwrap()).collect();
+        for result in items(&case["results"]) {
+            let mut words = result["method"].as_str().unwrap().split(' ');
+            let (name, penalty) = (words.next().unwrap(), words.next());
+            let form = match penalty {
+                Some(penalty) => json!({ "name": name, "penalty": penalty }),
+                None => json!({ "name": name }),
+            };
+            let method: Method = serde_json::from_value(form).unwrap();
+            seen.insert(method.name());
+            let batch = samples.len() as f64;
+            let mut total = 0.0;
+            for (i, sample) in samples.iter().enumerate() {
+                let target = method.encode(&labels, sample).unwrap();
+                let loss = method.loss(&labels, &target, &numbers(&result["logits"][i])).unwrap();
+                total += loss.total / batch;
+                let gradient: Vec<f64> = loss.gradient.iter().map(|g| g / batch).collect();
+                all_close(&gradient, &numbers(&result["gradient"][i]));
+            }
+            close(total, number(&result["loss"]));
+        }
+    }
+    let all: BTreeSet<&str> = Method::ALL.iter().map(Method::name).collect();
+    // DLDL and the paper's DLDL-v2 have a test of their own above.
+    assert!(all.difference(&seen).eq(["dldl"].iter()), "{seen:?}");
 }
 
 #[test]

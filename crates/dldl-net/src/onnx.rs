@@ -3,11 +3,12 @@
 //! model of this project is the weights file. What the format looks like lives in
 //! `onnx/proto.rs`.
 
+mod decode;
 mod proto;
 
 use std::path::Path;
 
-use dldl_label::Method;
+use decode::decode;
 use prost::Message;
 use proto::{Attribute, Dim, Graph, Model, Node, OperatorSet, Property, Tensor, Value};
 
@@ -20,8 +21,8 @@ pub const LOGITS: &str = "logits";
 /// Name of the output with the label distribution, calibrated where the model
 /// brings a calibration: float32 `[N, labels]`.
 pub const PROBABILITIES: &str = "probabilities";
-/// Name of the output with the distribution's mean, in units of the label
-/// (years): float32 `[N]`.
+/// Name of the output with the method's estimate, which but for Ranking and its
+/// kin is the distribution's mean, in units of the label (years): float32 `[N]`.
 pub const EXPECTATION: &str = "expectation";
 
 /// ONNX 1.8 (2020): old enough for every runtime, and the first version with
@@ -44,7 +45,8 @@ pub struct Options {
 ///
 /// The graph takes [`INPUT`] and computes [`LOGITS`], [`PROBABILITIES`] and
 /// [`EXPECTATION`] as [`Engine`](crate::Engine) does without flip fusion; N, the
-/// number of crops, is free. The model's description is in the file's metadata,
+/// number of crops, is free. The outputs of further heads have their task before
+/// their name, as in `attractiveness.expectation`. The model's description is in the file's metadata,
 /// as JSON under [`INFO_KEY`].
 ///
 /// # Errors
@@ -126,6 +128,14 @@ impl Chain {
         });
     }
 
+    /// The same for an operation with two outputs and one constant; the next node
+    /// takes the first.
+    fn node_of_two(&mut self, op: &str, names: [&str; 2], constants: &[&str]) {
+        self.node(op, names[0], constants, vec![]);
+        let node = self.graph.node.last_mut().expect("it was just added");
+        node.output.push(names[1].to_owned());
+    }
+
     /// Adds a constant that nodes can name.
     fn constant(&mut self, name: &str, dims: &[usize], values: &[f32]) {
         self.graph.initializer.push(Tensor::new(name, dims, values));
@@ -134,10 +144,6 @@ impl Chain {
 
 fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
     let info = &weights.info;
-    if !info.further_heads.is_empty() {
-        let what = "a model with several heads cannot be written as ONNX";
-        return Err(NetError::Spec(what.into()));
-    }
     let mut chain = Chain { last: INPUT.to_owned(), ..Chain::default() };
 
     // (value / 255 - mean) / std, in the units of the input.
@@ -167,49 +173,39 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
     chain.node("GlobalAveragePool", "average", &[], vec![]);
     chain.node("Flatten", "features", &[], vec![Attribute::int("axis", 1)]);
 
-    let outputs = info.net.outputs;
-    chain.constant("fc.weight", &[outputs, inputs], weights.tensor("fc.weight"));
-    chain.constant("fc.bias", &[outputs], weights.tensor("fc.bias"));
-    let transposed = Attribute::int("transB", 1);
-    chain.node("Gemm", LOGITS, &["fc.weight", "fc.bias"], vec![transposed]);
-    decode(weights, &mut chain);
-
     let count = || Dim::Name("N".into());
+    let (weight, bias) = (weights.tensor("fc.weight"), weights.tensor("fc.bias"));
+    let mut said = Vec::new();
+    for (i, (head, range)) in info.heads().into_iter().enumerate() {
+        let name = |what: &str| match i {
+            0 => what.to_owned(),
+            _ => format!("{}.{what}", head.task),
+        };
+        let [weight_name, bias_name] = ["fc.weight", "fc.bias"].map(&name);
+        let rows = &weight[range.start * inputs..range.end * inputs];
+        chain.constant(&weight_name, &[range.len(), inputs], rows);
+        chain.constant(&bias_name, &[range.len()], &bias[range.clone()]);
+        chain.last = "features".into();
+        let transposed = Attribute::int("transB", 1);
+        chain.node("Gemm", &name(LOGITS), &[&weight_name, &bias_name], vec![transposed]);
+        decode(&mut chain, &head, &name);
+        let estimate = format!("the {} that the model answers with", head.task);
+        let [logits, labels] =
+            [range.len(), head.labels.len()].map(|n| vec![count(), Dim::size(n)]);
+        said.extend([
+            Value::floats(&name(LOGITS), logits, "the head's outputs"),
+            Value::floats(&name(PROBABILITIES), labels, "the label distribution"),
+            Value::floats(&name(EXPECTATION), vec![count()], &estimate),
+        ]);
+    }
+
     let side = || size.map_or_else(|| Dim::Name("S".into()), Dim::size);
-    let channels = Dim::size(3);
-    let said = "aligned faces, RGB from 0 to 255";
-    let mean = format!("the {} that the distribution expects", info.task);
+    let crops = vec![count(), Dim::size(3), side(), side()];
     let mut graph = chain.graph;
     graph.name.clone_from(&info.name);
-    graph.input = vec![Value::floats(INPUT, vec![count(), channels, side(), side()], said)];
-    graph.output = vec![
-        Value::floats(LOGITS, vec![count(), Dim::size(outputs)], "the head's outputs"),
-        Value::floats(
-            PROBABILITIES,
-            vec![count(), Dim::size(info.labels.len())],
-            "the label distribution",
-        ),
-        Value::floats(EXPECTATION, vec![count()], &mean),
-    ];
+    graph.input = vec![Value::floats(INPUT, crops, "aligned faces, RGB from 0 to 255")];
+    graph.output = said;
     Ok(graph)
-}
-
-/// From the logits to [`PROBABILITIES`] and [`EXPECTATION`], as
-/// [`Method::decode`] does.
-fn decode(weights: &Weights, chain: &mut Chain) {
-    let info = &weights.info;
-    if let Some(calibration) = &info.calibration {
-        chain.constant("temperature", &[], &[calibration.temperature as f32]);
-        chain.node("Div", "calibrated", &["temperature"], vec![]);
-    }
-    match info.method {
-        Method::Dldl | Method::DldlV2 { .. } => {
-            chain.node("Softmax", PROBABILITIES, &[], vec![Attribute::int("axis", 1)]);
-        }
-    }
-    let labels: Vec<f32> = info.labels.values().iter().map(|&l| l as f32).collect();
-    chain.constant("labels", &[labels.len()], &labels);
-    chain.node("MatMul", EXPECTATION, &["labels"], vec![]);
 }
 
 #[cfg(test)]

@@ -45,6 +45,15 @@ impl NetSpec {
         }
     }
 
+    /// The variant that the authors call compression rate 0: ThinAgeNet with the
+    /// last two stages no wider than the third (spec 2.1).
+    pub fn vgg_0(outputs: usize) -> Self {
+        let mut net = Self::thin_age(outputs);
+        let width = net.stages[2][0];
+        net.stages[3..].iter_mut().flatten().for_each(|w| *w = width);
+        net
+    }
+
     /// ThinAgeNet: half of VGG-16's widths.
     pub fn thin_age(outputs: usize) -> Self {
         Self::vgg16(1, 2, outputs)
@@ -172,6 +181,8 @@ mod tests {
         assert_eq!(NetSpec::tiny_age(41).parameter_count(), 927_129);
         assert_eq!(NetSpec::thin_age(61).parameter_count(), 3_697_949);
         assert_eq!(NetSpec::tiny_age(61).parameter_count(), 929_709);
+        let widths = [vec![32; 2], vec![64; 2], vec![128; 3], vec![128; 3], vec![128; 3]];
+        assert_eq!(NetSpec::vgg_0(101).stages, widths);
         // VGG-16's convolutions have a bias where these have two numbers of batch norm.
         let vgg = NetSpec::vgg16(1, 1, 101);
         assert_eq!(vgg.parameter_count() - 4224 - 513 * 101, 14_714_688);

@@ -141,21 +141,59 @@ pub struct TrainConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Net {
-    /// `tiny-age` (0.9 million parameters) or `thin-age` (3.7 million).
+    /// `tiny-age` (0.9 million parameters), `thin-age` (3.7 million), or another
+    /// of the paper's compression rates.
     Named(NamedNet),
+    /// `{ name = "tiny-age", pooling = "average" }`: one of these with another
+    /// pooling.
+    Pooled(Pooled),
     /// `{ stages = [[16, 16], [32]], pooling = "hybrid" }`: output channels of
     /// the convolutions by stage, as in [`NetSpec`].
     Widths(Widths),
 }
 
-/// The networks that have names.
+/// The networks that have names: VGG-16's convolutions by compression rate
+/// (specification 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum NamedNet {
-    /// TinyAgeNet.
+    /// TinyAgeNet, rate 1/4.
+    #[serde(rename = "tiny-age", alias = "vgg-1/4")]
     TinyAge,
-    /// ThinAgeNet.
+    /// ThinAgeNet, rate 1/2.
+    #[serde(rename = "thin-age", alias = "vgg-1/2")]
     ThinAge,
+    /// Rate 1: the widths of VGG-16.
+    #[serde(rename = "vgg-1")]
+    Whole,
+    /// Rate 1/8.
+    #[serde(rename = "vgg-1/8")]
+    Eighth,
+    /// What the authors call rate 0 ([`NetSpec::vgg_0`]).
+    #[serde(rename = "vgg-0")]
+    Zero,
+}
+
+impl NamedNet {
+    /// The network with a number of outputs.
+    pub fn spec(self, outputs: usize) -> NetSpec {
+        match self {
+            Self::TinyAge => NetSpec::tiny_age(outputs),
+            Self::ThinAge => NetSpec::thin_age(outputs),
+            Self::Whole => NetSpec::vgg16(1, 1, outputs),
+            Self::Eighth => NetSpec::vgg16(1, 8, outputs),
+            Self::Zero => NetSpec::vgg_0(outputs),
+        }
+    }
+}
+
+/// A network by its name, with another pooling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pooled {
+    /// The network.
+    pub name: NamedNet,
+    /// How the last stage ends.
+    pub pooling: Pooling,
 }
 
 /// A network by its widths.
@@ -261,8 +299,10 @@ impl TrainConfig {
     /// The network with a number of outputs.
     pub(crate) fn spec_with(&self, outputs: usize) -> NetSpec {
         match &self.net {
-            Net::Named(NamedNet::TinyAge) => NetSpec::tiny_age(outputs),
-            Net::Named(NamedNet::ThinAge) => NetSpec::thin_age(outputs),
+            Net::Named(name) => name.spec(outputs),
+            Net::Pooled(Pooled { name, pooling }) => {
+                NetSpec { pooling: *pooling, ..name.spec(outputs) }
+            }
             Net::Widths(Widths { stages, pooling }) => {
                 NetSpec { stages: stages.clone(), pooling: *pooling, outputs }
             }
@@ -300,5 +340,28 @@ mod tests {
         assert_eq!(config.optimizer.epsilon, 1e-7);
         assert_eq!(config.augment, Augment::paper());
         assert_eq!(config.spec().parameter_count(), 934_869);
+    }
+
+    #[test]
+    fn networks_have_names() {
+        for (net, parameters, name) in [
+            ("'tiny-age'", 934_869, "TinyAgeNet"),
+            ("'vgg-1/4'", 934_869, "TinyAgeNet"),
+            ("'vgg-1/2'", 3_708_229, "ThinAgeNet"),
+            ("'vgg-1'", 14_770_725, "VGG"),
+            ("{ name = 'thin-age', pooling = 'average' }", 3_708_229, "VGG"),
+        ] {
+            let text = format!("cache = 'c'\nrun = 'r'\nnet = {net}\n");
+            let config = TrainConfig::parse(&text, &[]).unwrap();
+            assert_eq!(config.spec().parameter_count(), parameters, "{net}");
+            assert!(config.spec().name().starts_with(name), "{net}");
+            assert_eq!(TrainConfig::parse(&config.to_toml(), &[]).unwrap(), config);
+        }
+        let widths = |net| {
+            let text = format!("cache = 'c'\nrun = 'r'\nnet = '{net}'\n");
+            TrainConfig::parse(&text, &[]).unwrap().spec().stages
+        };
+        assert_eq!((widths("vgg-1/8")[0][0], widths("vgg-1/8")[4][2]), (8, 64));
+        assert_eq!((widths("vgg-0")[2][0], widths("vgg-0")[4][2]), (128, 128));
     }
 }

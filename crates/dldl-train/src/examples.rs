@@ -113,7 +113,7 @@ fn said(
                 true => head.name.chars().take(4).chain([' ']).collect(),
                 false => String::new(),
             };
-            let text = format!("{name}{known}: {:.digits$}", estimate.expectation());
+            let text = format!("{name}{known}: {:.digits$}", method.estimate(&estimate));
             Ok(Said { text, curve: Some((estimate, label)) })
         }
         Goal::Classes(_) => {

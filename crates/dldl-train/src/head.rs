@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dldl_label::{LabelError, LabelSet, LossKind, Method, Target};
+use dldl_label::{LabelError, LabelSet, Method, Target};
 
 use crate::config::VectorLoss;
 
@@ -79,21 +79,22 @@ impl Head {
         }
     }
 
-    /// The names of its loss terms: `kl` in nats, `l1` in units of the label; or
-    /// `ce` in nats; or `cosine` or `mse`.
+    /// The names of its loss terms: those of [`LossKind::name`](dldl_label::LossKind::name);
+    /// or `ce` in nats; or `cosine` or `mse`.
     pub fn term_names(&self) -> Vec<&'static str> {
         match &self.goal {
             Goal::Labels { method, labels } => {
-                let name = |kind| match kind {
-                    LossKind::KullbackLeibler => "kl",
-                    LossKind::ExpectationL1 => "l1",
-                };
-                method.loss_terms(labels).iter().map(|term| name(term.kind)).collect()
+                method.loss_terms(labels).iter().map(|term| term.kind.name()).collect()
             }
             Goal::Classes(_) => vec!["ce"],
             Goal::Vector(_, VectorLoss::Cosine) => vec!["cosine"],
             Goal::Vector(_, VectorLoss::Mse) => vec!["mse"],
         }
+    }
+
+    /// Whether its outputs share their weights ([`Method::shares_weights`]).
+    pub(crate) fn shares_weights(&self) -> bool {
+        matches!(&self.goal, Goal::Labels { method, .. } if method.shares_weights())
     }
 
     pub(crate) fn loss(&self, truth: &Truth, logits: &[f32]) -> Result<SampleLoss, LabelError> {
@@ -113,7 +114,7 @@ impl Head {
     }
 
     /// How far the estimate that the logits stand for is from the truth: the
-    /// absolute error of the expectation, in units of the label; whether the
+    /// absolute error of the method's estimate, in units of the label; whether the
     /// likeliest class is the wrong one, 0 or 1; one minus the cosine of the
     /// angle between two vectors.
     ///
@@ -122,7 +123,7 @@ impl Head {
     pub fn error(&self, truth: &Truth, logits: &[f32]) -> Result<f64, LabelError> {
         match (&self.goal, truth) {
             (Goal::Labels { method, labels }, Truth::Label { mean, .. }) => {
-                Ok((method.decode(labels, logits)?.expectation() - mean).abs())
+                Ok((method.estimate(&method.decode(labels, logits)?) - mean).abs())
             }
             (Goal::Classes(_), Truth::Class(class)) => {
                 let other = |(i, v): (usize, &f32)| i != *class && *v >= logits[*class];

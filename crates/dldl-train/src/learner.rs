@@ -5,6 +5,9 @@
 //! Not here: losses (`loss.rs`), which are computed on the host from the logits,
 //! and everything about data, schedules and files.
 
+use std::ops::Range;
+
+use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use dldl_net::NetSpec;
 
@@ -48,6 +51,11 @@ pub trait Learner {
 
     /// One step of the optimiser along the gradients that wait.
     fn apply(&mut self, rates: Rates);
+
+    /// Gives some outputs of the head the mean of their weights, so that they
+    /// differ in their biases alone. After every step it is the nearest network
+    /// for which that holds.
+    fn share_weights(&mut self, outputs: Range<usize>);
 
     /// Moves the average of the weights: `decay` times itself plus `1 - decay`
     /// times the weights as they are. Nothing without an average.
@@ -201,6 +209,15 @@ impl Learner for BurnLearner {
 
     fn apply(&mut self, rates: Rates) {
         self.adam.step(rates, &mut self.net, std::mem::take(&mut self.waiting));
+    }
+
+    fn share_weights(&mut self, outputs: Range<usize>) {
+        let weight = self.net.fc_weight.val().inner();
+        let width = weight.dims()[1];
+        let rows = weight.clone().slice([outputs.clone(), 0..width]);
+        let mean = rows.mean_dim(0).repeat_dim(0, outputs.len());
+        let weight = weight.slice_assign([outputs, 0..width], mean);
+        self.net.fc_weight = Param::from_tensor(Tensor::from_inner(weight));
     }
 
     fn average(&mut self, decay: f64) {

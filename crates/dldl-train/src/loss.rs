@@ -4,6 +4,8 @@
 //! step, beside which the network's billions are all that counts, and the same
 //! for every device. What one head and one sample are is in `head`.
 
+use std::ops::Range;
+
 use dldl_label::LabelError;
 
 use crate::head::{Head, Truth, Truths};
@@ -77,6 +79,18 @@ impl Criterion {
     /// Logits of all heads.
     pub fn outputs(&self) -> usize {
         self.heads.iter().map(Head::outputs).sum()
+    }
+
+    /// The outputs, head by head, that share their weights.
+    pub(crate) fn shared_outputs(&self) -> Vec<Range<usize>> {
+        let mut from = 0;
+        let range = |head: &Head| {
+            let range = from..from + head.outputs();
+            from = range.end;
+            (head.shares_weights(), range)
+        };
+        let ranges: Vec<_> = self.heads.iter().map(range).collect();
+        ranges.into_iter().filter(|(shared, _)| *shared).map(|(_, range)| range).collect()
     }
 
     /// How many samples have the label of each head: what the loss of a part of
@@ -160,7 +174,7 @@ mod tests {
     }
 
     fn two_heads() -> Criterion {
-        let v2 = Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample };
+        let v2 = Method::dldl_v2(1.0, Scaling::PerSample).unwrap();
         Criterion::new(vec![
             head("age", LabelSet::age(), v2, 1.0),
             head("attractiveness", LabelSet::attractiveness_5(), Method::Dldl, 3.0),
@@ -251,6 +265,16 @@ mod tests {
         let mut bad = logits;
         bad[0] = f32::NAN;
         assert!(criterion.loss(&bad, &truths, &[2, 2]).is_err());
+    }
+
+    #[test]
+    fn outputs_that_share_weights_are_known_by_their_place() {
+        let criterion = Criterion::new(vec![
+            head("age", LabelSet::age(), Method::Dldl, 1.0),
+            head("attractiveness", LabelSet::attractiveness_5(), Method::Coral, 1.0),
+        ]);
+        assert_eq!(criterion.shared_outputs(), vec![101..141]);
+        assert!(two_heads().shared_outputs().is_empty());
     }
 
     #[test]

@@ -134,6 +134,9 @@ impl Trainer {
                 if let Some(path) = &config.init {
                     start_from(&mut *learner, path, progress)?;
                 }
+                for outputs in criteria[0].shared_outputs() {
+                    learner.share_weights(outputs);
+                }
                 State::new(config.clone(), samples)
             }
         };
@@ -270,6 +273,9 @@ impl Trainer {
             self.learner.learn(batch.pictures(range), frozen, &mut loss)?;
         }
         self.learner.apply(rates);
+        for outputs in self.criteria[position.phase].shared_outputs() {
+            self.learner.share_weights(outputs);
+        }
         // The first steps count for little, and each phase begins anew: weights
         // made for another resolution would spoil the average.
         let step = position.phase_step as f64;

@@ -129,11 +129,8 @@ impl Datasets {
                 let distribution = rating
                     .distribution(labels, *spread, *sigma, *min_sigma)
                     .map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)))?;
-                let mut target = method.encode_distribution(&distribution);
-                // The mean itself, not that of what is left of the distribution
-                // within the labels' range.
-                target.expectation = target.expectation.map(|_| rating.mean());
-                Ok(Some(Truth::Label { target, mean: rating.mean() }))
+                let mean = rating.mean();
+                Ok(Some(Truth::Label { target: method.target(&distribution, mean), mean }))
             }
             (_, Origin::Identity(classes)) => Ok(class(classes, data, sample).map(Truth::Class)),
             (_, Origin::Embedding(teacher)) => {

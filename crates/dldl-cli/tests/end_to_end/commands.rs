@@ -12,12 +12,16 @@ fn every_command_explains_itself() {
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
     for command in [
         "estimate",
+        "data",
         "prepare",
         "pretrain",
         "train",
         "eval",
         "compare",
         "calibrate",
+        "experiment",
+        "explain",
+        "report",
         "info",
         "export",
         "quantize",
@@ -118,8 +122,10 @@ fn export_writes_a_file_for_other_runtimes() {
 #[cfg(not(feature = "train"))]
 #[test]
 fn train_says_how_to_get_it() {
-    for command in ["train", "pretrain"] {
-        let run = run(dldl().args([command, "recipe.toml", "--resume"]));
+    for (command, more) in
+        [("train", Some("--resume")), ("pretrain", Some("--resume")), ("experiment", None)]
+    {
+        let run = run(dldl().args([command, "recipe.toml"]).args(more));
         assert_eq!((run.code, run.stdout.as_str()), (2, ""));
         let how = format!("cargo run --release --features train -- {command}");
         assert!(run.stderr.contains(&how), "{}", run.stderr);

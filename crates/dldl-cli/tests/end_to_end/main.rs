@@ -2,7 +2,10 @@
 
 mod commands;
 mod common;
+mod data;
 mod estimate;
+#[cfg(feature = "train")]
+mod experiment;
 mod explain;
 mod intervals;
 mod quantize;

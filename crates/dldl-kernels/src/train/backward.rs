@@ -15,7 +15,7 @@ use super::forward::{signs, windows};
 use super::kernels::{Kernels, Panel, unpack};
 use super::maps::{Chain, Maps, Source, Sums};
 use super::outer;
-use super::step::{Grid, Scratch, Tiles, Work, multiply, pictures_a_task};
+use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply, pictures_a_task};
 use super::transform::{COEFFICIENTS, TILE, WINDOW, all, gather, spread};
 use crate::Level;
 use crate::level::at_level;
@@ -79,7 +79,7 @@ pub fn backward(
             let task = task.from(i * pictures);
             Scratch::with(works, |work| task.run(z, part, work, parallel))
         };
-        tasks.enumerate().map(run).collect()
+        tasks.enumerate().with_max_len(ONE_BY_ONE).map(run).collect()
     };
     unpack(level, parts, kernels.cout, kernels.cin, weights);
     Sums::total(&sums)

@@ -9,7 +9,7 @@ use super::backward::Task;
 use super::kernels::Panel;
 use super::maps::Sums;
 use super::outer;
-use super::step::{Grid, Scratch, Tiles, Work, multiply_one};
+use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply_one};
 use super::transform::COEFFICIENTS;
 use crate::level::at_level;
 use crate::planes::{LANES, Lanes};
@@ -33,7 +33,8 @@ pub(super) fn run(
     let tiles = |z: &[Lanes]| Tiles::new(level, rows(z).len() * grid.columns);
 
     let mut steps = Scratch::take(works, z.len().div_ceil(chunk));
-    z.par_chunks_mut(chunk).zip(&mut steps).enumerate().for_each(|(i, (z, work))| {
+    let transformed = z.par_chunks_mut(chunk).zip(&mut steps).enumerate();
+    transformed.with_max_len(ONE_BY_ONE).for_each(|(i, (z, work))| {
         let tiles = tiles(z);
         task.from(i * pictures).transform(rows(z), &tiles, z, work);
         let length = COEFFICIENTS * tiles.stride(cin);
@@ -63,7 +64,8 @@ pub(super) fn run(
             (part, each.collect::<Vec<_>>())
         })
         .collect();
-    coefficients.into_par_iter().enumerate().for_each(|(c, (part, steps))| {
+    let coefficients = coefficients.into_par_iter().enumerate();
+    coefficients.with_max_len(ONE_BY_ONE).for_each(|(c, (part, steps))| {
         part.fill(Lanes::default());
         for (tiles, windows, gradients, sums) in steps {
             let windows = &windows[c * tiles.stride(cin)..];
@@ -93,7 +95,8 @@ pub(super) fn run(
         }
         sums
     };
-    let sums = z.par_chunks_mut(chunk).zip(&mut steps).enumerate().map(store).collect();
+    let sums = z.par_chunks_mut(chunk).zip(&mut steps).enumerate();
+    let sums = sums.with_max_len(ONE_BY_ONE).map(store).collect();
     works.lock().expect("no task panics with the lock").append(&mut steps);
     sums
 }

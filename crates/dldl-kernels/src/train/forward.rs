@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::kernels::{Kernels, Panel};
 use super::maps::{Maps, Source, Sums};
-use super::step::{Grid, Scratch, Tiles, Work, multiply, pictures_a_task};
+use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply, pictures_a_task};
 use super::transform::{TILE, WINDOW, all};
 use crate::Level;
 use crate::level::at_level;
@@ -65,7 +65,7 @@ pub fn forward(
         let task = Task { level, source: Source { values, ..source }, kernels, to, signs: &signs };
         Scratch::with(scratch.works(), |work| task.run(z, pooled, work, parallel))
     };
-    let sums: Vec<Sums> = tasks.into_par_iter().map(run).collect();
+    let sums: Vec<Sums> = tasks.into_par_iter().with_max_len(ONE_BY_ONE).map(run).collect();
     Sums::total(&sums)
 }
 

@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use super::step::ONE_BY_ONE;
 use super::transform::{self, COEFFICIENTS};
 use crate::Level;
 use crate::level::at_level;
@@ -76,7 +77,7 @@ fn pack(
         parts.push((panel, part));
         rest = after;
     }
-    parts.into_par_iter().for_each(|(panel, part)| {
+    parts.into_par_iter().with_max_len(ONE_BY_ONE).for_each(|(panel, part)| {
         for row in 0..rows.0 {
             for p in 0..panel.blocks {
                 let first = (panel.first + p) * LANES;
@@ -101,7 +102,8 @@ fn pack(
 pub(super) fn unpack(level: Level, parts: &[Vec<Lanes>], cout: usize, cin: usize, to: &mut [f32]) {
     let blocks = cout.div_ceil(LANES);
     let stride = cin.div_ceil(LANES) * LANES * blocks;
-    to.par_chunks_mut(LANES * cin * 9).enumerate().for_each(|(block, to)| {
+    let outputs = to.par_chunks_mut(LANES * cin * 9).enumerate();
+    outputs.with_max_len(ONE_BY_ONE).for_each(|(block, to)| {
         for i in 0..cin {
             let mut sums = [Lanes::default(); COEFFICIENTS];
             for part in parts {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::backward::Gradient;
 use super::maps::{Maps, Sums};
-use super::step::{Scratch, pictures_a_task};
+use super::step::{ONE_BY_ONE, Scratch, pictures_a_task};
 use super::transform::all;
 use crate::Level;
 use crate::level::at_level;
@@ -46,6 +46,7 @@ pub fn stem_forward(
     let chunk = pictures_a_task(batch, &to, 0);
     let tasks = z.par_chunks_mut(chunk * to.size()).zip(pictures.par_chunks(chunk * size));
     let sums: Vec<Sums> = tasks
+        .with_max_len(ONE_BY_ONE)
         .map(|(z, pictures)| {
             let mut sums = Sums::new(to.blocks());
             Scratch::with(scratch.works(), |work| {
@@ -86,6 +87,7 @@ pub fn stem_backward(
     let tasks = z.par_chunks(chunk * maps.size()).zip(pictures.par_chunks(chunk * size));
     let parts: Vec<Vec<Lanes>> = tasks
         .enumerate()
+        .with_max_len(ONE_BY_ONE)
         .map(|(task, (z, pictures))| {
             let mut sums = vec![Lanes::default(); maps.blocks() * TAPS];
             Scratch::with(scratch.works(), |work| {

@@ -16,6 +16,10 @@ use crate::winograd::product;
 /// Most tasks of a layer.
 const TASKS: usize = 16;
 
+/// For Rayon's `with_max_len`: by default it hands out a few tasks at a time, and
+/// the others wait for whoever is left with several.
+pub(super) const ONE_BY_ONE: usize = 1;
+
 /// Fewest tiles of a task: with fewer, reading the weights and adding up the
 /// gradients to them would be a large part of its time.
 const TASK_TILES: usize = 64;

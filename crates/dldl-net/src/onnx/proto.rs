@@ -124,9 +124,20 @@ pub struct Tensor {
 pub enum DataType {
     Undefined = 0,
     Float = 1,
+    Int64 = 7,
 }
 
 impl Tensor {
+    /// A vector of 64-bit integers.
+    pub fn integers(name: &str, values: &[i64]) -> Self {
+        Self {
+            dims: vec![values.len() as i64],
+            data_type: DataType::Int64.into(),
+            name: name.into(),
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    }
+
     pub fn new(name: &str, dims: &[usize], values: &[f32]) -> Self {
         debug_assert_eq!(dims.iter().product::<usize>(), values.len());
         Self {

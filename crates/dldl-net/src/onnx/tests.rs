@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use dldl_label::LabelSet;
+use dldl_label::{LabelSet, Method};
 
 use super::*;
-use crate::{Calibration, Crop, Engine, ModelInfo, NetSpec, Pooling};
+use crate::{Calibration, Crop, Engine, Head, ModelInfo, NetSpec, Pooling};
 
 /// Numbers in -1..1 that look random.
 fn noise(seed: usize, count: usize) -> Vec<f32> {
@@ -48,10 +48,20 @@ struct Array {
 fn interpret(graph: &Graph, crops: Array) -> BTreeMap<String, Array> {
     let mut arrays = BTreeMap::from([(INPUT.to_owned(), crops)]);
     for tensor in &graph.initializer {
-        assert_eq!(tensor.data_type(), proto::DataType::Float);
         let shape: Vec<usize> = tensor.dims.iter().map(|&d| d as usize).collect();
-        let values: Vec<f32> =
-            tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let values: Vec<f32> = match tensor.data_type() {
+            proto::DataType::Float => {
+                tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+            }
+            proto::DataType::Int64 => tensor
+                .raw_data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| i64::from_le_bytes(*b) as f32)
+                .collect(),
+            other => panic!("{}: {other:?}", tensor.name),
+        };
         assert_eq!(values.len(), shape.iter().product::<usize>(), "{}", tensor.name);
         arrays.insert(tensor.name.clone(), Array { shape, values });
     }
@@ -81,14 +91,28 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
         shape: shape.clone(),
         values: values.iter().enumerate().map(|(i, &v)| f(i, v)).collect(),
     };
-    // The second input, repeated: a number, or one per channel.
+    // The second input, repeated: a number, a row, or one per channel.
     let other = |i: usize| match inputs[1].shape[..] {
         [] => inputs[1].values[0],
+        [c] => inputs[1].values[i % c],
         [1, c, 1, 1] => inputs[1].values[i / (shape[2] * shape[3]) % c],
         _ => panic!("{}: shape {:?}", node.name, inputs[1].shape),
     };
     match node.op_type.as_str() {
+        // One column against a row: every pair of them.
+        "Sub" if shape[..] == [shape[0], 1] => {
+            let row = &inputs[1].values;
+            let values = values.iter().flat_map(|v| row.iter().map(move |r| v - r)).collect();
+            Array { shape: vec![shape[0], row.len()], values }
+        }
         "Sub" => map(&|i, v| v - other(i)),
+        "Add" => map(&|i, v| v + other(i)),
+        "Mul" => map(&|i, v| v * other(i)),
+        "Neg" => map(&|_, v| -v),
+        "Abs" => map(&|_, v| v.abs()),
+        "Tanh" => map(&|_, v| v.tanh()),
+        "Sigmoid" => map(&|_, v| 1.0 / (1.0 + (-v).exp())),
+        "GreaterOrEqual" => map(&|i, v| f32::from(v >= other(i))),
         "Div" => map(&|i, v| v / other(i)),
         "Relu" => map(&|_, v| v.max(0.0)),
         "Conv" => {
@@ -142,9 +166,26 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
             Array { shape: shape.clone(), values: values.chunks(shape[1]).flat_map(row).collect() }
         }
         "MatMul" => {
-            assert_eq!(inputs[1].shape, [shape[1]]);
-            let dot = |row: &[f32]| row.iter().zip(&inputs[1].values).map(|(a, b)| a * b).sum();
-            Array { shape: vec![shape[0]], values: values.chunks(shape[1]).map(dot).collect() }
+            assert_eq!(inputs[1].shape[0], shape[1]);
+            let columns = inputs[1].shape.get(1).copied().unwrap_or(1);
+            let column = |c: usize| inputs[1].values.iter().skip(c).step_by(columns);
+            let dots = |row: &[f32]| {
+                let dot = |c| row.iter().zip(column(c)).map(|(a, b)| a * b).sum::<f32>();
+                (0..columns).map(dot).collect::<Vec<f32>>()
+            };
+            let shape_of_all = [&shape[..1], &inputs[1].shape[1..]].concat();
+            Array { shape: shape_of_all, values: values.chunks(shape[1]).flat_map(dots).collect() }
+        }
+        "TopK" => {
+            // Values alone; the indices are nobody's.
+            assert_eq!(inputs[1].values, [shape[1] as f32]);
+            let mut values = values.clone();
+            values.chunks_mut(shape[1]).for_each(|row| row.sort_by(|a, b| b.total_cmp(a)));
+            Array { shape: shape.clone(), values }
+        }
+        "Cast" => {
+            assert_eq!(int(node, "to"), 1);
+            map(&|_, v| v)
         }
         other => panic!("operator {other}"),
     }
@@ -216,6 +257,52 @@ fn the_graph_computes_what_the_engine_does() {
                 let means = ages.iter().map(|d| d.expectation() as f32);
                 assert_close(&arrays[EXPECTATION].values, means, 1e-4, EXPECTATION);
             }
+        }
+    }
+}
+
+/// Every method on its own head, and two heads on one trunk.
+#[test]
+fn the_graph_decodes_as_the_methods_do() {
+    let labels = LabelSet::new(1.0, 5.0, 0.5).unwrap();
+    let crops = [crop(8, 1), crop(8, 2), crop(8, 3)];
+    for method in Method::ALL {
+        let mut weights = small(Pooling::Hybrid);
+        let (mut info, width) = (weights.info.clone(), 9);
+        info.method = *method;
+        let further = Head {
+            task: "look".into(),
+            labels: LabelSet::new(0.0, 3.0, 1.0).unwrap(),
+            method: Method::RankingBce,
+            calibration: None,
+        };
+        info.net.outputs = method.head_size(&labels) + 3;
+        info.further_heads = vec![further];
+        let outputs = info.net.outputs;
+        let tensors = info.net.tensors().into_iter().map(|(name, _)| {
+            let values = match name.as_str() {
+                "fc.weight" => noise(71, outputs * width),
+                "fc.bias" => noise(72, outputs),
+                _ => weights.tensor(&name).to_vec(),
+            };
+            (name, values)
+        });
+        weights = Weights::new(info, tensors.collect()).unwrap();
+        let model = decoded(&weights, None);
+        let arrays = interpret(model.graph.as_ref().unwrap(), planes(&crops));
+        let seen = Engine::from_weights(&weights).unwrap().run_heads(&crops).unwrap();
+        for (h, (head, _)) in weights.info.heads().iter().enumerate() {
+            let name = |what: &str| match h {
+                0 => what.to_owned(),
+                _ => format!("look.{what}"),
+            };
+            let own = || seen.iter().map(|heads| &heads[h]);
+            let probabilities = own().flat_map(|d| d.probabilities().iter().map(|&p| p as f32));
+            let what = format!("{} {}", method.name(), name(PROBABILITIES));
+            assert_close(&arrays[&name(PROBABILITIES)].values, probabilities, 1e-5, &what);
+            let estimates = own().map(|d| head.method.estimate(d) as f32);
+            let what = format!("{} {}", method.name(), name(EXPECTATION));
+            assert_close(&arrays[&name(EXPECTATION)].values, estimates, 1e-4, &what);
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn model(net: NetSpec, seed: u64) -> Weights {
         };
         tensors.insert(name, u.into_iter().map(|u| value(u) as f32).collect());
     }
-    let method = Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample };
+    let method = Method::dldl_v2(1.0, Scaling::PerSample).unwrap();
     let info = ModelInfo::new("by formula", net, LabelSet::age(), method);
     Weights::new(info, tensors).expect("the formula's weights are sound")
 }

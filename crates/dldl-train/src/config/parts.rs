@@ -265,5 +265,5 @@ fn default_batch() -> usize {
     64
 }
 fn default_method() -> Method {
-    Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample }
+    Method::dldl_v2(1.0, Scaling::PerSample).expect("1 is a weight")
 }

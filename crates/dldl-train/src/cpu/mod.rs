@@ -10,6 +10,7 @@ mod adam;
 mod trunk;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use burn::tensor::Device;
@@ -101,6 +102,17 @@ impl Learner for CpuLearner {
 
     fn apply(&mut self, rates: Rates) {
         self.adam.step(rates, &mut self.weights, std::mem::take(&mut self.waiting));
+    }
+
+    fn share_weights(&mut self, outputs: Range<usize>) {
+        let (shape, values) = self.weights.get_mut("fc.weight").expect("every network has a head");
+        let width = shape[1];
+        let rows = &mut values[outputs.start * width..outputs.end * width];
+        let mut mean = vec![0.0; width];
+        for row in rows.chunks_exact(width) {
+            mean.iter_mut().zip(row).for_each(|(sum, w)| *sum += w / outputs.len() as f32);
+        }
+        rows.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(&mean));
     }
 
     fn average(&mut self, decay: f64) {

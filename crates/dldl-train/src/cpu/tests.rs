@@ -104,6 +104,26 @@ fn one_pass_is_burns() {
     }
 }
 
+/// Some outputs share their weights after a step, the others have their own.
+#[test]
+fn shared_weights_are_burns() {
+    let (mut cpu, mut burn) = pair(&NetSpec::vgg16(1, 16, 7));
+    for learner in [&mut cpu as &mut dyn Learner, &mut burn] {
+        curve(learner, 7, 32, 4, 1e-2, 1);
+        learner.share_weights(2..6);
+        learner.average(0.0);
+    }
+    let (own, others) = (cpu.weights(), burn.weights());
+    close("fc.weight", values(&own, "fc.weight"), values(&others, "fc.weight"), 1e-3);
+    let rows: Vec<&[f32]> = values(&own, "fc.weight").chunks(32).collect();
+    assert!(rows[2..6].windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(rows[1] != rows[2] && rows[5] != rows[6]);
+    // It learns on, on either.
+    let steps = |learner: &mut dyn Learner| curve(learner, 7, 32, 4, 1e-3, 3);
+    let (ours, theirs) = (steps(&mut cpu), steps(&mut burn));
+    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-2 * b), "{ours:?} {theirs:?}");
+}
+
 fn close(name: &str, own: &[f32], other: &[f32], tolerance: f32) {
     assert_eq!(own.len(), other.len(), "{name}");
     let scale = other.iter().fold(1e-3f32, |m, v| m.max(v.abs()));

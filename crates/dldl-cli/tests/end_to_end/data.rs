@@ -1,0 +1,159 @@
+//! `dldl data`, and protocols from the command line, end to end.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+use crate::common::{Run, dldl, portrait, portrait_pixels, run, write_jpeg};
+
+fn data(more: &[&str], root: Option<&Path>) -> Run {
+    let mut command: Command = dldl();
+    command.arg("data").args(more);
+    if let Some(root) = root {
+        command.arg("--root").arg(root);
+    }
+    run(&mut command)
+}
+
+#[test]
+fn the_datasets_are_listed() {
+    let table = data(&["list"], None);
+    assert_eq!((table.code, table.stderr.as_str()), (0, ""));
+    for name in [
+        "chalearn15",
+        "chalearn16",
+        "appa-real",
+        "morph",
+        "scut-fbp",
+        "scut-fbp5500",
+        "cfd",
+        "utkface",
+        "fg-net",
+        "agedb",
+        "afad",
+        "all-age-faces",
+        "fairface",
+        "mebeauty",
+        "london",
+        "people",
+        "csv",
+    ] {
+        assert!(table.stdout.lines().any(|line| line == name), "{name} is not listed");
+    }
+    let json = data(&["list", "morph", "cfd", "--format", "json"], None);
+    let list: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!((&list[0]["name"], &list[0]["tasks"][0]["sigma"]), (&"morph".into(), &2.0.into()));
+    assert_eq!(list[1]["tasks"][0]["max"], 7.0);
+    assert!(list[0]["citation"].as_str().unwrap().contains("Ricanek"));
+    assert_eq!(data(&["list", "imdb"], None).code, 2);
+}
+
+/// Four people of FG-NET with three ages each.
+fn people(root: &Path) {
+    for person in 1..=4u32 {
+        for picture in 1..=3u32 {
+            let pixels = portrait_pixels().thumbnail_exact(60 + person, 50 + picture);
+            let age = 9 * picture + person;
+            write_jpeg(&pixels, &root.join(format!("{person:03}A{age:02}.JPG")));
+        }
+    }
+}
+
+#[test]
+fn a_sound_dataset_is_said_to_be_so() {
+    let dir = tempfile::tempdir().unwrap();
+    people(dir.path());
+    let check = |more: &[&str]| data(&[&["check", "fg-net"], more].concat(), Some(dir.path()));
+    let table = check(&["--protocol", "leave-out:002"]);
+    assert_eq!((table.code, table.stderr.as_str()), (0, ""), "{}", table.stdout);
+    for part in
+        ["12 samples (protocol leave-out:002)", "test 3", "nothing is wrong", "10 to 15", "##"]
+    {
+        assert!(table.stdout.contains(part), "{part} in {}", table.stdout);
+    }
+    let json = check(&["--protocol", "subjects:4:1", "--format", "json"]);
+    let found: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&found["faults"], &found["groups"]), (&0.into(), &4.into()));
+    assert_eq!(found["samples"]["test"], 3);
+    assert_eq!(found["protocol"], "subjects:4:1");
+    // By picture, people stand on both sides, and that is wrong.
+    let divided = check(&["--protocol", "kfold:3:1"]);
+    assert_eq!(divided.code, 1);
+    assert!(divided.stdout.contains("people or groups on both sides"), "{}", divided.stdout);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(portrait(), dir.path().join("a.jpg")).unwrap();
+    std::fs::copy(portrait(), dir.path().join("b.jpg")).unwrap();
+    std::fs::write(dir.path().join("text.jpg"), "no picture").unwrap();
+    let table = "file,age,split\na.jpg,40,train\nb.jpg,41,test\ntext.jpg,3,train\ngone.jpg,3,train\n\
+                 c.jpg,old,train\n";
+    std::fs::write(dir.path().join("labels.csv"), table).unwrap();
+    let check = data(&["check", "csv"], Some(dir.path()));
+    assert_eq!(check.code, 1);
+    for part in [
+        "missing pictures: 1",
+        "gone.jpg",
+        "unreadable pictures: 1",
+        "text.jpg: not a picture",
+        "a.jpg = b.jpg (labelled differently; train 1, val 0, test 1)",
+        "line 6: `old` is no age",
+        "4 faults in all",
+    ] {
+        assert!(check.stdout.contains(part), "{part} in {}", check.stdout);
+    }
+    let nowhere = data(&["check", "csv"], Some(&dir.path().join("no")));
+    assert_eq!((nowhere.code, nowhere.stdout.as_str()), (2, ""));
+    assert!(nowhere.stderr.contains("labels.csv"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn a_cache_keeps_its_protocol_and_is_not_mixed_with_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("set"), dir.path().join("cache"));
+    std::fs::create_dir(&root).unwrap();
+    people(&root);
+    let prepare = |protocol: &str| {
+        let mut command = dldl();
+        command.args(["prepare", "--dataset", "fg-net", "--no-detect", "--size", "32"]);
+        command.args(["--protocol", protocol, "--root"]).arg(&root).arg("--out").arg(&out);
+        run(&mut command)
+    };
+    assert_eq!(prepare("subjects:2:1").code, 0);
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(out.join("cache.json")).unwrap()).unwrap();
+    assert_eq!(manifest["protocol"], "subjects:2:1");
+    assert!(out.join("test-00000.tar").is_file());
+    let other = prepare("subjects:2:2");
+    assert_eq!(other.code, 1);
+    assert!(other.stderr.contains("\"subjects:2:1\" there, \"subjects:2:2\""), "{}", other.stderr);
+    for (protocol, part) in [
+        ("fold:1", "no protocol"),
+        ("subjects:2:3", "the folds are 1 to 2"),
+        ("subjects:9:1", "cannot be divided into 9"),
+        ("leave-out:7", "nobody in fg-net"),
+        ("published:1", "no published folds"),
+    ] {
+        let refused = prepare(protocol);
+        assert_eq!(refused.code, 2, "{protocol}");
+        assert!(refused.stderr.contains(part), "{protocol}: {}", refused.stderr);
+    }
+    // The evaluation takes the same protocols, and of a cache its own alone.
+    let eval = |dataset: &str, folder: &Path, protocol: &str| {
+        let mut command = dldl();
+        command.args(["eval", "--no-detect", "--format", "json", "--dataset", dataset]);
+        command.args(["--protocol", protocol, "--root"]).arg(folder);
+        run(&mut command)
+    };
+    let left_out = eval("fg-net", &root, "leave-out:003");
+    let report: Value = serde_json::from_str(&left_out.stdout).expect(&left_out.stderr);
+    assert_eq!((left_out.code, report["n"].as_u64()), (0, Some(3)));
+    let mixed = eval("cache", &out, "subjects:2:2");
+    assert_eq!(mixed.code, 2);
+    assert!(mixed.stderr.contains("prepared with the protocol subjects:2:1"), "{}", mixed.stderr);
+    assert_eq!(eval("cache", &out, "subjects:2:1").code, 0);
+}

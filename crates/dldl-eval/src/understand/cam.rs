@@ -105,6 +105,19 @@ mod tests {
         }
     }
 
+    /// Ranking answers with a count, which has no slope; the sum of its sigmoids has.
+    #[test]
+    fn the_slope_of_ranks_is_that_of_their_sigmoids() {
+        let labels = dldl::LabelSet::age();
+        let method = "ranking-bce".parse().unwrap();
+        let head = Head { task: "age".into(), labels, method, calibration: None };
+        let logits: Vec<f32> = (0..100).map(|k| 4.0 - 0.1 * k as f32).collect();
+        for (x, s) in logits.iter().zip(slope(&head, &logits).unwrap()) {
+            let p = 1.0 / (1.0 + (-f64::from(*x)).exp());
+            assert!((s - p * (1.0 - p)).abs() < 1e-4, "{x}: {s}");
+        }
+    }
+
     /// The mean over the places says how the estimate moves when all features grow
     /// together: here by differences through the last layer.
     #[test]

@@ -329,39 +329,4 @@ fn more_than(labels: &LabelSet, curve: &[f64], y: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use dldl::{Engine, NetSpec, Weights, models};
-
-    #[test]
-    fn a_curve_is_read_between_its_labels_and_beyond() {
-        let labels = LabelSet::new(0.0, 3.0, 1.0).unwrap();
-        let curve = [0.9, 0.5, 0.1];
-        let cases = [(-1.0, 1.0), (0.0, 0.9), (0.5, 0.7), (2.0, 0.1), (2.5, 0.05), (3.0, 0.0)];
-        for (y, expected) in cases {
-            assert!((more_than(&labels, &curve, y) - expected).abs() < 1e-12, "{y}");
-        }
-    }
-
-    #[test]
-    fn two_models_of_one_crop_are_compared_label_by_label() {
-        let shipped = Estimator::load(models::DEFAULT_MODEL).unwrap();
-        let random = Weights::random("random", NetSpec::tiny_age(101)).unwrap();
-        let random = Estimator::new(Engine::from_weights(&random).unwrap());
-        let rgb = (0..3 * 96 * 96).map(|i| (i * 7 % 256) as u8).collect();
-        let crop = Crop::new(96, rgb).unwrap();
-        let crops = [vec![crop.clone()], vec![crop.clone()]];
-        let learned = learned_of_crops(&[shipped, random], &[0, 0], &crops, "x.jpg").unwrap();
-        assert_eq!((learned.models.len(), learned.groups.len()), (2, 1));
-        let group = &learned.groups[0];
-        assert_eq!((group.name.as_str(), group.n, group.curves[0].len()), ("face 1", 1, 100));
-        assert!(group.apart.unwrap() > 0.0 && learned.aligned.is_none());
-        assert!(learned.models.iter().all(|m| m.rises == 0.0 && !m.ranks && m.mae.is_none()));
-        // Their sum is the estimate (ages begin at 0 and are 1 apart).
-        let fused = Estimator::load(models::DEFAULT_MODEL).unwrap();
-        let estimate = fused.engine().run(&[crop]).unwrap()[0].expectation();
-        assert!((group.curves[0].iter().sum::<f64>() - estimate).abs() < 1e-9);
-        let text = serde_json::to_string(&learned).unwrap();
-        assert_eq!(serde_json::from_str::<Learned>(&text).unwrap().models, learned.models);
-    }
-}
+mod tests;

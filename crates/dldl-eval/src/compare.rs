@@ -282,8 +282,8 @@ fn matrix(
 ) -> Matrix {
     let clash = |a: &Row, b: &Row| a.model == b.model && a.column() == b.column();
     let ambiguous = (1..rows.len()).any(|i| rows[..i].iter().any(|other| clash(other, rows[i])));
-    let (mut columns, mut models): (Vec<String>, Vec<(String, Vec<Option<f64>>)>) =
-        (Vec::new(), Vec::new());
+    let mut columns: Vec<String> = Vec::new();
+    let mut models: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     for row in rows {
         if !columns.contains(&row.column()) {
             columns.push(row.column());

@@ -47,6 +47,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         "18 to 30",
         "are asked (%)",
         "their MAE (years)",
+        "MAE by sex and year",
     ];
     let mut table = Table::new(&head);
     for group in std::iter::once(all).chain(by_sex).chain(by_race) {
@@ -64,6 +65,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
                 group.adults.to_string(),
                 share(|row| row.adults_challenged),
                 measured(group.adults_mae, 1.0, 2),
+                number(group.adults_mae_by_cell, 2),
             ],
         );
     }

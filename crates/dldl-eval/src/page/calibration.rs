@@ -93,7 +93,7 @@ fn by_band(evaluation: &Evaluation) -> String {
         table.row(if group.few { "few" } else { "" }, &cells);
     }
     let name = text(&breakdown.by);
-    let note = "Intervals are right on average over pictures like those of the calibration, not \
+    let note = "A calibration makes intervals right on average over pictures like its own, not \
                 within every band.";
     format!("<h4>Intervals by {name} (%)</h4>\n{}{}", paragraph(note), table.finish())
 }

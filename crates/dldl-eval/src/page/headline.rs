@@ -27,7 +27,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         body += &paragraph(&format!(
             "Answering {} for everybody, the median of the training pictures, gives a mean \
              absolute error of {} {unit}.",
-            number(Some(base.train_median), digits.min(1)),
+            base.train_median,
             number(Some(base.mae), digits),
         ));
     }

@@ -2,7 +2,7 @@
 
 use dldl::{ModelInfo, models};
 
-use super::html::{number, text};
+use super::html::{details, lines, number, text};
 use crate::evaluation::Evaluation;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
@@ -30,18 +30,25 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     if let Some(protocol) = &subject.protocol {
         list.push(("splits", protocol.clone()));
     }
-    definitions(&list)
+    definitions(&list) + &info.as_ref().map_or(String::new(), recipe)
 }
 
-/// What a weights file says of its model.
+/// How a model was trained, as its weights say it.
+fn recipe(info: &ModelInfo) -> String {
+    match info.recipe.as_str() {
+        "" => String::new(),
+        said => details("How the model was trained", &format!("<pre>{}</pre>\n", lines(said))),
+    }
+}
+
+/// What a weights file says of its model, in short.
 pub(super) fn of_weights(info: &ModelInfo) -> Vec<(&'static str, String)> {
     let mut list = vec![
         ("network", info.net.name()),
         ("parameters", info.net.parameter_count().to_string()),
         ("crops", format!("{0}x{0} pixels, template {1}", info.input_size, info.template.name)),
     ];
-    let said =
-        [("trained on", &info.training_data), ("recipe", &info.recipe), ("terms", &info.licence)];
+    let said = [("trained on", &info.training_data), ("terms", &info.licence)];
     list.extend(said.into_iter().filter(|s| !s.1.is_empty()).map(|(n, s)| (n, s.clone())));
     list
 }

@@ -36,12 +36,12 @@ th:first-child{text-align:left;font-weight:500}
 thead th{font-weight:600;color:var(--muted)}
 tr.few th,tr.few td{color:var(--muted);font-style:italic}
 tr.worst th,tr.worst td{color:var(--warn);font-weight:600}
-td small{margin-left:.35em}
+td small{display:block;line-height:1.2}
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,320px),1fr));
 gap:16px 24px;align-items:start;margin:.75rem 0}
 .figures.small{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:8px 12px}
 figure{margin:0}
-figure svg{display:block;width:100%;max-width:480px;height:auto;overflow:visible}
+figure svg{display:block;width:100%;height:auto;overflow:visible}
 figcaption{margin-top:.25rem;max-width:480px}
 pre{background:var(--box);border:1px solid var(--line);border-radius:6px;padding:.6rem .8rem;
 overflow-x:auto;font-size:.85rem}

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Scale;
-use crate::evaluation::{self, *};
+use crate::evaluation::*;
 use crate::understand::ranking::{Aligned, Beliefs, Believer};
 use crate::understand::{self, Kind, Map, Measure};
 use dldl::LabelSet;
@@ -31,10 +31,10 @@ fn coverage(level: f64) -> Coverage {
     Coverage { level, observed: figure(level - 0.013), width: figure(20.0 * level) }
 }
 
-fn group(name: &str, n: usize, mae: f64) -> evaluation::Group {
+fn group(name: &str, n: usize, mae: f64) -> Group {
     let coverage = LEVELS.map(coverage).into();
     let (mae, bias) = (figure(mae), figure(mae - 5.0));
-    evaluation::Group { name: name.into(), n, few: n < MIN_GROUP, mae, bias, coverage }
+    Group { name: name.into(), n, few: n < MIN_GROUP, mae, bias, coverage }
 }
 
 fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
@@ -72,6 +72,8 @@ fn assurance_group(name: &str) -> AssuranceGroup {
         teens: 77,
         adults: 803,
         adults_mae: Some(figure(4.02)),
+        adults_mae_by_cell: Some(4.33),
+        adults_cells: 26,
         rows: (20..=30).map(row).collect(),
     }
 }
@@ -79,7 +81,7 @@ fn assurance_group(name: &str) -> AssuranceGroup {
 fn evaluation(model: &str) -> Evaluation {
     let labels = LabelSet::age();
     let bands = vec![group("0-2", 12, 1.1), group("18-29", 700, 4.4), group("70+", 210, 8.9)];
-    let breakdown = |by: &str, groups: Vec<evaluation::Group>| Breakdown {
+    let breakdown = |by: &str, groups: Vec<Group>| Breakdown {
         by: by.into(),
         worst: groups.last().map(|g| g.name.clone()),
         best: groups.get(1).map(|g| g.name.clone()),
@@ -308,7 +310,7 @@ fn what_is_not_there_has_no_section() {
     let html = Parts { evaluations: vec![one], ..Parts::default() }.to_html(&heading());
     check_nesting(&html);
     for absent in
-        ["Age assurance", "By group", "largest errors", "Comparison", "Training", "ranges"]
+        ["Age assurance", "By group", "The 20 largest", "Comparison", "Training", "ranges"]
     {
         assert!(!html.contains(absent), "{absent}");
     }

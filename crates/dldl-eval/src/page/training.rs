@@ -96,7 +96,8 @@ fn summary(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 fn epochs_axis(run: &Run) -> Axis {
-    Axis::linear("epoch", 0.0, run.epochs.last().map_or(1.0, |e| e.epoch as f64))
+    let last = run.epochs.last().map_or(1.0, |e| e.epoch as f64);
+    Axis::stepped("epoch", 0.0, last, (last / 6.0).ceil())
 }
 
 fn losses(run: &Run) -> Plot {

@@ -57,7 +57,9 @@ fn bias(evaluation: &Evaluation) -> Plot {
     let unit = &scale.name;
     let x = Axis::names(&format!("truth ({unit})"), &names);
     let y = Axis::linear(&format!("bias ({unit})"), low, high);
-    let mut plot = Plot::new("Bias by band of the truth", x, y).area(300.0, 270.0);
+    // The bands' names must not run into each other.
+    let width = f64::max(300.0, 40.0 * names.len() as f64);
+    let mut plot = Plot::new("Bias by band of the truth", x, y).area(width, 270.0);
     let place = |i: usize| i as f64;
     for (i, group) in groups.iter().enumerate() {
         if let Some(interval) = group.bias.interval {

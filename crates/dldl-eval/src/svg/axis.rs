@@ -13,9 +13,9 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// From `low` to `high` or a little beyond, to whole ticks; about five of them.
+    /// From `low` to `high` or a little beyond, to whole ticks; about six of them.
     pub(crate) fn linear(label: &str, low: f64, high: f64) -> Self {
-        let step = nice_step((high - low) / 5.0);
+        let step = nice_step((high - low) / 6.0);
         let (low, high) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         Self::stepped(label, low, high.max(low + step), step)
     }

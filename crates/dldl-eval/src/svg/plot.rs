@@ -103,12 +103,15 @@ impl Plot {
         (left + self.area.0 + self.right(), top + self.area.1 + bottom)
     }
 
-    /// As an element of a page, as wide as there is room for.
+    /// As an element of a page, as wide as there is room for; but texts in all
+    /// figures are of about the same size.
     pub(crate) fn svg(&self) -> String {
         let (w, h) = self.size();
         let title = escape(&self.title);
         format!(
-            "<svg class=\"fig\" viewBox=\"0 0 {w:.0} {h:.0}\" role=\"img\" aria-label=\"{title}\">\n{}</svg>\n",
+            "<svg class=\"fig\" viewBox=\"0 0 {w:.0} {h:.0}\" style=\"max-width:{:.0}px\" \
+             role=\"img\" aria-label=\"{title}\">\n{}</svg>\n",
+            1.3 * w,
             self.body()
         )
     }

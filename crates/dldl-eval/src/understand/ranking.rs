@@ -44,8 +44,8 @@ pub struct Believer {
     pub name: String,
     /// The method that it was trained with.
     pub method: String,
-    /// Whether its last layer has one output for each "more than l_k"; else the
-    /// curve is one minus the cumulative distribution.
+    /// Whether its last layer has an output, or a pair, for each "more than l_k"; else
+    /// the curve is one minus the cumulative distribution.
     pub ranks: bool,
     /// The labels l_k, all but the last one.
     pub labels: Vec<f64>,
@@ -82,20 +82,26 @@ pub struct Aligned {
 }
 
 /// The probability of more than each label but the last, as a head's outputs for
-/// one picture say it: the sigmoid of each, if there is one for each, and else one
-/// minus the cumulative distribution.
+/// one picture say it: the sigmoid of each, if there is one for each, or of the
+/// difference, if there is a pair for each (OR-CNN); else one minus the cumulative
+/// distribution.
 ///
 /// # Errors
 /// As [`Head::decode`].
 pub fn beliefs(head: &Head, logits: &[f32]) -> Result<Vec<f64>, NetError> {
-    if has_ranks(head) {
-        return Ok(logits.iter().map(|x| 1.0 / (1.0 + (-f64::from(*x)).exp())).collect());
+    let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp());
+    match outputs_for_a_rank(head) {
+        Some(1) => Ok(logits.iter().map(|x| sigmoid(*x)).collect()),
+        Some(_) => Ok(logits.chunks_exact(2).map(|pair| sigmoid(pair[1] - pair[0])).collect()),
+        None => Ok(ranking_target(&head.decode(logits)?)),
     }
-    Ok(ranking_target(&head.decode(logits)?))
 }
 
-fn has_ranks(head: &Head) -> bool {
-    head.outputs() + 1 == head.labels.len()
+/// How many outputs there are for each "more than l_k": none for a head of
+/// distributions, which has one for each label, or of a value alone.
+fn outputs_for_a_rank(head: &Head) -> Option<usize> {
+    let ranks = head.labels.len() - 1;
+    (1..=2).find(|each| ranks > 1 && head.outputs() == each * ranks && head.outputs() != ranks + 1)
 }
 
 /// The beliefs of models of crops of one picture: `crops[m]` are those for model m
@@ -220,7 +226,7 @@ impl Tally {
             Believer {
                 name: name.clone(),
                 method: head.method.name().into(),
-                ranks: has_ranks(head),
+                ranks: outputs_for_a_rank(head).is_some(),
                 labels: labels[..labels.len() - 1].into(),
                 mae: None,
                 rises: 0.0,

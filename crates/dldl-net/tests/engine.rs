@@ -146,7 +146,7 @@ fn the_average_of_the_feature_map_and_the_head_are_the_logits() {
         let features: Vec<f32> = seen.values.chunks(side * side).map(mean).collect();
         assert_eq!(engine.head_weight().unwrap(), weights.tensor("fc.weight"));
         let rows = engine.head_weight().unwrap().chunks(128).zip(weights.tensor("fc.bias"));
-        let logits = &engine.logits(&[crop.clone()]).unwrap()[0];
+        let logits = &engine.logits(std::slice::from_ref(&crop)).unwrap()[0];
         assert_eq!(&seen.logits, logits);
         for ((row, bias), logit) in rows.zip(logits) {
             let made = row.iter().zip(&features).map(|(w, f)| w * f).sum::<f32>() + bias;

@@ -1,5 +1,5 @@
 //! Copies of pictures with what was seen drawn in. The drawing itself is in
-//! [`crate::draw`].
+//! [`dldl_eval::draw`].
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use dldl::{FaceEstimate, Picture, Reading};
+use dldl_eval::draw::{self, Colour, Text};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-
-use crate::draw::{self, Colour, Text};
 
 const BRIGHT: Colour = [255, 200, 0];
 const DARK: Colour = [24, 24, 24];

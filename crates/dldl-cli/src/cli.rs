@@ -8,8 +8,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    bench, calibrate, compare, data, estimate, eval, experiment, export, info, prepare, pretrain,
-    quantize, train,
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
+    pretrain, quantize, report, train,
 };
 
 /// Estimate the ages of the faces in pictures.
@@ -47,6 +47,8 @@ pub enum Command {
     Compare(compare::Args),
     Calibrate(calibrate::Args),
     Experiment(experiment::Args),
+    Explain(explain::Args),
+    Report(report::Args),
     Info(info::Args),
     Export(export::Args),
     Quantize(quantize::Args),

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Outcome, ReportFormat};
+use crate::cli::ReportFormat;
 use crate::learn::Device;
 
 #[cfg(feature = "train")]
@@ -76,7 +76,7 @@ Exit codes: 0 done, 1 some trainings failed, 2 wrong usage, 130 stopped by Ctrl-
 with a checkpoint: the same command goes on.";
 
 #[cfg(not(feature = "train"))]
-pub fn run(_: Args) -> anyhow::Result<Outcome> {
+pub fn run(_: Args) -> anyhow::Result<crate::cli::Outcome> {
     let what = "this build cannot train. Build one that can, in the project's folder:\n\n  \
                 cargo run --release --features train -- experiment FILE.toml\n\n\
                 (it compiles for some minutes)";

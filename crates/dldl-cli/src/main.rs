@@ -9,10 +9,10 @@ mod calibrate;
 mod cli;
 mod compare;
 mod data;
-mod draw;
 mod estimate;
 mod eval;
 mod experiment;
+mod explain;
 mod export;
 mod info;
 mod inputs;
@@ -25,6 +25,7 @@ mod pretrain;
 mod progress;
 mod quantize;
 mod random;
+mod report;
 mod train;
 
 use std::io::Write;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         Command::Calibrate(args) => calibrate::run(args),
         Command::Experiment(args) => experiment::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Report(args) => report::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),

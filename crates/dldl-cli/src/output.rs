@@ -264,12 +264,14 @@ impl Printer {
         }
         for face in &record.faces {
             let mut line = format!("{name:w$}");
-            for (task, _) in &self.heads {
+            for (task, labels) in &self.heads {
                 let Some(label) = face.labels.get(task) else { continue };
                 let Interval { low, high, .. } = label.interval;
                 let w = task.chars().count().max(6);
-                line += &format!("  {:w$.1} {:6.1}   ", label.mean, label.std);
-                line += &format!("{:>13}", format!("{low:.1} - {high:.1}"));
+                // Scores have finer steps than years.
+                let digits = if labels.step() < 1.0 { 2 } else { 1 };
+                line += &format!("  {:w$.digits$} {:6.digits$}   ", label.mean, label.std);
+                line += &format!("{:>13}", format!("{low:.digits$} - {high:.digits$}"));
             }
             let score = face.score.map_or("-".into(), |s| format!("{s:.2}"));
             let [x, y, width, height] = face.bbox;

@@ -1,10 +1,11 @@
 //! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
 //! how far it is from the truth and what is known of its errors ([`Evaluation`]),
 //! several of these side by side ([`Comparison`]), intervals that hold what they
-//! promise ([`calibrate()`]); and how fast it runs ([`Speed`]) and, with the feature
-//! `train`, learns. With that feature there are also grids of trainings with their
-//! tables, in `experiment`. The formulas of the metrics are in `dldl-label`,
-//! running the model in `dldl`, reading datasets in `dldl-data`.
+//! promise ([`calibrate()`]); what it looks at ([`understand`]), and all of this on one
+//! page ([`page`]); and how fast it runs ([`Speed`]) and, with the feature `train`,
+//! learns. With that feature there are also grids of trainings with their tables, in
+//! `experiment`. The formulas of the metrics are in `dldl-label`, running the model
+//! in `dldl`, reading datasets in `dldl-data`.
 //!
 //! ```no_run
 //! use dldl::Estimator;
@@ -21,15 +22,19 @@
 
 mod calibrate;
 mod compare;
+pub mod draw;
 mod evaluate;
 pub mod evaluation;
 #[cfg(feature = "train")]
 pub mod experiment;
 pub mod figures;
+pub mod page;
 mod prediction;
 mod scale;
 mod speed;
+mod svg;
 mod table;
+pub mod understand;
 
 pub use calibrate::{CalibrateError, Calibrated, Quality, calibrate, suits_calibration};
 pub use compare::{Comparison, Layout};

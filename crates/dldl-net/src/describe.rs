@@ -54,7 +54,9 @@ mod tests {
     #[test]
     fn the_numbers_stay_and_the_words_change() {
         let weights = Weights::random("before", NetSpec::vgg16(1, 16, 101)).unwrap();
-        let crop = Crop::new(64, (0..3 * 64 * 64).map(|i| (i % 251) as u8).collect()).unwrap();
+        let size = weights.info.input_size;
+        let pixels = (0..3 * size * size).map(|i| (i % 251) as u8).collect();
+        let crop = Crop::new(size, pixels).unwrap();
         let quantised = quantise(&weights, &[crop], "a crop").unwrap();
         let files = [
             weights.to_bytes(Precision::F32).unwrap(),

@@ -2,6 +2,8 @@
 //! to threads, and what is made of the outputs; the layers live in `network`,
 //! what the outputs mean in `dldl-label`.
 
+mod features;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +16,8 @@ use rayon::prelude::*;
 use crate::network::{Arena as FloatArena, Network};
 use crate::quantised::{QuantisedArena, QuantisedNetwork};
 use crate::{Crop, Head, ModelInfo, NetError, Part, QuantisedWeights, Weights};
+
+pub use features::FeatureMap;
 
 /// Added to the variance before the root (Torch's default; specification 2.1).
 pub const BN_EPSILON: f64 = 1e-5;

@@ -25,7 +25,7 @@ pub use dldl_kernels::{LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
 pub use describe::{described, save_described};
-pub use engine::{BN_EPSILON, Engine};
+pub use engine::{BN_EPSILON, Engine, FeatureMap};
 pub use error::NetError;
 pub use heads::Head;
 pub use info::{Calibration, Figure, IntervalCalibration, ModelInfo, Normalisation, Quantisation};

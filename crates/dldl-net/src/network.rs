@@ -157,11 +157,48 @@ impl Network {
         logits: &mut [f32],
         mut after: impl FnMut(Part),
     ) {
+        let (planes, last) = self.convolve(crop, mirrored, threads, arena, &mut after);
+        average_planes(&planes, &arena.planes[last], &mut arena.features);
+        linear_into(&arena.features, &self.head_weight, &self.head_bias, logits);
+        after(Part::Head);
+    }
+
+    /// As [`forward`](Self::forward), on one thread; also gives the last feature
+    /// map, `[features, height, width]`, with its height and width.
+    pub(crate) fn features(
+        &self,
+        crop: &Crop,
+        mirrored: bool,
+        arena: &mut Arena,
+        logits: &mut [f32],
+    ) -> (Vec<f32>, usize, usize) {
+        let (planes, last) = self.convolve(crop, mirrored, 1, arena, &mut |_| {});
+        average_planes(&planes, &arena.planes[last], &mut arena.features);
+        linear_into(&arena.features, &self.head_weight, &self.head_bias, logits);
+        (planes.unpack(&arena.planes[last]), planes.height, planes.width)
+    }
+
+    /// The head's weight, `[outputs, features]`.
+    pub(crate) fn head_weight(&self) -> &[f32] {
+        &self.head_weight
+    }
+
+    /// Everything before the average: the shape of the last feature map, and in
+    /// which of the arena's planes it lies.
+    fn convolve(
+        &self,
+        crop: &Crop,
+        mirrored: bool,
+        threads: usize,
+        arena: &mut Arena,
+        after: &mut impl FnMut(Part),
+    ) -> (Planes, usize) {
         self.reserve(arena, crop.size, threads);
         self.normalise(crop, mirrored, &mut arena.picture);
         after(Part::Input);
         let [a, b] = &mut arena.planes;
         let (mut from, mut to) = (a, b);
+        let mut last = 0;
         let channels = self.stem.output_channels();
         let mut planes = Planes { channels, height: crop.size, width: crop.size };
         let scratch = &mut arena.scratch[..threads];
@@ -178,6 +215,7 @@ impl Network {
                 max_pool_planes(&planes, from, to);
                 planes = planes.pooled();
                 std::mem::swap(&mut from, &mut to);
+                last = 1 - last;
             }
             after(Part::Convolution(0));
         }
@@ -185,11 +223,10 @@ impl Network {
             layer.forward(from, planes.height, planes.width, to, scratch);
             planes = layer.output_planes(planes.height, planes.width);
             std::mem::swap(&mut from, &mut to);
+            last = 1 - last;
             after(Part::Convolution(i + 1));
         }
-        average_planes(&planes, from, &mut arena.features);
-        linear_into(&arena.features, &self.head_weight, &self.head_bias, logits);
-        after(Part::Head);
+        (planes, last)
     }
 
     /// The crop's bytes as numbers, with a border of zeros.

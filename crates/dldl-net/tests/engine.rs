@@ -127,3 +127,42 @@ fn outputs_beyond_numbers_are_an_error_and_not_an_age() {
     let engine = Engine::from_weights(&Weights::new(good.info, tensors).unwrap()).unwrap();
     assert!(matches!(engine.run(&crops(&[64])), Err(NetError::Label(_))));
 }
+
+/// Specification 5.7: it is the average of the map, and a linear layer, that make
+/// class activation maps valid.
+#[test]
+fn the_average_of_the_feature_map_and_the_head_are_the_logits() {
+    for pooling in [Pooling::Hybrid, Pooling::Average] {
+        let mut net = NetSpec::tiny_age(101);
+        net.pooling = pooling;
+        let weights = model(net, 5);
+        let engine = Engine::from_weights(&weights).unwrap();
+        let crop = crop(96, 4);
+        let seen = engine.feature_map(&crop, false).unwrap();
+        let side = if pooling == Pooling::Hybrid { 3 } else { 6 };
+        assert_eq!((seen.height, seen.width, seen.values.len()), (side, side, 128 * side * side));
+        assert!(seen.values.iter().all(|v| *v >= 0.0) && seen.values.iter().any(|v| *v > 0.0));
+        let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
+        let features: Vec<f32> = seen.values.chunks(side * side).map(mean).collect();
+        assert_eq!(engine.head_weight().unwrap(), weights.tensor("fc.weight"));
+        let rows = engine.head_weight().unwrap().chunks(128).zip(weights.tensor("fc.bias"));
+        let logits = &engine.logits(std::slice::from_ref(&crop)).unwrap()[0];
+        assert_eq!(&seen.logits, logits);
+        for ((row, bias), logit) in rows.zip(logits) {
+            let made = row.iter().zip(&features).map(|(w, f)| w * f).sum::<f32>() + bias;
+            assert!((made - logit).abs() < 1e-4 * (1.0 + logit.abs()), "{made} is not {logit}");
+        }
+        let mirrored = engine.feature_map(&crop, true).unwrap();
+        assert_eq!(mirrored, engine.feature_map(&crop.flipped(), false).unwrap());
+        assert_ne!(mirrored, seen);
+    }
+}
+
+#[test]
+fn a_quantised_model_says_that_it_has_no_feature_map() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-age-int8.safetensors");
+    let engine = Engine::load(path).unwrap();
+    let error = engine.feature_map(&crop(96, 4), false).unwrap_err().to_string();
+    assert!(error.contains("tiny-age-int8") && error.contains("quantised"), "{error}");
+    assert!(engine.head_weight().is_err());
+}

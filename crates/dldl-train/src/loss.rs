@@ -274,7 +274,7 @@ mod tests {
             head("attractiveness", LabelSet::attractiveness_5(), Method::Coral, 1.0),
         ]);
         assert_eq!(criterion.shared_outputs(), vec![101..141]);
-        assert_eq!(two_heads().shared_outputs(), vec![]);
+        assert!(two_heads().shared_outputs().is_empty());
     }
 
     #[test]

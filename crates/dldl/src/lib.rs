@@ -32,9 +32,9 @@ pub use dldl_face::{
 };
 pub use dldl_label::{Conformal, Distribution, Label, LabelError, LabelSet, Method};
 pub use dldl_net::{
-    Calibration, Crop, Engine, Figure, Head, IntervalCalibration, Isa, LEVEL_VARIABLE, Level,
-    ModelInfo, NetError, NetSpec, Part, QuantisedWeights, Template, Weights, burst_macs, described,
-    multiply_add_burst, onnx, quantise, save_described,
+    Calibration, Crop, Engine, FeatureMap, Figure, Head, IntervalCalibration, Isa, LEVEL_VARIABLE,
+    Level, ModelInfo, NetError, NetSpec, Part, QuantisedWeights, Template, Weights, burst_macs,
+    described, multiply_add_burst, onnx, quantise, save_described,
 };
 pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate, Reading};

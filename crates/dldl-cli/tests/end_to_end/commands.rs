@@ -20,6 +20,8 @@ fn every_command_explains_itself() {
         "compare",
         "calibrate",
         "experiment",
+        "explain",
+        "report",
         "info",
         "export",
         "quantize",

@@ -6,6 +6,7 @@ mod data;
 mod estimate;
 #[cfg(feature = "train")]
 mod experiment;
+mod explain;
 mod intervals;
 mod quantize;
 #[cfg(feature = "train")]

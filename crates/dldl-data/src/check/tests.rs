@@ -137,3 +137,17 @@ fn the_real_portraits_are_sound() {
     assert_eq!((found.duplicates.len(), found.left_out.len()), (0, 12));
     assert_eq!((found.sexes["female"] + found.sexes["male"], found.races.len()), (202, 5));
 }
+
+/// As docs/datasets.md says; the pictures were compared by another program, too.
+#[test]
+fn the_real_duplicates() {
+    for (name, pairs, with_test) in [("mebeauty", 38, 13), ("fairface", 1, 0)] {
+        let Some(data) = crate::shared_data(name) else { continue };
+        let set = crate::load(name, &data, None).unwrap();
+        let found = check(&set, 0, &|_| {}).unwrap();
+        assert_eq!((found.duplicates.len(), found.faults()), (pairs, pairs), "{name}");
+        assert!(found.duplicates.iter().all(|d| d.contradicting && d.files.len() == 2));
+        let across = found.duplicates.iter().filter(|d| d.splits.test > 0 && d.splits.divided());
+        assert_eq!(across.count(), with_test, "{name}");
+    }
+}

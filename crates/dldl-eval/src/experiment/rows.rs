@@ -179,7 +179,7 @@ mod tests {
         let mut torn = fs::read(&path).unwrap();
         torn.extend(b"{\"labels\":{\"seed\":\"2");
         fs::write(&path, torn).unwrap();
-        assert_eq!(read_rows(&path).unwrap(), [first.clone()]);
+        assert_eq!(read_rows(&path).unwrap(), std::slice::from_ref(&first));
         append(&path, &second).unwrap();
         // The last line of a training counts.
         let failed = Row { error: Some("x".into()), ..first };

@@ -140,7 +140,6 @@ impl Table {
 
 /// The columns, and for each the number of its test (none for trainings) and its
 /// metric.
-#[expect(clippy::type_complexity, reason = "two lists that go together")]
 fn columns(spec: &Spec, tests: &[Test]) -> (Vec<Column>, Vec<(Option<usize>, &'static Metric)>) {
     let measured = tests.iter().enumerate().flat_map(|(t, test)| {
         test.columns.iter().map(move |key| (Some(t), test.name.as_str(), key))

@@ -161,11 +161,11 @@ pub(crate) mod testing {
         }
     }
 
-    /// Many ages from 0 to 79 of so many people, with errors from -6 to 6.
+    /// Many ages from 0 to 79 of so many people, with errors from -8 to 9.
     pub fn many(n: usize, people: usize) -> Vec<Prediction> {
         let one = |i: usize| {
             let truth = (i * 37 % 80) as f64;
-            let error = (i * 7919 % 121) as f64 / 10.0 - 6.0;
+            let error = (i * 7919 % 121) as f64 / 7.0 - 8.5;
             let group = Some(format!("person {}", i % people));
             Prediction { group, ..prediction(truth, truth + error + 0.5) }
         };

@@ -14,8 +14,9 @@ const HALF: f32 = 0.5;
 /// names of the usual ones.
 pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> String) {
     chain.last = name(LOGITS);
-    if let Some(calibration) = &head.calibration {
-        chain.constant(&name("temperature"), &[], &[calibration.temperature as f32]);
+    let temperature = head.calibration.as_ref().map(|c| c.temperature as f32);
+    if let Some(temperature) = temperature.filter(|t| *t != 1.0) {
+        chain.constant(&name("temperature"), &[], &[temperature]);
         chain.node("Div", &name("calibrated"), &[&name("temperature")], vec![]);
     }
     let labels = &head.labels;

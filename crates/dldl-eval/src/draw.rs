@@ -1,5 +1,5 @@
-//! Drawing on a picture: rectangles, dots and text, antialiased. What is drawn
-//! where is [`crate::annotate`]'s business.
+//! Drawing on a picture: rectangles, dots and text, antialiased; and the picture as
+//! PNG. What is drawn where is the business of others.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use dldl::Picture;
@@ -7,10 +7,11 @@ use dldl::Picture;
 /// DejaVu Sans Bold; its licence lies beside it.
 static FONT: &[u8] = include_bytes!("../assets/DejaVuSans-Bold-subset.ttf");
 
+/// Red, green and blue.
 pub type Colour = [u8; 3];
 
 /// Lays a colour over a pixel; outside the picture nothing happens.
-fn blend(picture: &mut Picture, x: i64, y: i64, colour: Colour, alpha: f32) {
+pub fn blend(picture: &mut Picture, x: i64, y: i64, colour: Colour, alpha: f32) {
     let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
     if x >= picture.width || y >= picture.height {
         return;
@@ -110,6 +111,20 @@ impl Text {
     }
 }
 
+/// The picture as a PNG file.
+pub fn png(picture: &Picture) -> Vec<u8> {
+    let mut out = Vec::new();
+    let side = |n: usize| u32::try_from(n).expect("sides fit 32 bits");
+    let mut encoder = png::Encoder::new(&mut out, side(picture.width), side(picture.height));
+    encoder.set_color(png::ColorType::Rgb);
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(&picture.rgb)?;
+        writer.finish()
+    });
+    written.expect("a picture has as many bytes as its sides say, and memory takes them all");
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,11 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn a_png_comes_back() {
+        let mut picture = white(7, 5);
+        fill(&mut picture, [2.0, 1.0, 3.0, 2.0], [9, 80, 200], 1.0);
+        assert_eq!(dldl::decode(&png(&picture)).unwrap(), picture);
+    }
+
+    #[test]
     fn text_has_its_height_and_all_characters_that_are_used() {
         let mut picture = white(400, 60);
-        let text = Text::new("0123456789.-– ()", 30.0);
-        assert!(text.glyphs.iter().all(|g| g.id.0 != 0), "a character is not in the font");
-        text.draw(&mut picture, [5.0, 45.0], [0, 0, 0]);
+        let all = Text::new("0123456789.- ±–+=()", 30.0);
+        assert!(all.glyphs.iter().all(|g| g.id.0 != 0), "a character is not in the font");
+        // Brackets reach a little further down.
+        Text::new("0123456789.- ±–+=", 30.0).draw(&mut picture, [5.0, 45.0], [0, 0, 0]);
         let dark = |y: usize| (0..400).any(|x| picture.pixel(x, y)[0] < 128);
         let rows: Vec<usize> = (0..60).filter(|&y| dark(y)).collect();
         let (top, bottom) = (rows[0], rows[rows.len() - 1]);

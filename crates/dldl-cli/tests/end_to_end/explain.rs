@@ -1,0 +1,159 @@
+//! `dldl explain` and `dldl report` end to end.
+
+use std::path::Path;
+
+use crate::commands::dataset;
+use crate::common::{Run, dldl, portrait, run};
+use serde_json::Value;
+
+fn explain(more: &[&str]) -> Run {
+    run(dldl().arg("explain").args(more))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn both_commands_explain_themselves() {
+    for words in [&["explain"][..], &["explain", "cam"], &["explain", "occlusion"], &["report"]] {
+        let help = run(dldl().arg("help").args(words));
+        assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+        assert!(help.stdout.contains("Examples:") && help.stdout.contains("Usage:"));
+    }
+    let all = run(dldl().arg("--help")).stdout;
+    assert!(all.contains("explain") && all.contains("report"));
+}
+
+#[test]
+fn the_map_of_a_portrait_is_drawn_and_its_numbers_add_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("map.png");
+    let portrait = portrait();
+    let done = explain(&["cam", text(&portrait), "--out", text(&out), "--format", "json"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let maps: Value = serde_json::from_str(&done.stdout).unwrap();
+    let faces = maps["groups"].as_array().unwrap();
+    assert_eq!((maps["kind"].as_str(), faces.len()), (Some("cam"), 1));
+    // 96 pixels are 3 places of 32.
+    let map = &faces[0]["maps"][0];
+    assert_eq!((map["rows"].as_u64(), map["values"].as_array().unwrap().len()), (Some(3), 9));
+    let estimate = run(dldl().args(["estimate", "--format", "json"]).arg(&portrait));
+    let records: Value = serde_json::from_str(&estimate.stdout).unwrap();
+    let age = records[0]["faces"][0]["age"]["mean"].as_f64().unwrap();
+    assert!((faces[0]["estimate"].as_f64().unwrap() - age).abs() < 0.006);
+    let picture = image::open(&out).unwrap();
+    assert!(picture.width() >= 224 && picture.height() >= 224);
+
+    let finer = explain(&["cam", text(&portrait), "--size", "224", "--format", "csv"]);
+    assert_eq!((finer.code, finer.stdout.lines().count()), (0, 1 + 49));
+    let odd = explain(&["cam", text(&portrait), "--size", "100"]);
+    assert_eq!((odd.code, odd.stdout.as_str()), (2, ""));
+    assert!(odd.stderr.contains("multiple of 32"), "{}", odd.stderr);
+}
+
+#[test]
+fn covering_parts_moves_the_estimate() {
+    let portrait = portrait();
+    let done = explain(&["occlusion", text(&portrait), "--main", "--format", "json"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let maps: Value = serde_json::from_str(&done.stdout).unwrap();
+    let maps = maps["groups"][0]["maps"].as_array().unwrap();
+    let counts: Vec<usize> = maps.iter().map(|m| m["values"].as_array().unwrap().len()).collect();
+    assert_eq!(counts, [7, 7, 49]);
+    let moved = |map: &Value| map["values"].as_array().unwrap().iter().any(|v| v != 0.0);
+    assert!(maps.iter().all(moved));
+    let table = explain(&["occlusion", text(&portrait)]);
+    assert!(table.stdout.contains("vertical strips, change of the estimate"), "{}", table.stdout);
+}
+
+#[test]
+fn what_cannot_be_explained_is_said() {
+    let int8 = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-age-int8.safetensors");
+    let portrait = portrait();
+    let portrait = text(&portrait);
+    let refused = explain(&["cam", portrait, "--model", int8]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.contains("quantised"), "{}", refused.stderr);
+    // Covering needs no feature map.
+    assert_eq!(explain(&["occlusion", portrait, "--model", int8]).code, 0);
+    for wrong in [
+        &["cam"][..],
+        &["cam", portrait, "--dataset", "csv", "--root", "."],
+        &["cam", portrait, "--task", "shoe size"],
+        &["ranking", "--models", "tiny-age", "tiny-age"],
+        &["ranking", portrait],
+    ] {
+        let refused = explain(wrong);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{wrong:?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let black = dir.path().join("black.png");
+    image::DynamicImage::new_rgb8(120, 90).save(&black).unwrap();
+    let nobody = explain(&["cam", text(&black)]);
+    assert!(nobody.code == 1 && nobody.stderr.contains("no face"), "{}", nobody.stderr);
+    assert_eq!(explain(&["cam", text(&black), "--no-detect"]).code, 0);
+}
+
+#[test]
+fn the_bridge_is_drawn_without_and_with_models() {
+    let figure = explain(&["ranking"]);
+    assert_eq!((figure.code, figure.stderr.as_str()), (0, ""));
+    assert!(figure.stdout.starts_with("<svg") && figure.stdout.contains("rank code"));
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("learned.svg");
+    let portrait = portrait();
+    let both = ["ranking", "--models", "tiny-age", "tiny-age", text(&portrait), "--format", "json"];
+    let done = explain(&[&both[..], &["--out", text(&out)]].concat());
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let learned: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(learned["groups"][0]["apart"].as_f64(), Some(0.0));
+    let svg = std::fs::read_to_string(&out).unwrap();
+    assert!(svg.contains("face 1") && svg.contains("1 - cumulative"));
+}
+
+#[test]
+fn sets_are_averaged_by_band_and_reported_on_one_page() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let on = ["--dataset", "csv", "--root", text(dir.path()), "--format", "json"];
+    let path = |name: &str| dir.path().join(name);
+    let save = |name: &str, words: &[&str]| {
+        let done = run(dldl().args(words).args(on));
+        // One of the pictures is missing.
+        assert_eq!((done.code, done.stderr.as_str()), (1, ""), "{words:?}");
+        std::fs::write(path(name), &done.stdout).unwrap();
+        serde_json::from_str::<Value>(&done.stdout).unwrap()
+    };
+    let png = path("bands.png");
+    let maps = save("occlusion.json", &["explain", "occlusion", "--out", text(&png)]);
+    let groups = maps["groups"].as_array().unwrap();
+    let names: Vec<&str> = groups.iter().map(|g| g["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["all", "30-39", "40-49"]);
+    assert_eq!((groups[0]["n"].as_u64(), groups[2]["n"].as_u64()), (Some(3), Some(2)));
+    assert_eq!(maps["failed"][0]["file"], "missing.jpg");
+    assert!(image::open(&png).is_ok());
+    save("cam.json", &["explain", "cam", "--limit", "4"]);
+    save("learned.json", &["explain", "ranking", "--models", "tiny-age", "tiny-age"]);
+    save("eval.json", &["eval"]);
+
+    let (page, json) = (path("report.html"), path("report.json"));
+    let parts = ["eval.json", "cam.json", "occlusion.json", "learned.json"].map(path);
+    let mut report = dldl();
+    report.arg("report").args(&parts).arg("--out").arg(&page).arg("--json").arg(&json);
+    let done = run(&mut report);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert!(done.stdout.contains("report.html: 1 evaluation, 3 sets of maps"), "{}", done.stdout);
+    let html = std::fs::read_to_string(&page).unwrap();
+    for part in
+        ["tiny-age on csv (test)", "Class activation maps", "missing.jpg", "How it was made"]
+    {
+        assert!(html.contains(part), "{part}");
+    }
+    let json: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(json["evaluations"][0]["n"].as_u64(), Some(3));
+
+    let wrong = run(dldl().args(["report", "--out"]).arg(&page).arg(path("labels.csv")));
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""));
+    assert!(wrong.stderr.contains("labels.csv"), "{}", wrong.stderr);
+}

@@ -1,0 +1,99 @@
+//! Whether the distributions and their intervals hold what they promise.
+
+use super::html::{Table, figure, figures, measured, number, paragraph, text};
+use crate::evaluation::Evaluation;
+use crate::svg::{Axis, Plot};
+
+pub(super) fn section(evaluation: &Evaluation) -> String {
+    let scale = &evaluation.subject.scale;
+    let p = &evaluation.probabilistic;
+    if p.coverage.is_empty() {
+        return String::new();
+    }
+    let digits = scale.digits.saturating_sub(1);
+    let mut body = String::new();
+    let mut scores = Table::new(&["", "mean"]);
+    let crps = format!("continuous ranked probability score ({})", text(&scale.name));
+    scores.row("", &["negative log-likelihood (nats)".into(), measured(p.nll, 1.0, 3)]);
+    scores.row("", &[crps, measured(p.crps, 1.0, digits)]);
+    body += &scores.finish();
+    body +=
+        &figures(&[figure(&reliability(evaluation), RELIABILITY), figure(&pit(evaluation), PIT)]);
+    body += "<h4>Intervals by level</h4>\n";
+    let width = format!("mean width ({})", text(&scale.name));
+    let mut levels = Table::new(&["promised (%)", "observed (%)", &width]);
+    for c in &p.coverage {
+        let cells = [
+            number(Some(100.0 * c.level), 0),
+            measured(Some(c.observed), 100.0, 1),
+            measured(Some(c.width), 1.0, digits),
+        ];
+        levels.row("", &cells);
+    }
+    body += &levels.finish();
+    body + &by_band(evaluation)
+}
+
+const RELIABILITY: &str = "Of the truths, how many lie inside the central interval of a level. On \
+                           the dashed line an interval holds what it promises; below it is too narrow.";
+const PIT: &str = "Where truths lie in their distributions, from the lower end to the upper one. It is \
+                   flat if the distributions are right, a valley if they are too narrow, a hill if \
+                   too wide.";
+
+fn reliability(evaluation: &Evaluation) -> Plot {
+    let axis = |name: &str| Axis::stepped(name, 0.0, 100.0, 20.0);
+    let mut plot =
+        Plot::new("Reliability of intervals", axis("promised (%)"), axis("observed (%)"))
+            .area(250.0, 250.0);
+    plot.line("m d n", None, &[(0.0, 0.0), (100.0, 100.0)]);
+    let curve = &evaluation.probabilistic.reliability;
+    let own: Vec<(f64, f64)> =
+        curve.iter().map(|r| (100.0 * r.level, 100.0 * r.distribution)).collect();
+    let calibrated: Vec<(f64, f64)> =
+        curve.iter().filter_map(|r| Some((100.0 * r.level, 100.0 * r.calibrated?))).collect();
+    plot.line("s1", Some("as learned"), &own);
+    plot.dots("s1", None, &own, 2.5);
+    if !calibrated.is_empty() {
+        plot.line("s0", Some("calibrated"), &calibrated);
+        plot.dots("s0", None, &calibrated, 2.5);
+    }
+    plot
+}
+
+fn pit(evaluation: &Evaluation) -> Plot {
+    let bins = &evaluation.probabilistic.pit;
+    let total: usize = bins.iter().sum();
+    let share = |n: usize| 100.0 * n as f64 / total.max(1) as f64;
+    let even = 100.0 / bins.len().max(1) as f64;
+    let most = bins.iter().map(|n| share(*n)).fold(2.0 * even, f64::max);
+    let x = Axis::stepped("probability of less than the truth", 0.0, 1.0, 0.2);
+    let y = Axis::linear("pictures (%)", 0.0, most);
+    let mut plot = Plot::new("Truths in their distributions", x, y).area(270.0, 250.0);
+    for (i, n) in bins.iter().enumerate() {
+        let ends = [i, i + 1].map(|i| i as f64 / bins.len() as f64);
+        plot.rect("s0", ends, [0.0, share(*n)], 0.75, &format!("{n}"));
+    }
+    plot.line("m d n", None, &[(0.0, even), (1.0, even)]);
+    plot
+}
+
+/// The observed coverage of every level by band of the truth.
+fn by_band(evaluation: &Evaluation) -> String {
+    let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task);
+    let Some(breakdown) = by_truth else { return String::new() };
+    let levels = evaluation.probabilistic.coverage.iter();
+    let levels: Vec<String> =
+        levels.map(|c| format!("in the {} % interval", number(Some(100.0 * c.level), 0))).collect();
+    let mut head = vec!["", "n"];
+    head.extend(levels.iter().map(String::as_str));
+    let mut table = Table::new(&head);
+    for group in &breakdown.groups {
+        let mut cells = vec![text(&group.name), group.n.to_string()];
+        cells.extend(group.coverage.iter().map(|c| measured(Some(c.observed), 100.0, 1)));
+        table.row(if group.few { "few" } else { "" }, &cells);
+    }
+    let name = text(&breakdown.by);
+    let note = "A calibration makes intervals right on average over pictures like its own, not \
+                within every band.";
+    format!("<h4>Intervals by {name} (%)</h4>\n{}{}", paragraph(note), table.finish())
+}

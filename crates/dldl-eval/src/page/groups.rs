@@ -1,0 +1,135 @@
+//! Errors by band, sex, race and their crossings, and where labels are ranges, how
+//! many estimates fall into theirs.
+
+use super::html::{Table, details, figure, figures, measured, number, paragraph, text};
+use crate::evaluation::{Breakdown, Evaluation, MIN_GROUP, Measured};
+use crate::svg::{Axis, Plot};
+
+/// More groups than these are a table, but no figure.
+const DRAWN: usize = 20;
+
+pub(super) fn section(evaluation: &Evaluation) -> String {
+    if evaluation.breakdowns.is_empty() {
+        return String::new();
+    }
+    let overall = evaluation.flip_fusion.mae.map(|m| m.value);
+    let unit = &evaluation.subject.scale.name;
+    let digits = evaluation.subject.scale.digits.saturating_sub(1);
+    let short = evaluation.breakdowns.iter().filter(|b| b.groups.len() <= DRAWN);
+    let plots: Vec<String> = short.map(|b| figure(&plot(b, overall, unit), "")).collect();
+    let mut body = paragraph(&format!(
+        "Dots are mean absolute errors in {unit}, lines their 95 % intervals, the dashed line is \
+         the error of all. Groups of fewer than {MIN_GROUP} pictures are grey, and are neither \
+         the worst nor the best.",
+    ));
+    body += &figures(&plots);
+    for breakdown in &evaluation.breakdowns {
+        let Breakdown { by, groups, worst, best, gap } = breakdown;
+        let mut said = String::new();
+        if let (Some(worst), Some(best), Some(gap)) = (worst, best, gap) {
+            let gap = number(Some(*gap), digits);
+            said = paragraph(&format!("Worst: {worst}, best: {best}, {gap} {unit} apart."));
+        }
+        let table = table(breakdown, digits);
+        body += &format!("<h4>By {}</h4>\n{said}", text(by));
+        // A long table is opened by who wants it.
+        body += &match groups.len() > DRAWN / 2 {
+            true => details(&format!("All {} groups", groups.len()), &table),
+            false => table,
+        };
+    }
+    body
+}
+
+fn table(breakdown: &Breakdown, digits: usize) -> String {
+    let mut table = Table::new(&[
+        &text(&breakdown.by),
+        "n",
+        "MAE",
+        "bias",
+        "in the 90 % interval (%)",
+        "its mean width",
+    ]);
+    for group in &breakdown.groups {
+        let worst = breakdown.worst.as_ref() == Some(&group.name);
+        let class = if group.few {
+            "few"
+        } else if worst {
+            "worst"
+        } else {
+            ""
+        };
+        let ninety = group.coverage.iter().find(|c| c.level == 0.9);
+        table.row(
+            class,
+            &[
+                text(&group.name),
+                group.n.to_string(),
+                measured(Some(group.mae), 1.0, digits),
+                measured(Some(group.bias), 1.0, digits),
+                measured(ninety.map(|c| c.observed), 100.0, 1),
+                number(ninety.map(|c| c.width.value), digits.min(1)),
+            ],
+        );
+    }
+    table.finish()
+}
+
+fn plot(breakdown: &Breakdown, overall: Option<f64>, unit: &str) -> Plot {
+    let names: Vec<String> =
+        breakdown.groups.iter().map(|g| format!("{} ({})", g.name, g.n)).collect();
+    let values: Vec<(Measured, bool)> = breakdown.groups.iter().map(|g| (g.mae, g.few)).collect();
+    whiskers(&format!("MAE by {} (n)", breakdown.by), &names, &values, overall, unit)
+}
+
+/// Values with their intervals, one below the other; grey where `few`.
+pub(super) fn whiskers(
+    title: &str,
+    names: &[String],
+    values: &[(Measured, bool)],
+    overall: Option<f64>,
+    unit: &str,
+) -> Plot {
+    let end = |(m, _): &(Measured, bool)| m.interval.map_or(m.value, |i| i[1].max(m.value));
+    let most = values.iter().map(end).chain(overall).fold(0.0, f64::max);
+    let x = Axis::linear(unit, 0.0, most);
+    let high = names.len() as f64 - 0.5;
+    let height = 20.0 * names.len().max(2) as f64;
+    let mut plot = Plot::new(title, x, Axis::names("", names)).area(220.0, height);
+    if let Some(overall) = overall {
+        plot.line("m d n", None, &[(overall, -0.5), (overall, high)]);
+    }
+    for (i, (m, few)) in values.iter().enumerate() {
+        let (class, y) = (if *few { "s5" } else { "s0" }, i as f64);
+        if let Some([low, up]) = m.interval {
+            plot.line(class, None, &[(low, y), (up, y)]);
+        }
+        plot.dots(class, None, &[(m.value, y)], 3.5);
+    }
+    plot
+}
+
+/// Where labels are ranges.
+pub(super) fn hits(evaluation: &Evaluation) -> String {
+    let Some(hits) = &evaluation.hits else { return String::new() };
+    let mut body = paragraph(&format!(
+        "{} labels are ranges. The share of estimates that, rounded to a label, fall into theirs:",
+        hits.n
+    ));
+    let mut table = Table::new(&["", "n", "share (%)"]);
+    table.row("", &["all".into(), hits.n.to_string(), measured(Some(hits.share), 100.0, 1)]);
+    for group in &hits.by_race {
+        let worst = hits.worst.as_ref() == Some(&group.name);
+        let class = if group.few {
+            "few"
+        } else if worst {
+            "worst"
+        } else {
+            ""
+        };
+        let share = measured(Some(group.share), 100.0, 1);
+        table.row(class, &[text(&group.name), group.n.to_string(), share]);
+    }
+    body += &table.finish();
+    body
+}

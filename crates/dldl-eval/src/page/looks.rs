@@ -1,0 +1,98 @@
+//! What models look at, as coloured cells without any face; and what Ranking and
+//! other models believe.
+
+use super::html::{figure, figures, paragraph};
+use crate::svg::{Axis, Plot, escape};
+use crate::understand::colour::{blue_red, hex, viridis};
+use crate::understand::ranking::Learned;
+use crate::understand::{Group, Kind, Map, Maps, Measure, learned_plots};
+
+/// Side of a map in pixels.
+const SIDE: f64 = 120.0;
+
+pub(super) fn chapter(maps: &[Maps], learned: &[Learned]) -> String {
+    let maps: String = maps.iter().map(of_maps).collect();
+    maps + &learned.iter().map(of_learned).collect::<String>()
+}
+
+fn of_maps(maps: &Maps) -> String {
+    let unit = &maps.scale.name;
+    let kind = match maps.kind {
+        Kind::Cam => "Class activation maps",
+        Kind::Occlusion => "Occlusion",
+    };
+    let mut body = format!("<h3>{kind}: {}, {}</h3>\n", escape(&maps.model), escape(&maps.of));
+    body += &paragraph(&match maps.kind {
+        Kind::Cam => format!(
+            "What each place of the last feature map adds to the estimate, to first order, in \
+             {unit}: red makes it higher, blue lower. Crops are {0}x{0} pixels; the left of a map \
+             is the left of the crop. Each map has its own range of colours, given below it.",
+            maps.size
+        ),
+        Kind::Occlusion => format!(
+            "Parts of the crop are covered with the mean colour, one after the other, in the crop \
+             and in its mirror image at the same place. Numbers are in {unit}; yellow is the \
+             largest error, red a higher and blue a lower estimate. Each map has its own range \
+             of colours."
+        ),
+    });
+    let count = maps.groups.first().map_or(0, |group| group.maps.len());
+    for i in 0..count {
+        let first = &maps.groups[0].maps[i];
+        let heading = format!("{}, {}", first.name, first.measure.name());
+        body += &format!("<h4>{}</h4>\n<div class=\"figures small\">\n", escape(&heading));
+        for group in &maps.groups {
+            if let Some(map) = group.maps.get(i) {
+                body +=
+                    &figure(&tile(group, map), &range(map, maps.scale.digits.saturating_sub(2)));
+            }
+        }
+        body += "</div>\n";
+    }
+    body
+}
+
+fn tile(group: &Group, map: &Map) -> Plot {
+    let axis = |parts: usize| Axis {
+        label: String::new(),
+        low: 0.0,
+        high: parts as f64,
+        ticks: Vec::new(),
+        named: false,
+    };
+    let title =
+        if group.n > 1 { format!("{} ({})", group.name, group.n) } else { group.name.clone() };
+    let mut plot = Plot::new(&title, axis(map.columns), axis(map.rows)).area(SIDE, SIDE);
+    let (low, high) = map.range();
+    let reach = low.abs().max(high.abs()).max(f64::MIN_POSITIVE);
+    for (i, value) in map.values.iter().enumerate() {
+        let colour = match map.measure {
+            Measure::Mae => viridis((value - low) / (high - low).max(f64::MIN_POSITIVE)),
+            Measure::Contribution | Measure::Change => blue_red(value / reach),
+        };
+        let (row, column) = (i / map.columns, (i % map.columns) as f64);
+        // Rows are counted from the top.
+        let y = (map.rows - row) as f64;
+        plot.cell(&hex(colour), [column, column + 1.0], [y - 1.0, y], &format!("{value:.3}"));
+    }
+    plot
+}
+
+fn range(map: &Map, digits: usize) -> String {
+    let (low, high) = map.range();
+    let digits = digits + 1;
+    match map.measure.signed() {
+        true => format!("{low:+.digits$} to {high:+.digits$}"),
+        false => format!("{low:.digits$} to {high:.digits$}"),
+    }
+}
+
+fn of_learned(learned: &Learned) -> String {
+    let mut body = format!("<h3>Ranking and distributions: {}</h3>\n", escape(&learned.of));
+    body += &paragraph(
+        "What each model believes of \"more than l_k\": a Ranking model by its sigmoids, a model \
+         of distributions by one minus its cumulative distribution.",
+    );
+    let plots: Vec<String> = learned_plots(learned).iter().map(|p| figure(p, "")).collect();
+    body + &figures(&plots)
+}

@@ -1,0 +1,74 @@
+//! What was evaluated, on what.
+
+use dldl::{ModelInfo, models};
+
+use super::html::{details, lines, number, text};
+use crate::evaluation::Evaluation;
+
+pub(super) fn section(evaluation: &Evaluation) -> String {
+    let subject = &evaluation.subject;
+    // What the weights say of themselves is at hand for a built-in model.
+    let known = models::names().contains(&subject.model.as_str());
+    let info = known.then(|| models::info(&subject.model).ok()).flatten();
+    let labels = &subject.labels;
+    let unit = &subject.scale.name;
+    let mut list = vec![
+        ("model", subject.model.clone()),
+        ("estimates", format!("{} in {unit}", subject.task)),
+        ("method", subject.method.clone()),
+        ("labels", format!("{} to {}, {} apart", labels.min(), labels.max(), labels.step())),
+    ];
+    if let Some(info) = &info {
+        list.extend(of_weights(info));
+    }
+    let calibrated = match &subject.calibration {
+        Some(_) => "yes: the model brings a calibration of its distributions or intervals",
+        None => "no: intervals are the learned distribution's own",
+    };
+    list.push(("calibrated", calibrated.into()));
+    list.push(("pictures", pictures(evaluation)));
+    if let Some(protocol) = &subject.protocol {
+        list.push(("splits", protocol.clone()));
+    }
+    definitions(&list) + &info.as_ref().map_or(String::new(), recipe)
+}
+
+/// How a model was trained, as its weights say it.
+fn recipe(info: &ModelInfo) -> String {
+    match info.recipe.as_str() {
+        "" => String::new(),
+        said => details("How the model was trained", &format!("<pre>{}</pre>\n", lines(said))),
+    }
+}
+
+/// What a weights file says of its model, in short.
+pub(super) fn of_weights(info: &ModelInfo) -> Vec<(&'static str, String)> {
+    let mut list = vec![
+        ("network", info.net.name()),
+        ("parameters", info.net.parameter_count().to_string()),
+        ("crops", format!("{0}x{0} pixels, template {1}", info.input_size, info.template.name)),
+    ];
+    let said = [("trained on", &info.training_data), ("terms", &info.licence)];
+    list.extend(said.into_iter().filter(|s| !s.1.is_empty()).map(|(n, s)| (n, s.clone())));
+    list
+}
+
+fn pictures(evaluation: &Evaluation) -> String {
+    let Evaluation { subject, n, n_groups, failures, crops, .. } = evaluation;
+    format!(
+        "{n} of {} ({}), {n_groups} people or groups; {} aligned by a face, {} taken whole, \
+         {failures} failed ({} %)",
+        subject.dataset,
+        subject.split,
+        crops.aligned,
+        crops.whole_picture,
+        number(Some(100.0 * evaluation.failure_rate), 2),
+    )
+}
+
+/// Names and what they stand for, as plain text.
+pub(super) fn definitions(list: &[(&str, String)]) -> String {
+    let entry =
+        |(name, said): &(&str, String)| format!("<dt>{}</dt><dd>{}</dd>\n", text(name), text(said));
+    format!("<dl>\n{}</dl>\n", list.iter().map(entry).collect::<String>())
+}

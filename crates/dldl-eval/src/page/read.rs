@@ -1,0 +1,104 @@
+//! From files and folders to the parts of a report.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Epoch, Parts, Run};
+
+/// A file or folder that no report can be made of.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", path.display())]
+pub struct PageError {
+    path: PathBuf,
+    what: String,
+}
+
+/// The lines of a log that matter here.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Line {
+    Step {},
+    Epoch(Epoch),
+}
+
+impl Parts {
+    /// Reads what `dldl eval --format json`, `dldl explain --format json` and
+    /// `dldl train` have written: JSON files, and run folders with their `log.jsonl`.
+    ///
+    /// # Errors
+    /// [`PageError`], which names the file and what is wrong with it.
+    pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self, PageError> {
+        let mut parts = Self::default();
+        for path in paths.iter().map(AsRef::as_ref) {
+            parts.sources.push(path.display().to_string());
+            match path.is_dir() {
+                true => parts.runs.push(run(path)?),
+                false => parts.file(path)?,
+            }
+        }
+        Ok(parts)
+    }
+
+    fn file(&mut self, path: &Path) -> Result<(), PageError> {
+        let json: Value = serde_json::from_str(&text(path)?)
+            .map_err(|e| wrong(path, format!("no JSON ({e})")))?;
+        let has = |key: &str| json.get(key).is_some();
+        if has("predictions") {
+            self.evaluations.push(parse(path, "evaluation", json)?);
+        } else if has("kind") && has("groups") {
+            self.maps.push(parse(path, "maps", json)?);
+        } else if has("models") && has("groups") {
+            self.learned.push(parse(path, "learned curves", json)?);
+        } else {
+            let what = "neither an evaluation of `dldl eval --format json` nor what \
+                        `dldl explain --format json` prints";
+            return Err(wrong(path, what.into()));
+        }
+        Ok(())
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, what: &str, json: Value) -> Result<T, PageError> {
+    serde_json::from_value(json).map_err(|e| wrong(path, format!("not valid as {what}: {e}")))
+}
+
+fn run(folder: &Path) -> Result<Run, PageError> {
+    let log = folder.join("log.jsonl");
+    let mut epochs = Vec::new();
+    for (i, line) in text(&log)?.lines().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(Line::Epoch(epoch)) => epochs.push(epoch),
+            Ok(Line::Step {}) => {}
+            Err(e) => return Err(wrong(&log, format!("line {}: {e}", i + 1))),
+        }
+    }
+    let recipe = folder.join("config.toml");
+    let recipe = if recipe.exists() { Some(text(&recipe)?) } else { None };
+    let weights = folder.join("model.safetensors");
+    let model = match weights.exists() {
+        true => Some(dldl::models::info(&weights).map_err(|e| wrong(folder, e.to_string()))?),
+        false => None,
+    };
+    // `runs/mine/` and `.` have no last part as they are.
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned();
+    Ok(Run { name, epochs, seed: recipe.as_deref().and_then(seed), recipe, model })
+}
+
+/// The number behind `seed =` in the recipe's first, nameless table.
+fn seed(recipe: &str) -> Option<u64> {
+    let first = recipe.lines().take_while(|line| !line.trim_start().starts_with('['));
+    let mut fields = first.filter_map(|line| line.split_once('='));
+    fields.find(|(key, _)| key.trim() == "seed")?.1.trim().parse().ok()
+}
+
+fn text(path: &Path) -> Result<String, PageError> {
+    std::fs::read_to_string(path).map_err(|e| wrong(path, format!("cannot be read: {e}")))
+}
+
+fn wrong(path: &Path, what: String) -> PageError {
+    PageError { path: path.to_owned(), what }
+}

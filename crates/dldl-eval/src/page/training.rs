@@ -1,0 +1,138 @@
+//! A training: its curves and its recipe, from its folder.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::html::{details, figure, figures, lines, number};
+use super::model::{definitions, of_weights};
+use crate::svg::{Axis, Plot};
+
+/// What is read from the folder of a training.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run {
+    /// The folder's name.
+    pub name: String,
+    /// The epochs of `log.jsonl`.
+    pub epochs: Vec<Epoch>,
+    /// `config.toml`, where it is there.
+    pub recipe: Option<String>,
+    /// The recipe's seed.
+    pub seed: Option<u64>,
+    /// What the weights say of themselves, where the training is finished.
+    pub model: Option<dldl::ModelInfo>,
+}
+
+/// An epoch as the log has it; the log says more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Number of the epoch, from 1.
+    pub epoch: usize,
+    /// Side of the crops in pixels.
+    pub size: usize,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Loss on the validation split.
+    pub val_loss: Option<f64>,
+    /// Mean absolute errors on the validation split by head, in units of the label.
+    #[serde(default)]
+    pub val_errors: BTreeMap<String, f64>,
+    /// Whether it is the best so far.
+    pub best: bool,
+    /// Training samples per second.
+    pub images_per_second: f64,
+    /// Seconds since the start of the training, over all sittings.
+    pub seconds: f64,
+}
+
+pub(super) fn chapter(run: &Run) -> String {
+    let mut list = Vec::new();
+    if let Some(info) = &run.model {
+        list.push(("model", info.name.clone()));
+        list.push(("method", info.method.name().to_owned()));
+        list.extend(of_weights(info));
+    }
+    list.extend(summary(run));
+    let mut plots = vec![figure(&losses(run), "")];
+    let heads: Vec<&String> =
+        run.epochs.last().map_or(Vec::new(), |e| e.val_errors.keys().collect());
+    plots.extend(heads.into_iter().map(|head| figure(&errors(run, head), "")));
+    let recipe = run.recipe.as_deref().map_or(String::new(), |recipe| {
+        details("The recipe, every field written out", &format!("<pre>{}</pre>\n", lines(recipe)))
+    });
+    definitions(&list) + &figures(&plots) + &recipe
+}
+
+fn summary(run: &Run) -> Vec<(&'static str, String)> {
+    let Some(last) = run.epochs.last() else {
+        return vec![("epochs", "none is finished".into())];
+    };
+    let mut list = vec![
+        ("epochs", last.epoch.to_string()),
+        ("time", format!("{} minutes", number(Some(last.seconds / 60.0), 1))),
+        (
+            "speed",
+            format!(
+                "{} pictures a second in the last epoch",
+                number(Some(last.images_per_second), 0)
+            ),
+        ),
+    ];
+    if let Some(best) = run.epochs.iter().rev().find(|e| e.best) {
+        let errors = best.val_errors.iter();
+        let errors: Vec<String> =
+            errors.map(|(head, e)| format!("{head} {}", number(Some(*e), 3))).collect();
+        list.push((
+            "best epoch",
+            format!("{}, validation error {}", best.epoch, errors.join(", ")),
+        ));
+    }
+    if let Some(seed) = run.seed {
+        list.push(("seed", seed.to_string()));
+    }
+    list
+}
+
+fn epochs_axis(run: &Run) -> Axis {
+    let last = run.epochs.last().map_or(1.0, |e| e.epoch as f64);
+    Axis::stepped("epoch", 0.0, last, (last / 6.0).ceil())
+}
+
+fn losses(run: &Run) -> Plot {
+    // A mean over an epoch belongs into its middle, a validation to its end.
+    let train: Vec<(f64, f64)> =
+        run.epochs.iter().map(|e| (e.epoch as f64 - 0.5, e.loss)).collect();
+    let validation = run.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.val_loss?)));
+    let validation: Vec<(f64, f64)> = validation.collect();
+    let mut plot = Plot::new("Loss", epochs_axis(run), range("loss", &[&train, &validation]));
+    plot.line("s0", Some("training"), &train);
+    plot.line("s1", Some("validation"), &validation);
+    plot
+}
+
+fn errors(run: &Run, head: &str) -> Plot {
+    let points = run.epochs.iter().filter_map(|e| Some((e.epoch as f64, *e.val_errors.get(head)?)));
+    let points: Vec<(f64, f64)> = points.collect();
+    let title = format!("Validation error of {head}");
+    let mut plot = Plot::new(&title, epochs_axis(run), range("mean absolute error", &[&points]));
+    plot.line("s1", None, &points);
+    let best = run.epochs.iter().rev().find(|e| e.best);
+    if let Some((epoch, Some(error))) = best.map(|e| (e.epoch as f64, e.val_errors.get(head))) {
+        plot.dots("s1", Some("best"), &[(epoch, *error)], 4.0);
+    }
+    plot
+}
+
+/// An axis for all finite numbers.
+fn range(label: &str, lines: &[&[(f64, f64)]]) -> Axis {
+    let all = lines.iter().flat_map(|line| line.iter()).map(|p| p.1);
+    let (low, high) = all
+        .filter(|v| v.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    match low <= high {
+        true => Axis::linear(label, low, high),
+        false => Axis::linear(label, 0.0, 1.0),
+    }
+}

@@ -1,0 +1,254 @@
+//! Mean maps over a labelled set, by band of the truth.
+
+use std::convert::Infallible;
+
+use dldl::{Crop, Estimator, align, parallel, whole_picture};
+use dldl_data::{Problem, Sample, Split, main_face};
+
+use super::{Group, Kind, Map, Maps, Measure, Pattern, UnderstandError, cam, head_of, occlusion};
+use crate::{EvalError, Progress, Scale, Source};
+
+/// The mean of fewer faces than this is not shown: it would still be a picture of
+/// somebody.
+const MIN_FACES: usize = 20;
+
+/// Which pictures of a set are looked at, and how.
+#[derive(Debug, Clone, Default)]
+pub struct SetOptions {
+    /// By its task's name; by default what the model estimates first of all.
+    pub task: Option<String>,
+    /// One split, or all samples.
+    pub split: Option<Split>,
+    /// No more than so many, taken evenly over the set's order.
+    pub limit: Option<usize>,
+    /// Takes every picture whole, for pictures that are aligned already.
+    pub no_detect: bool,
+    /// Side of the crops; by default what the model wants.
+    pub size: Option<usize>,
+    /// Threads; 0 for as many as there are processors.
+    pub threads: usize,
+}
+
+/// The mean maps of all samples and of each band that has any. For occlusion they
+/// are the mean absolute error under it, and the mean change of the estimate.
+///
+/// # Errors
+/// [`UnderstandError`] if nothing is in the split, the cache does not fit the model,
+/// or the model cannot give such maps. Pictures that fail are no errors.
+pub fn over_set(
+    kind: Kind,
+    estimator: &Estimator,
+    source: &Source,
+    options: &SetOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Maps, UnderstandError> {
+    let engine = estimator.engine();
+    if kind == Kind::Cam {
+        engine.head_weight()?;
+    }
+    let samples = Samples::choose(estimator, source, options)?;
+    let (head, _) = head_of(engine, samples.head);
+    let scale = Scale::new(&head.task, &head.labels);
+    let names = (0..scale.band_count()).map(|band| scale.band_name(band));
+    let mut sums: Vec<Sums> = std::iter::once("all".into()).chain(names).map(Sums::new).collect();
+    let mut failed = Vec::new();
+    let work = |&i: &usize| {
+        let crop = samples.crop(i)?;
+        let seen = look(kind, estimator, samples.head, &crop, samples.truth(i));
+        seen.map(|seen| (crop, seen)).map_err(|e| e.to_string())
+    };
+    let total = samples.chosen.len();
+    let done = parallel::ordered(&samples.chosen, options.threads, work, |n, result| {
+        let i = samples.chosen[n];
+        match result {
+            Ok((crop, seen)) => {
+                let truth = samples.truth(i);
+                for group in [0, 1 + scale.band(truth)] {
+                    sums[group].add(&crop, truth, &seen);
+                }
+            }
+            Err(reason) => failed.push(Problem { file: samples.all[i].file.clone(), reason }),
+        }
+        progress(Progress { done: n + 1, total });
+        Ok::<_, Infallible>(())
+    });
+    let Ok(()) = done;
+    let split = options.split.map_or("all", Split::name);
+    Ok(Maps {
+        kind,
+        model: engine.info().name.clone(),
+        task: head.task,
+        scale,
+        of: format!("{} ({split})", source.name()),
+        size: samples.size,
+        groups: sums.into_iter().filter_map(Sums::mean).collect(),
+        failed,
+    })
+}
+
+/// The samples of a source that are looked at, and how one comes to their crops.
+pub(super) struct Samples<'a> {
+    estimator: &'a Estimator,
+    source: &'a Source,
+    pub(super) all: Vec<&'a Sample>,
+    /// Positions in `all`.
+    pub(super) chosen: Vec<usize>,
+    pub(super) head: usize,
+    task: String,
+    no_detect: bool,
+    pub(super) size: usize,
+}
+
+impl<'a> Samples<'a> {
+    pub(super) fn choose(
+        estimator: &'a Estimator,
+        source: &'a Source,
+        options: &SetOptions,
+    ) -> Result<Self, EvalError> {
+        let info = estimator.engine().info();
+        let tasks: Vec<String> = info.heads().into_iter().map(|(head, _)| head.task).collect();
+        let task = options.task.clone().unwrap_or_else(|| tasks[0].clone());
+        let Some(head) = tasks.iter().position(|known| *known == task) else {
+            return Err(EvalError::Task { task, known: tasks.join(" and ") });
+        };
+        if let Source::Cache(cache) = source {
+            let (cache, model) = (&cache.manifest().parameters.template, &info.template);
+            if cache != model {
+                let (cache, model) = (cache.name.clone(), model.name.clone());
+                return Err(EvalError::Template { cache, model });
+            }
+        }
+        let all = source.samples();
+        let mut chosen: Vec<usize> = (0..all.len())
+            .filter(|&i| options.split.is_none_or(|split| all[i].split == split))
+            .filter(|&i| all[i].rating(&task).is_some())
+            .collect();
+        if chosen.is_empty() {
+            let (dataset, split) = (source.name().to_owned(), options.split);
+            return Err(EvalError::Empty { dataset, split, task });
+        }
+        if let Some(limit) = options.limit.filter(|limit| *limit < chosen.len()) {
+            chosen = (0..limit).map(|i| chosen[i * chosen.len() / limit]).collect();
+        }
+        let (size, no_detect) = (options.size.unwrap_or(info.input_size), options.no_detect);
+        Ok(Self { estimator, source, all, chosen, head, task, no_detect, size })
+    }
+
+    /// The truth of sample `i`: the rating's mean.
+    pub(super) fn truth(&self, i: usize) -> f64 {
+        self.all[i].rating(&self.task).expect("what is chosen has the label").mean()
+    }
+
+    /// The crop of sample `i`, or the reason why there is none.
+    pub(super) fn crop(&self, i: usize) -> Result<Crop, String> {
+        match self.source {
+            Source::Dataset(dataset) => {
+                let path = dataset.root.join(&self.all[i].file);
+                // Not `decode_file`: who reports names the file already.
+                let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
+                let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
+                let faces = match self.no_detect {
+                    true => Vec::new(),
+                    false => self.estimator.detect(&picture),
+                };
+                let face = main_face(&faces, picture.width, picture.height);
+                let template = &self.estimator.engine().info().template;
+                Ok(match face {
+                    Some(face) => align(&picture, &faces[face].landmarks, template, self.size),
+                    None => whole_picture(&picture, self.size),
+                })
+            }
+            Source::Cache(cache) => {
+                let crop = cache.decode(i).map_err(|e| e.to_string())?;
+                let fits = crop.size == self.size;
+                Ok(if fits { crop } else { dldl_data::resize(&crop, self.size) })
+            }
+        }
+    }
+}
+
+/// What is averaged: the estimate and the maps of one face.
+struct Seen {
+    estimate: f64,
+    maps: Vec<Map>,
+}
+
+fn look(
+    kind: Kind,
+    estimator: &Estimator,
+    head: usize,
+    crop: &Crop,
+    truth: f64,
+) -> Result<Seen, dldl::NetError> {
+    let engine = estimator.engine();
+    if kind == Kind::Cam {
+        let (map, estimate) = cam(engine, head, crop)?;
+        return Ok(Seen { estimate, maps: vec![map] });
+    }
+    let seen = occlusion(engine, head, crop)?;
+    let of = |measure: Measure, value: &dyn Fn(f64) -> f64| -> Vec<Map> {
+        let pair = Pattern::ALL.into_iter().zip(&seen.covered);
+        pair.map(|(p, estimates)| p.map(measure, estimates.iter().map(|y| value(*y)).collect()))
+            .collect()
+    };
+    let mut maps = of(Measure::Mae, &|y| (y - truth).abs());
+    maps.extend(of(Measure::Change, &|y| y - seen.intact));
+    Ok(Seen { estimate: seen.intact, maps })
+}
+
+/// A group on the way: sums over its faces.
+struct Sums {
+    name: String,
+    n: usize,
+    estimate: f64,
+    truth: f64,
+    error: f64,
+    maps: Vec<Map>,
+    /// Side and sums of the crops' bytes.
+    face: (usize, Vec<f64>),
+}
+
+impl Sums {
+    fn new(name: String) -> Self {
+        let face = (0, Vec::new());
+        Self { name, n: 0, estimate: 0.0, truth: 0.0, error: 0.0, maps: vec![], face }
+    }
+
+    fn add(&mut self, crop: &Crop, truth: f64, seen: &Seen) {
+        self.n += 1;
+        self.estimate += seen.estimate;
+        self.truth += truth;
+        self.error += (seen.estimate - truth).abs();
+        if self.n == 1 {
+            self.maps = seen.maps.clone();
+            self.face = (crop.size, crop.rgb.iter().map(|v| f64::from(*v)).collect());
+            return;
+        }
+        for (sum, map) in self.maps.iter_mut().zip(&seen.maps) {
+            sum.values.iter_mut().zip(&map.values).for_each(|(sum, v)| *sum += v);
+        }
+        self.face.1.iter_mut().zip(&crop.rgb).for_each(|(sum, v)| *sum += f64::from(*v));
+    }
+
+    /// None without a face.
+    fn mean(mut self) -> Option<Group> {
+        let n = self.n as f64;
+        for map in &mut self.maps {
+            map.values.iter_mut().for_each(|v| *v /= n);
+        }
+        let mean_face = || {
+            let (size, sums) = &self.face;
+            Crop { size: *size, rgb: sums.iter().map(|s| (s / n).round() as u8).collect() }
+        };
+        let face = (self.n >= MIN_FACES).then(mean_face);
+        (self.n > 0).then(|| Group {
+            name: self.name,
+            n: self.n,
+            estimate: self.estimate / n,
+            truth: Some(self.truth / n),
+            mae: Some(self.error / n),
+            maps: self.maps,
+            face,
+        })
+    }
+}

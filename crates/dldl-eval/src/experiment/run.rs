@@ -150,10 +150,18 @@ impl State {
         match rows.iter().find(|row| row.is_of(cell)) {
             Some(row) if row.error.is_some() => Self::Failed,
             Some(row) if row.settles(cell) => Self::Done,
-            _ if files.last().exists() || files.weights().exists() => Self::Begun,
+            _ if (files.last().exists() || files.weights().exists()) && is_its_folder(cell) => {
+                Self::Begun
+            }
             _ => Self::Open,
         }
     }
+}
+
+/// Whether what lies in a training's run folder is of its recipe.
+fn is_its_folder(cell: &Cell) -> bool {
+    let there = TrainConfig::load(&RunFolder::new(&cell.config.run).config(), &[]);
+    there.is_ok_and(|there| essence(&there) == essence(&cell.config))
 }
 
 /// The row of a training of which nothing is known yet.
@@ -173,15 +181,11 @@ fn empty_row(cell: &Cell) -> Row {
 /// if it was stopped.
 fn learn(cell: &Cell, watch: &mut dyn Watch) -> Result<Option<Training>, TrainError> {
     let files = RunFolder::new(&cell.config.run);
-    let config = files.config();
-    if config.exists() {
-        let there = TrainConfig::load(&config, &[]);
-        if !there.is_ok_and(|there| essence(&there) == essence(&cell.config)) {
-            let folder = cell.config.run.display();
-            watch.note(&format!("{folder} is of another recipe: it is begun anew"));
-            let io = |reason| TrainError::Io { path: cell.config.run.clone(), reason };
-            fs::remove_dir_all(&cell.config.run).map_err(io)?;
-        }
+    if files.config().exists() && !is_its_folder(cell) {
+        let folder = cell.config.run.display();
+        watch.note(&format!("{folder} is of another recipe: it is begun anew"));
+        let io = |reason| TrainError::Io { path: cell.config.run.clone(), reason };
+        fs::remove_dir_all(&cell.config.run).map_err(io)?;
     }
     // The half precision is written last.
     if !files.weights().exists() {

@@ -168,11 +168,12 @@ impl Table {
     }
 }
 
-/// Mean and standard deviation, with as many digits after the point.
+/// Mean and standard deviation, with as many digits after the point. What does not
+/// vary at all, such as the number of parameters, has no deviation worth a word.
 fn spread(figure: &Spread, digits: usize, between: &str) -> String {
     match figure.std {
-        Some(std) => format!("{:.digits$}{between}{std:.digits$}", figure.mean),
-        None => format!("{:.digits$}", figure.mean),
+        Some(std) if std > 0.0 => format!("{:.digits$}{between}{std:.digits$}", figure.mean),
+        _ => format!("{:.digits$}", figure.mean),
     }
 }
 

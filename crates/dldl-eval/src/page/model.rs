@@ -21,11 +21,12 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     if let Some(info) = &info {
         list.extend(of_weights(info));
     }
-    let calibrated = match &subject.calibration {
-        Some(_) => "yes: the model brings a calibration of its distributions or intervals",
-        None => "no: intervals are the learned distribution's own",
+    let intervals = subject.calibration.as_ref().and_then(|c| c.intervals.as_ref());
+    let calibrated = match intervals {
+        Some(done) => format!("intervals, on {} pictures of {}", done.n, done.on),
+        None => "no: intervals are the learned distribution's own".into(),
     };
-    list.push(("calibrated", calibrated.into()));
+    list.push(("calibrated", calibrated));
     list.push(("pictures", pictures(evaluation)));
     if let Some(protocol) = &subject.protocol {
         list.push(("splits", protocol.clone()));

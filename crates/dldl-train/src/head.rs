@@ -92,9 +92,13 @@ impl Head {
         }
     }
 
-    /// Whether its outputs share their weights ([`Method::shares_weights`]).
-    pub(crate) fn shares_weights(&self) -> bool {
-        matches!(&self.goal, Goal::Labels { method, .. } if method.shares_weights())
+    /// The biases to begin with, where its outputs share their weights
+    /// ([`Method::shares_weights`]).
+    pub(crate) fn shared_biases(&self) -> Option<Vec<f64>> {
+        match &self.goal {
+            Goal::Labels { method, labels } => method.initial_biases(labels),
+            Goal::Classes(_) | Goal::Vector(..) => None,
+        }
     }
 
     pub(crate) fn loss(&self, truth: &Truth, logits: &[f32]) -> Result<SampleLoss, LabelError> {

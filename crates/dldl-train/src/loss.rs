@@ -81,16 +81,16 @@ impl Criterion {
         self.heads.iter().map(Head::outputs).sum()
     }
 
-    /// The outputs, head by head, that share their weights.
-    pub(crate) fn shared_outputs(&self) -> Vec<Range<usize>> {
+    /// The outputs, head by head, that share their weights, and the biases that
+    /// they begin with.
+    pub(crate) fn shared_outputs(&self) -> Vec<(Range<usize>, Vec<f64>)> {
         let mut from = 0;
-        let range = |head: &Head| {
+        let shared = |head: &Head| {
             let range = from..from + head.outputs();
             from = range.end;
-            (head.shares_weights(), range)
+            Some((range, head.shared_biases()?))
         };
-        let ranges: Vec<_> = self.heads.iter().map(range).collect();
-        ranges.into_iter().filter(|(shared, _)| *shared).map(|(_, range)| range).collect()
+        self.heads.iter().filter_map(shared).collect()
     }
 
     /// How many samples have the label of each head: what the loss of a part of
@@ -273,7 +273,8 @@ mod tests {
             head("age", LabelSet::age(), Method::Dldl, 1.0),
             head("attractiveness", LabelSet::attractiveness_5(), Method::Coral, 1.0),
         ]);
-        assert_eq!(criterion.shared_outputs(), vec![101..141]);
+        let [(outputs, biases)] = &criterion.shared_outputs()[..] else { panic!("one head") };
+        assert_eq!((outputs.clone(), biases.len()), (101..141, 40));
         assert!(two_heads().shared_outputs().is_empty());
     }
 

@@ -131,10 +131,13 @@ impl Trainer {
                 state
             }
             None => {
+                for (outputs, biases) in criteria[0].shared_outputs() {
+                    set_biases(&mut *learner, outputs, &biases)?;
+                }
                 if let Some(path) = &config.init {
                     start_from(&mut *learner, path, progress)?;
                 }
-                for outputs in criteria[0].shared_outputs() {
+                for (outputs, _) in criteria[0].shared_outputs() {
                     learner.share_weights(outputs);
                 }
                 State::new(config.clone(), samples)
@@ -241,10 +244,12 @@ impl Trainer {
                 self.learner.reset_optimizer();
             }
             if phase.reset_bias {
-                let mut tensors = self.learner.weights();
-                tensors.retain(|name, _| name == "fc.bias");
-                tensors.values_mut().for_each(|(_, values)| values.fill(0.0));
-                self.learner.set_weights(&tensors)?;
+                let criterion = &self.criteria[position.phase];
+                let zeros = vec![0.0; criterion.outputs()];
+                set_biases(&mut *self.learner, 0..criterion.outputs(), &zeros)?;
+                for (outputs, biases) in criterion.shared_outputs() {
+                    set_biases(&mut *self.learner, outputs, &biases)?;
+                }
             }
         }
         let (done, total) = position.progress();
@@ -273,7 +278,7 @@ impl Trainer {
             self.learner.learn(batch.pictures(range), frozen, &mut loss)?;
         }
         self.learner.apply(rates);
-        for outputs in self.criteria[position.phase].shared_outputs() {
+        for (outputs, _) in criterion.shared_outputs() {
             self.learner.share_weights(outputs);
         }
         // The first steps count for little, and each phase begins anew: weights
@@ -301,6 +306,20 @@ impl Trainer {
 fn parts(count: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
     let parts = parts.min(count);
     (0..parts).map(move |i| i * count / parts..(i + 1) * count / parts)
+}
+
+/// Replaces the biases of some outputs.
+fn set_biases(
+    learner: &mut dyn Learner,
+    outputs: Range<usize>,
+    biases: &[f64],
+) -> Result<(), TrainError> {
+    let mut tensors = learner.weights();
+    tensors.retain(|name, _| name == "fc.bias");
+    for (_, values) in tensors.values_mut() {
+        values[outputs.clone()].iter_mut().zip(biases).for_each(|(v, &b)| *v = b as f32);
+    }
+    learner.set_weights(&tensors)
 }
 
 /// Puts the tensors of a weights file into `learner`, but leaves its own head

@@ -119,7 +119,7 @@ fn a_grid_becomes_tables_and_only_what_is_missing_is_done() {
         eval.current_dir(dir).args(["eval", "--dataset", "cache", "--root", "cache"]);
         let done = run(eval.args(["--format", "json", "--model"]).arg(weights));
         let report: Value = serde_json::from_str(&done.stdout).unwrap();
-        report["flip_fusion"]["mae"].as_f64().unwrap()
+        report["flip_fusion"]["mae"]["value"].as_f64().unwrap()
     };
     let json = experiment(dir, &["--tables-only", "--format", "json"]);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
@@ -226,7 +226,7 @@ fn what_cannot_be_run_is_refused_before_anything_is() {
     refused(&good, &["--only", "MR"], &["there is no MR", "method: KL, KL + L1"]);
     let other = good.replace("cache = 'cache'", "cache = 'other'");
     refused(&other, &[], &["other", "dldl prepare"]);
-    refused(&good, &["--data", "nowhere"], &["nowhere"]);
+    refused(&good.replace("'pictures'", "'nowhere'"), &[], &["nowhere"]);
     let init = good.replace("[recipe]", "[recipe]\ninit = 'no/such.safetensors'");
     refused(&init, &[], &["no/such.safetensors"]);
     // By now the cache is there, and another one is asked for.

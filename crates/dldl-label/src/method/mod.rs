@@ -172,6 +172,16 @@ impl Method {
         *self == Method::Coral
     }
 
+    /// What the biases of the last layer begin with; none where that is nothing
+    /// but 0. Outputs that [share their weights](Self::shares_weights) are told
+    /// apart by their biases, so these begin with all labels equally likely,
+    /// `logit((K - 1 - k) / K)`: from 0, they would take thousands of steps.
+    pub fn initial_biases(&self, labels: &LabelSet) -> Option<Vec<f64>> {
+        let count = labels.len() as f64;
+        let bias = |k: usize| ((count - 1.0 - k as f64) / (k as f64 + 1.0)).ln();
+        self.shares_weights().then(|| (0..labels.len() - 1).map(bias).collect())
+    }
+
     /// How many outputs the network's last layer has.
     pub fn head_size(&self, labels: &LabelSet) -> usize {
         match self.layout() {

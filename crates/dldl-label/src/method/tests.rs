@@ -195,6 +195,16 @@ fn ranks_are_counted_and_ordered() {
 }
 
 #[test]
+fn corals_biases_begin_with_all_labels_equally_likely() {
+    let ages = LabelSet::age();
+    let biases = Method::Coral.initial_biases(&ages).unwrap();
+    let biases: Vec<f32> = biases.iter().map(|&b| b as f32).collect();
+    let d = Method::Coral.decode(&ages, &biases).unwrap();
+    assert!(d.probabilities().iter().all(|p| (p - 1.0 / 101.0).abs() < 1e-6));
+    assert_eq!(Method::RankingBce.initial_biases(&ages), None);
+}
+
+#[test]
 fn a_regressions_value_is_its_estimate() {
     let labels = LabelSet::attractiveness_5();
     let d = Method::MrL1.decode(&labels, &[0.25_f32.atanh()]).unwrap();

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use dldl::{Estimator, models, save_described};
 use dldl_data::Split;
-use dldl_eval::{Calibrated, LEVELS, Options, Progress, Source, calibrate, suits_calibration};
+use dldl_eval::{Calibrated, LEVELS, Options, Progress, calibrate, suits_calibration};
 
 use crate::cli::{self, Outcome, Usage};
 use crate::eval::{Part, scale, split};
+use crate::labelled::Labelled;
 use crate::progress;
 
 /// Calibrate a model's intervals on held-out pictures
@@ -27,17 +28,8 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
     model: PathBuf,
 
-    /// How the dataset lies on disk
-    #[arg(long, value_name = "FORMAT", value_parser = cli::dataset_names(true))]
-    dataset: String,
-
-    /// The dataset's folder
-    #[arg(long, value_name = "DIR")]
-    root: PathBuf,
-
-    /// The table of labels [default: labels.csv in the dataset's folder]
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    on: Labelled,
 
     /// What to calibrate, for a model that estimates several things [default: what
     /// it estimates first of all]
@@ -87,9 +79,6 @@ Exit codes: 0 all done, 1 some pictures failed (the rest were used) or nothing
 could be written, 2 wrong usage.";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    if args.dataset == "cache" && args.labels.is_some() {
-        return Err(Usage::from("--labels: a cache brings its labels itself").into());
-    }
     if !suits_calibration(args.split.0) && !args.force {
         let name = args.split.0.map_or("all", Split::name);
         let what = "models are trained or measured on it; calibrate on val, or say --force";
@@ -98,8 +87,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let bytes = models::bytes(&args.model).map_err(Usage::from)?;
     let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
     let name = estimator.engine().info().name.clone();
-    let source =
-        Source::open(&args.dataset, &args.root, args.labels.as_deref()).map_err(Usage::from)?;
+    let source = args.on.open()?;
     let options = Options {
         task: args.task,
         split: args.split.0,

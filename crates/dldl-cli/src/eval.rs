@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use dldl::Estimator;
-use dldl_data::{Protocol, Split};
-use dldl_eval::{Options, Progress, Source, evaluate};
+use dldl_data::Split;
+use dldl_eval::{Options, Progress, evaluate};
 
 use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::labelled::Labelled;
 use crate::progress;
 
 /// Measure a model's errors on a labelled dataset
@@ -28,22 +29,8 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
     model: PathBuf,
 
-    /// How the dataset lies on disk
-    #[arg(long, value_name = "FORMAT", value_parser = cli::dataset_names(true))]
-    dataset: String,
-
-    /// The dataset's folder
-    #[arg(long, value_name = "DIR")]
-    root: PathBuf,
-
-    /// The table of labels [default: labels.csv in the dataset's folder]
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
-
-    /// How it is divided: published, published:FOLD, random:SEED, kfold:K:FOLD,
-    /// subjects:K:FOLD (people apart) or leave-out:PERSON
-    #[arg(long, value_name = "PROTOCOL", default_value_t)]
-    protocol: Protocol,
+    #[command(flatten)]
+    on: Labelled,
 
     /// What to measure, for a model that estimates several things [default: what
     /// it estimates first of all]
@@ -112,13 +99,8 @@ pub fn scale(text: &str) -> Result<[f64; 2], String> {
 }
 
 pub fn run(args: Args) -> Result<Outcome> {
-    if args.dataset == "cache" && args.labels.is_some() {
-        return Err(Usage::from("--labels: a cache brings its labels itself").into());
-    }
     let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
-    let (root, labels) = (&args.root, args.labels.as_deref());
-    let source = Source::open_with(&args.dataset, root, labels, &args.protocol);
-    let source = source.map_err(Usage::from)?;
+    let source = args.on.open()?;
     let options = Options {
         task: args.task,
         split: args.split.0,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
 use dldl::{Crop, Estimator, Picture, align};
-use dldl_data::main_face;
+use dldl_data::{Protocol, main_face};
 use dldl_eval::understand::ranking::{learned_of_crops, learned_over_set};
 use dldl_eval::understand::{
     Kind, Maps, SetOptions, learned_figure, over_set, paint, theorem_figure,
@@ -15,6 +15,7 @@ use dldl_eval::{Progress, Source, draw};
 
 use crate::cli::{self, Outcome, Usage};
 use crate::eval::{self, Part};
+use crate::labelled;
 use crate::progress;
 
 /// Show what a model looks at, and how Ranking and DLDL hang together
@@ -114,6 +115,10 @@ struct On {
     #[arg(long, value_name = "FILE", requires = "dataset")]
     labels: Option<PathBuf>,
 
+    /// How it is divided, as for `dldl eval`
+    #[arg(long, value_name = "PROTOCOL", requires = "dataset", default_value_t)]
+    protocol: Protocol,
+
     /// Which part of the dataset: train, val, test, or all
     #[arg(long, default_value = "test", value_parser = eval::split)]
     split: Part,
@@ -174,10 +179,7 @@ impl On {
     /// The dataset, if one is named.
     fn source(&self) -> Result<Option<Source>> {
         let (Some(dataset), Some(root)) = (&self.dataset, &self.root) else { return Ok(None) };
-        if dataset == "cache" && self.labels.is_some() {
-            return Err(Usage::from("--labels: a cache brings its labels itself").into());
-        }
-        Ok(Some(Source::open(dataset, root, self.labels.as_deref()).map_err(Usage::from)?))
+        labelled::open(dataset, root, self.labels.as_deref(), &self.protocol).map(Some)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command `dldl`: arguments, progress and printing; no computation lives
 //! here. One file per subcommand, and what they share: `inputs` (paths to
-//! files), `output` (records to text), `annotate` (drawing), `progress`, and
-//! `learn` with `live` for those that train.
+//! files), `labelled` (datasets), `output` (records to text), `annotate`
+//! (drawing), `progress`, and `learn` with `live` for those that train.
 
 mod annotate;
 mod bench;
@@ -16,6 +16,7 @@ mod explain;
 mod export;
 mod info;
 mod inputs;
+mod labelled;
 mod learn;
 #[cfg(feature = "train")]
 mod live;

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use dldl::{Estimator, models, save_described};
 use dldl_data::Split;
-use dldl_eval::{Calibrated, LEVELS, Options, Progress, calibrate, suits_calibration};
+use dldl_eval::{Calibrated, LEVELS, Progress, calibrate, suits_calibration};
 
 use crate::cli::{self, Outcome, Usage};
-use crate::eval::{Part, scale, split};
-use crate::labelled::Labelled;
+use crate::labelled::{Labelled, Part, split};
 use crate::progress;
 
 /// Calibrate a model's intervals on held-out pictures
@@ -31,11 +30,6 @@ pub struct Args {
     #[command(flatten)]
     on: Labelled,
 
-    /// What to calibrate, for a model that estimates several things [default: what
-    /// it estimates first of all]
-    #[arg(long, value_name = "TASK")]
-    task: Option<String>,
-
     /// What to calibrate on: train, val, test, or all
     #[arg(long, default_value = "val", value_parser = split)]
     split: Part,
@@ -46,11 +40,6 @@ pub struct Args {
     #[arg(long)]
     force: bool,
 
-    /// The ends of the dataset's scale, where it is not that of the model: its
-    /// labels are rescaled linearly
-    #[arg(long, value_name = "LOW:HIGH", value_parser = scale)]
-    rescale: Option<[f64; 2]>,
-
     /// First find the temperature of the highest likelihood; it changes the
     /// estimates, too
     #[arg(long)]
@@ -59,14 +48,6 @@ pub struct Args {
     /// The weights file to write; one that stands there is replaced
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-
-    /// Do not search faces: the pictures are aligned already
-    #[arg(long)]
-    no_detect: bool,
-
-    /// Threads [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
 }
 
 const EXAMPLES: &str = "\
@@ -88,13 +69,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
     let name = estimator.engine().info().name.clone();
     let source = args.on.open()?;
-    let options = Options {
-        task: args.task,
-        split: args.split.0,
-        rescale: args.rescale,
-        no_detect: args.no_detect,
-        threads: args.threads.map_or(0, usize::from),
-    };
+    let options = args.on.options(args.split);
     let mut bar = None;
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);

@@ -14,8 +14,7 @@ use dldl_eval::understand::{
 use dldl_eval::{Progress, Source, draw};
 
 use crate::cli::{self, Outcome, Usage};
-use crate::eval::{self, Part};
-use crate::labelled;
+use crate::labelled::{self, Part};
 use crate::progress;
 
 /// Show what a model looks at, and how Ranking and DLDL hang together
@@ -120,7 +119,7 @@ struct On {
     protocol: Protocol,
 
     /// Which part of the dataset: train, val, test, or all
-    #[arg(long, default_value = "test", value_parser = eval::split)]
+    #[arg(long, default_value = "test", value_parser = labelled::split)]
     split: Part,
 
     /// No more than so many pictures of the dataset, taken evenly

@@ -232,8 +232,9 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
         let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
         notes.push(format!("{name}{} split, {pictures}, flip fusion{failed}.", test.split));
     }
+    // Of all figures: a row of an older program may lack one of them.
     let sizes: Vec<usize> =
-        lines.iter().filter_map(|line| Some(line.figures.first()?.as_ref()?.n)).collect();
+        lines.iter().flat_map(|line| line.figures.iter().flatten().map(|f| f.n)).collect();
     let over: Vec<&str> =
         grid.spec.axes.iter().filter(|a| a.over).map(|a| a.name.as_str()).collect();
     if let (Some(least), Some(most), false) =

@@ -116,7 +116,9 @@ pub struct TrainConfig {
     pub licence: String,
     /// The datasets.
     pub data: Vec<DataConfig>,
-    /// What is learned, each with some outputs of the network's last layer.
+    /// What is learned, each with some outputs of the network's last layer. Where
+    /// some have labels, the others (identities, embeddings) are left out of the
+    /// weights file.
     pub heads: Vec<HeadConfig>,
     /// Which samples an epoch draws. Default: all of them, once each.
     #[serde(default)]
@@ -309,9 +311,9 @@ impl TrainConfig {
         }
     }
 
-    /// Whether it learns identities or embeddings instead of labels.
+    /// Whether it learns identities or embeddings and no labels.
     pub fn is_pretraining(&self) -> bool {
-        self.heads.iter().any(HeadConfig::is_pretraining)
+        !self.heads.iter().any(HeadConfig::has_labels)
     }
 
     /// The method of all heads in a phase, where the phase has its own.

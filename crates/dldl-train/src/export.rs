@@ -11,6 +11,7 @@ use crate::checkpoint;
 use crate::config::{HeadConfig, TrainConfig};
 use crate::error::TrainError;
 use crate::folder::RunFolder;
+use crate::head;
 use crate::log::EpochRecord;
 use crate::model::NamedTensors;
 
@@ -45,7 +46,7 @@ pub fn load(path: &Path) -> Result<NamedTensors, TrainError> {
 
 /// Writes the weights of a finished training in both precisions into its run
 /// folder, or the trunk of a pretraining. `epoch` is the one that `tensors` are
-/// of, `data` are the datasets.
+/// of, `data` are the datasets, `heads` the network's.
 ///
 /// # Errors
 /// If a file cannot be written or a number does not fit half precision.
@@ -53,6 +54,7 @@ pub fn write(
     config: &TrainConfig,
     data: &[&Manifest],
     epoch: &EpochRecord,
+    heads: &[head::Head],
     mut tensors: NamedTensors,
     files: &RunFolder,
 ) -> Result<(), TrainError> {
@@ -61,7 +63,8 @@ pub fn write(
         let metadata = (TRUNK, recipe(config, epoch));
         return checkpoint::write_tensors(&files.trunk(), metadata, &tensors);
     }
-    let info = info(config, data, epoch);
+    let outputs = keep_labels(heads, &mut tensors);
+    let info = info(config, data, epoch, outputs);
     let names: Vec<String> = info.net.tensors().into_iter().map(|(name, _)| name).collect();
     let values = tensors.into_iter().filter(|(name, _)| names.contains(name));
     let weights = Weights::new(info, values.map(|(name, (_, v))| (name, v)).collect())?;
@@ -70,8 +73,29 @@ pub fn write(
     Ok(())
 }
 
-/// The description of the weights after `epoch`.
-fn info(config: &TrainConfig, data: &[&Manifest], epoch: &EpochRecord) -> ModelInfo {
+/// Leaves of the last layer the outputs of the heads that have labels, and says
+/// how many they are.
+fn keep_labels(heads: &[head::Head], tensors: &mut NamedTensors) -> usize {
+    let kept = || heads.iter().flat_map(|head| vec![head.has_labels(); head.outputs()]);
+    let outputs = kept().filter(|kept| *kept).count();
+    for (name, (shape, values)) in tensors.iter_mut().filter(|(name, _)| name.starts_with("fc.")) {
+        let row = shape[1..].iter().product::<usize>();
+        assert_eq!(values.len(), row * kept().count(), "{name} is not of these heads");
+        let rows = values.chunks_exact(row).zip(kept()).filter(|(_, kept)| *kept);
+        *values = rows.flat_map(|(values, _)| values.iter().copied()).collect();
+        shape[0] = outputs;
+    }
+    outputs
+}
+
+/// The description of the weights after `epoch`, of a network with so many
+/// outputs.
+fn info(
+    config: &TrainConfig,
+    data: &[&Manifest],
+    epoch: &EpochRecord,
+    outputs: usize,
+) -> ModelInfo {
     let phase = epoch.phase - 1;
     let mut heads = config.heads.iter().filter_map(|head| match head {
         HeadConfig::Labels { task, labels, method, .. } => Some(Head {
@@ -84,7 +108,7 @@ fn info(config: &TrainConfig, data: &[&Manifest], epoch: &EpochRecord) -> ModelI
     });
     let first = heads.next().expect("a training of labels has a head of labels");
     let name = config.model_name();
-    let mut info = ModelInfo::new(&name, config.spec(), first.labels, first.method);
+    let mut info = ModelInfo::new(&name, config.spec_with(outputs), first.labels, first.method);
     info.task = first.task;
     info.further_heads = heads.collect();
     info.template = data[0].parameters.template.clone();
@@ -97,9 +121,10 @@ fn info(config: &TrainConfig, data: &[&Manifest], epoch: &EpochRecord) -> ModelI
     };
     info.recipe = recipe(config, epoch);
     info.licence.clone_from(&config.licence);
-    for (task, mae) in &epoch.val_errors {
-        let name = match config.heads.len() {
-            1 => "val MAE".to_owned(),
+    let estimated = |task: &str| config.heads.iter().any(|h| h.has_labels() && h.name() == task);
+    for (task, mae) in epoch.val_errors.iter().filter(|(task, _)| estimated(task)) {
+        let name = match info.further_heads.len() {
+            0 => "val MAE".to_owned(),
             _ => format!("val MAE of {task}"),
         };
         let of = format!(

@@ -70,6 +70,11 @@ impl Head {
         }
     }
 
+    /// Whether it estimates something; the others only teach the network.
+    pub fn has_labels(&self) -> bool {
+        matches!(self.goal, Goal::Labels { .. })
+    }
+
     /// The range of its errors, in which those of different heads are
     /// comparable: the label set's, or 1.
     pub fn scale(&self) -> f64 {

@@ -2,6 +2,7 @@
 
 use crate::batches::Source;
 use crate::error::TrainError;
+use crate::head::Head;
 use crate::learner::Learner;
 use crate::loss::{Criterion, LossValues};
 use crate::plan::Position;
@@ -12,10 +13,11 @@ use crate::progress::Progress;
 pub(crate) struct Validation {
     /// The weighted sum of the heads' mean losses.
     pub(crate) loss: f64,
-    /// The mean error of each head, as [`Head::error`](crate::head::Head::error)
+    /// The mean error of each head, as [`Head::error`]
     /// counts it; none without samples.
     pub(crate) errors: Vec<Option<f64>>,
-    /// The mean over the heads of error over scale: lower is better.
+    /// The mean of error over scale, over the heads that have labels or, where
+    /// there are none, over all: lower is better.
     pub(crate) score: f64,
 }
 
@@ -51,8 +53,9 @@ pub(crate) fn validate(
     }
     let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
     let errors: Vec<Option<f64>> = errors.into_iter().map(mean).collect();
-    let relative: Vec<f64> =
-        heads.iter().zip(&errors).filter_map(|(head, e)| Some((*e)? / head.scale())).collect();
+    let only_labels = heads.iter().any(Head::has_labels);
+    let counted = heads.iter().zip(&errors).filter(|(head, _)| head.has_labels() || !only_labels);
+    let relative: Vec<f64> = counted.filter_map(|(head, e)| Some((*e)? / head.scale())).collect();
     let score = relative.iter().sum::<f64>() / relative.len() as f64;
     let loss = heads.iter().zip(&loss.heads).map(|(head, sums)| head.weight * sums.mean()).sum();
     Ok(Some(Validation { loss, errors, score }))

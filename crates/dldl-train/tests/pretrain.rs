@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::{cache_of, curve, epochs, recipe};
 use dldl_data::Augment;
+use dldl_net::Weights;
 use dldl_train::config::{HeadConfig, Phase};
 use dldl_train::{Progress, RunFolder, TrainConfig, checkpoint, train};
 
@@ -63,10 +64,9 @@ fn people_are_told_apart_and_a_training_starts_from_that() {
     assert_eq!(begun["fc.weight"].0, [101, 128]);
 }
 
-#[test]
-fn a_teachers_embeddings_are_learned() {
-    let dir = tempfile::tempdir().unwrap();
-    // Of 3 numbers, for all pictures but the last.
+/// What a teacher says of all pictures but the last, three numbers that turn with
+/// the age, and the head that learns it.
+fn teacher(dir: &Path, loss: &str) -> HeadConfig {
     let (mut list, mut rows) = (String::new(), Vec::new());
     for i in 0..51 {
         let angle = (5 + (i * 37) % 86) as f32 / 30.0;
@@ -77,16 +77,22 @@ fn a_teachers_embeddings_are_learned() {
     let mut npy = b"\x93NUMPY\x01\x00v\x00".to_vec();
     npy.extend(format!("{header:117}\n").as_bytes());
     npy.extend(rows.iter().flat_map(|v: &f32| v.to_le_bytes()));
-    let (embeddings, names) = (dir.path().join("t.npy"), dir.path().join("t.txt"));
+    let (embeddings, names) = (dir.join("t.npy"), dir.join("t.txt"));
     std::fs::write(&embeddings, npy).unwrap();
     std::fs::write(&names, list).unwrap();
+    let head = format!(
+        "kind = 'embedding'\nembeddings = '{}'\nlist = '{}'\nloss = '{loss}'\n",
+        embeddings.display(),
+        names.display()
+    );
+    toml::from_str(&head).unwrap()
+}
+
+#[test]
+fn a_teachers_embeddings_are_learned() {
+    let dir = tempfile::tempdir().unwrap();
     for loss in ["cosine", "mse"] {
-        let head = format!(
-            "kind = 'embedding'\nembeddings = '{}'\nlist = '{}'\nloss = '{loss}'\n",
-            embeddings.display(),
-            names.display()
-        );
-        let config = pretraining(dir.path(), toml::from_str(&head).unwrap());
+        let config = pretraining(dir.path(), teacher(dir.path(), loss));
         let config = TrainConfig { run: dir.path().join(loss), ..config };
         let summary = train(config.clone(), &mut ()).unwrap();
         let distance = summary.best.unwrap().errors["embedding"];
@@ -99,7 +105,7 @@ fn a_teachers_embeddings_are_learned() {
 }
 
 #[test]
-fn people_who_are_nobody_and_labels_beside_them_are_refused() {
+fn people_who_are_nobody_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let config = pretraining(dir.path(), HeadConfig::Identity { weight: 1.0 });
     let one = cache_of(dir.path(), "one", "age,identity", |age| format!("{age},me"));
@@ -107,4 +113,29 @@ fn people_who_are_nobody_and_labels_beside_them_are_refused() {
     alone.data[0].cache = one;
     let message = train(alone, &mut ()).unwrap_err().to_string();
     assert!(message.contains("fewer than two people"), "{message}");
+}
+
+#[test]
+fn labels_are_learned_beside_a_teacher_and_the_model_has_the_labels_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let ages = cache_of(dir.path(), "ages", "age", |age| format!("{age}"));
+    let config = recipe(&ages, dir.path().join("both"));
+    let mut heads = config.heads.clone();
+    heads.insert(0, teacher(dir.path(), "cosine"));
+    let config = TrainConfig { heads, ema: 0.0, ..config };
+    let summary = train(config.clone(), &mut ()).unwrap();
+    let errors = summary.best.unwrap().errors;
+    assert_eq!(errors.keys().collect::<Vec<_>>(), ["age", "embedding"]);
+    // The best epoch is the one that estimates best, whatever the teacher says.
+    let records = curve(&config);
+    let best = epochs(&records).iter().map(|e| e.val_mae.unwrap()).fold(f64::INFINITY, f64::min);
+    assert_eq!(errors["age"], best);
+    let files = RunFolder::new(&config.run);
+    let weights = Weights::load(files.weights_f32()).unwrap();
+    assert_eq!((weights.info.net.outputs, weights.info.figures.len()), (101, 1));
+    let (_, learned) = checkpoint::load(&files.best()).unwrap();
+    let (shape, values) = &learned["fc.weight"];
+    assert_eq!(shape, &[104, 128]);
+    assert_eq!(weights.tensor("fc.weight"), &values[3 * 128..]);
+    assert_eq!(weights.tensor("fc.bias"), &learned["fc.bias"].1[3..]);
 }

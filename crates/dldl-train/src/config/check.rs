@@ -45,10 +45,6 @@ impl TrainConfig {
             if self.heads[..i].iter().any(|other| other.name() == head.name()) {
                 return fail(format!("two heads learn {}", head.name()));
             }
-            if head.is_pretraining() != self.heads[0].is_pretraining() {
-                let what = "identities and embeddings are learned without labels beside them";
-                return fail(what.into());
-            }
         }
         if let Some(what) = self.sampling.problem() {
             return fail(format!("sampling: {what}"));

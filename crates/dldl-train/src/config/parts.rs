@@ -114,9 +114,10 @@ impl HeadConfig {
         }
     }
 
-    /// Whether it learns without labels.
-    pub fn is_pretraining(&self) -> bool {
-        !matches!(self, Self::Labels { .. })
+    /// Whether it estimates something, and so is in the weights file; the others
+    /// only teach the network.
+    pub fn has_labels(&self) -> bool {
+        matches!(self, Self::Labels { .. })
     }
 
     /// Number of its outputs with another method in place of its own; 1 for

@@ -302,7 +302,6 @@ mod tests {
             ("cache = 'c'\nrun = 'r'\ntask = 'attractiveness'\n", "labels"),
             ("cache = 'c'\nrun = 'r'\nsigma = 2\n[[heads]]\ntask = 'age'\n", "sigma belongs"),
             ("cache = 'c'\nrun = 'r'\n[[heads]]\n[[heads]]\ntask = 'age'\n", "two heads"),
-            ("cache = 'c'\nrun = 'r'\n[[heads]]\n[[heads]]\nkind = 'identity'\n", "identities"),
             ("cache = 'c'\nrun = 'r'\n[sampling]\nbalance = 3.0\n", "balance"),
             (
                 "cache = 'c'\nrun = 'r'\n[[phases]]\nsize = 32\nepochs = 1\ntrunk_lr_scale = 0.0\n\

@@ -64,11 +64,8 @@ impl Trainer {
             self.state.best = Some(Best { epoch, score: found.score, errors: errors.clone() });
         }
         let sums = std::mem::take(&mut self.state.epoch);
-        let first = &criterion.heads()[0];
-        let first_mae = match first.goal {
-            Goal::Labels { .. } => errors.get(&first.name).copied(),
-            Goal::Classes(_) | Goal::Vector(..) => None,
-        };
+        let first = criterion.heads().iter().find(|head| head.has_labels());
+        let first_mae = first.and_then(|head| errors.get(&head.name).copied());
         let record = EpochRecord {
             step: self.state.step,
             epoch,
@@ -122,7 +119,8 @@ impl Trainer {
             })?;
         let data: Vec<&Manifest> =
             self.datasets.caches.iter().map(|(_, cache)| cache.manifest()).collect();
-        export::write(&self.config, &data, &epoch, tensors, &self.files)?;
+        let heads = self.criteria[epoch.phase - 1].heads();
+        export::write(&self.config, &data, &epoch, heads, tensors, &self.files)?;
         let summary = self.summary(true);
         if let Some(path) = &summary.weights {
             progress.note(&format!("weights written to {}", path.display()));

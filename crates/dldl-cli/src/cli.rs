@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
-    pretrain, quantize, report, train,
+    pretrain, quantize, report, robustness, train,
 };
 
 /// Estimate the ages of the faces in pictures.
@@ -46,6 +46,7 @@ pub enum Command {
     Eval(eval::Args),
     Compare(compare::Args),
     Calibrate(calibrate::Args),
+    Robustness(robustness::Args),
     Experiment(experiment::Args),
     Explain(explain::Args),
     Report(report::Args),

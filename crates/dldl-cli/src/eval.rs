@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use dldl::Estimator;
-use dldl_eval::{Progress, evaluate};
+use dldl_eval::{Disturbance, Options, Progress, evaluate};
 
 use crate::cli::{self, Outcome, ReportFormat, Usage};
 use crate::labelled::{Labelled, Part, split};
@@ -35,6 +35,11 @@ pub struct Args {
     #[arg(long, default_value = "test", value_parser = split)]
     split: Part,
 
+    /// Disturb every picture on purpose, as `dldl robustness` does: blur:2, jpeg:10,
+    /// scale:0.8
+    #[arg(long, value_name = "WHAT")]
+    disturb: Option<Disturbance>,
+
     /// How the report is printed
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
@@ -58,7 +63,7 @@ Examples:
 pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
     let source = args.on.open()?;
-    let options = args.on.options(args.split);
+    let options = Options { disturbance: args.disturb, ..args.on.options(args.split) };
     let mut bar = None;
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);

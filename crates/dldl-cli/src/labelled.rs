@@ -61,6 +61,7 @@ impl Labelled {
             split: part.0,
             rescale: self.rescale,
             no_detect: self.no_detect,
+            disturbance: None,
             threads: self.threads.map_or(0, usize::from),
         }
     }

@@ -27,6 +27,7 @@ mod progress;
 mod quantize;
 mod random;
 mod report;
+mod robustness;
 mod train;
 
 use std::io::Write;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Experiment(args) => experiment::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Report(args) => report::run(args),
+        Command::Robustness(args) => robustness::run(args),
         Command::Info(args) => info::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),

@@ -7,7 +7,7 @@ use std::path::Path;
 use dldl::{Crop, Estimator, Head, parallel};
 use dldl_data::{Cache, DataError, Dataset, Problem, Protocol, Rating, Sample, Split, main_face};
 
-use crate::{Baseline, Evaluation, Prediction, Scale, Subject};
+use crate::{Baseline, Disturbance, Evaluation, Prediction, Scale, Subject};
 
 /// Where the labelled pictures come from.
 pub enum Source {
@@ -91,6 +91,9 @@ pub struct Options {
     pub rescale: Option<[f64; 2]>,
     /// Takes every picture whole, for pictures that are aligned already.
     pub no_detect: bool,
+    /// What is wrong with the pictures, on purpose; for datasets as they lie on
+    /// disk only.
+    pub disturbance: Option<Disturbance>,
     /// Threads; 0 for as many as there are processors.
     pub threads: usize,
 }
@@ -129,6 +132,9 @@ pub enum EvalError {
         /// The task.
         task: String,
     },
+    /// A cache has no pictures that could be disturbed.
+    #[error("a cache holds crops, not pictures: a disturbance needs the dataset itself")]
+    Disturbance,
     /// The cache's crops are not what the model wants to see.
     #[error(
         "the cache was aligned by the template \"{cache}\", the model needs \"{model}\": \
@@ -159,19 +165,27 @@ pub fn evaluate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, EvalError> {
     let run = Run::new(estimator, source, options)?;
-    let predict = |seen: &Seen, sample: &Sample, rating: &Rating| {
-        let distribution = |logits: &Vec<f32>| run.head.decode(logits).map_err(|e| e.to_string());
-        let [plain, flipped] = &seen.logits;
-        let both = [distribution(plain)?, distribution(flipped)?];
-        Prediction::new(sample, rating, &run.head, both, seen.aligned).map_err(|e| e.to_string())
-    };
-    let (predictions, failed) = run.over(&predict, progress);
+    let make = |seen: &_, sample: &_, rating: &_| predict(&run.head, seen, sample, rating);
+    let (predictions, failed) = run.over(&make, progress);
     let baseline = Baseline::new(run.labels(Split::Train), &predictions);
     let problems = match source {
         Source::Dataset(dataset) => dataset.problems.clone(),
         Source::Cache(_) => Vec::new(),
     };
     Ok(Evaluation::new(run.subject(), predictions, baseline, failed, problems))
+}
+
+/// What a head says of a sample by the network's outputs.
+pub(crate) fn predict(
+    head: &Head,
+    seen: &Seen,
+    sample: &Sample,
+    rating: &Rating,
+) -> Result<Prediction, String> {
+    let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
+    let [plain, flipped] = &seen.logits;
+    let both = [distribution(plain)?, distribution(flipped)?];
+    Prediction::new(sample, rating, head, both, seen.aligned).map_err(|e| e.to_string())
 }
 
 /// A model that is to be run over a source.
@@ -184,6 +198,8 @@ pub(crate) struct Run<'a> {
     /// outputs.
     pub head: Head,
     outputs: std::ops::Range<usize>,
+    /// What is wrong with the pictures.
+    pub disturbance: Option<Disturbance>,
     /// Which samples.
     wanted: Vec<usize>,
 }
@@ -206,6 +222,9 @@ impl<'a> Run<'a> {
     ) -> Result<Self, EvalError> {
         let info = estimator.engine().info();
         if let Source::Cache(cache) = source {
+            if options.disturbance.is_some() {
+                return Err(EvalError::Disturbance);
+            }
             let (cache, model) = (&cache.manifest().parameters.template, &info.template);
             if cache != model {
                 let (cache, model) = (cache.name.clone(), model.name.clone());
@@ -236,7 +255,8 @@ impl<'a> Run<'a> {
         }
         // Each crop's mirror image is looked at apart.
         let estimator = estimator.flip_fusion(false);
-        Ok(Self { estimator, source, options, samples, head, outputs, wanted })
+        let disturbance = options.disturbance;
+        Ok(Self { estimator, source, options, samples, head, outputs, disturbance, wanted })
     }
 
     /// Makes something of every picture, in the order of the samples; and says
@@ -284,7 +304,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is evaluated.
-    fn subject(&self) -> Subject {
+    pub fn subject(&self) -> Subject {
         let head = &self.head;
         Subject {
             model: self.estimator.engine().info().name.clone(),
@@ -307,13 +327,21 @@ impl<'a> Run<'a> {
                 let path = dataset.root.join(&self.samples[i].file);
                 // Not `decode_file`: the report names the file already.
                 let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
-                let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
+                let mut picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
+                let mut template = engine.info().template.clone();
+                if let Some(disturbance) = self.disturbance {
+                    picture = disturbance.picture(picture);
+                    template = disturbance.template(&template);
+                }
                 let faces = match self.options.no_detect {
                     true => Vec::new(),
                     false => self.estimator.detect(&picture),
                 };
                 match main_face(&faces, picture.width, picture.height) {
-                    Some(face) => (self.estimator.crop(&picture, &faces[face]), true),
+                    Some(face) => {
+                        let (landmarks, size) = (&faces[face].landmarks, engine.info().input_size);
+                        (dldl::align(&picture, landmarks, &template, size), true)
+                    }
                     None => (self.estimator.whole_crop(&picture), false),
                 }
             }

@@ -1,7 +1,8 @@
 //! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
 //! how far it is from the truth and what is known of its errors ([`Evaluation`]),
 //! several of these side by side ([`Comparison`]), intervals that hold what they
-//! promise ([`calibrate()`]); what it looks at ([`understand`]), and all of this on one
+//! promise ([`calibrate()`]); what becomes of them when pictures are poor
+//! ([`robustness()`]); what it looks at ([`understand`]), and all of this on one
 //! page ([`page`]); and how fast it runs ([`Speed`]) and, with the feature `train`,
 //! learns. With that feature there are also grids of trainings with their tables, in
 //! `experiment`. The formulas of the metrics are in `dldl-label`, running the model
@@ -22,6 +23,7 @@
 
 mod calibrate;
 mod compare;
+mod disturbance;
 pub mod draw;
 mod evaluate;
 pub mod evaluation;
@@ -30,6 +32,7 @@ pub mod experiment;
 pub mod figures;
 pub mod page;
 mod prediction;
+mod robustness;
 mod scale;
 mod speed;
 mod svg;
@@ -38,10 +41,12 @@ pub mod understand;
 
 pub use calibrate::{CalibrateError, Calibrated, Quality, calibrate, suits_calibration};
 pub use compare::{Comparison, Layout};
+pub use disturbance::Disturbance;
 pub use evaluate::{EvalError, Options, Progress, Source, evaluate};
 pub use evaluation::{Baseline, Crops, Evaluation, Subject};
 pub use figures::{Measured, Metrics};
 pub use prediction::{LEVELS, Prediction};
+pub use robustness::{Disturbed, Robustness, robustness};
 pub use scale::Scale;
 #[cfg(feature = "train")]
 pub use speed::training::{Phases, TrainingSpeed, TrainingSpeedOptions, training_speed};

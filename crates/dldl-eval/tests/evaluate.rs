@@ -4,7 +4,9 @@ use std::path::Path;
 
 use dldl::Estimator;
 use dldl_data::{Parameters, Split};
-use dldl_eval::{Crops, EvalError, Options, Progress, Source, calibrate, evaluate};
+use dldl_eval::{
+    Crops, Disturbance, EvalError, Options, Progress, Source, calibrate, evaluate, robustness,
+};
 
 fn dataset(root: &Path) -> Source {
     let portrait = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/astronaut.jpg");
@@ -104,6 +106,32 @@ fn a_calibrated_model_covers_what_it_was_calibrated_on() {
 }
 
 #[test]
+fn disturbances_are_measured_beside_the_clean_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path());
+    let options = Options { split: Some(Split::Test), ..Options::default() };
+    let list = [Disturbance::Scale(1.0), Disturbance::Move([0.2, 0.0]), Disturbance::Light(0.01)];
+    let mut steps = Vec::new();
+    let found = robustness(estimator(), &source, &options, &list, &mut |p| steps.push(p)).unwrap();
+    assert_eq!((steps.len(), steps[7]), (8, Progress { done: 8, total: 8 }));
+    let clean = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
+    assert_eq!(found.clean.metrics, clean.flip_fusion);
+    let [same, moved, dark] = &found.disturbed[..] else { panic!("three lines") };
+    assert_eq!((&same.metrics, same.moved), (&clean.flip_fusion, 0.0));
+    assert!(moved.moved > 0.0 && moved.whole_picture == 0);
+    // What `eval` says of it, picture by picture.
+    let options = Options { disturbance: Some(list[1]), ..options };
+    let alone = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
+    assert_eq!(alone.flip_fusion, moved.metrics);
+    let distance = (alone.predictions[0].fused - clean.predictions[0].fused).abs();
+    assert_eq!(moved.moved, distance);
+    // Nobody finds a face in the dark; the picture that is none fails each time.
+    assert_eq!((dark.whole_picture, dark.failures), (1, 1));
+    let table = found.to_string();
+    assert!(table.contains("light:0.01") && table.contains("over all lines: 4"), "{table}");
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
@@ -123,4 +151,7 @@ fn what_cannot_be_evaluated_is_said() {
     let source = Source::open("cache", &cache, None).unwrap();
     let other = evaluate(estimator(), &source, &Options::default(), &mut |_| ()).unwrap_err();
     assert!(matches!(other, EvalError::Template { .. }), "{other}");
+    let options = Options { disturbance: Some(Disturbance::Grey), ..Options::default() };
+    let refused = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
+    assert!(matches!(refused, EvalError::Disturbance), "{refused}");
 }

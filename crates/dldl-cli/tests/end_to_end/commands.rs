@@ -19,6 +19,7 @@ fn every_command_explains_itself() {
         "eval",
         "compare",
         "calibrate",
+        "robustness",
         "experiment",
         "explain",
         "report",
@@ -182,6 +183,37 @@ fn a_small_dataset_is_evaluated() {
     assert_eq!(eval(&["--split", "holdout"]).code, 2);
     let nothing = eval(&["--split", "val"]);
     assert!(nothing.code == 2 && nothing.stderr.contains("val"), "{}", nothing.stderr);
+}
+
+#[test]
+fn what_disturbances_cost_is_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let on = |command: &str, more: &[&str]| {
+        let mut dldl = dldl();
+        dldl.args([command, "--dataset", "csv", "--root"]).arg(dir.path()).args(more);
+        run(&mut dldl)
+    };
+    let both = ["--disturb", "move:-0.1,0", "--disturb", "jpeg:10"];
+    let json = on("robustness", &[&both[..], &["--format", "json"]].concat());
+    // The missing picture is no success.
+    assert_eq!((json.code, json.stderr.as_str()), (1, ""));
+    let found: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(found["disturbed"].as_array().unwrap().len(), 2);
+    assert_eq!(found["disturbed"][1]["disturbance"], "jpeg:10");
+    assert_eq!((&found["clean"]["n"], &found["clean"]["failures"]), (&3.into(), &1.into()));
+    let mae = |report: &Value| report["metrics"]["mae"]["value"].as_f64().unwrap();
+    let table = on("robustness", &both);
+    for part in ["none".into(), "move:-0.1,0".into(), format!("{:.3}", mae(&found["clean"]))] {
+        assert!(table.stdout.contains::<&str>(&part), "{part} in {}", table.stdout);
+    }
+    // The same by `eval`, which has all other figures of it.
+    let alone = on("eval", &["--disturb", "jpeg:10", "--format", "json"]);
+    let alone: Value = serde_json::from_str(&alone.stdout).unwrap();
+    let flip_fusion = alone["flip_fusion"]["mae"]["value"].as_f64().unwrap();
+    assert_eq!(flip_fusion, mae(&found["disturbed"][1]));
+    let wrong = on("robustness", &["--disturb", "fog:3"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("blur:PIXELS"), "{}", wrong.stderr);
 }
 
 #[test]

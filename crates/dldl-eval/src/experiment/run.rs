@@ -259,6 +259,7 @@ fn measure(
         split,
         rescale: test.rescale,
         no_detect: !test.detect,
+        disturbance: None,
         threads: 0,
     };
     let said = evaluate(estimator, &source, &wanted, &mut |p| watch.measuring(p.done, p.total))

@@ -52,7 +52,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  dldl calibrate --dataset utkface --root utkface --out tiny-age-calibrated.safetensors
+  dldl calibrate --dataset utkface --root utkface --out tiny-calibrated.safetensors
   dldl calibrate --model runs/mine/model.safetensors --dataset cache --root cache/mine \\
                  --out runs/mine/model.safetensors
 

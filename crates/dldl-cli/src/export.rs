@@ -44,7 +44,7 @@ enum Format {
 
 const EXAMPLES: &str = "\
 Examples:
-  dldl export --out tiny-age.onnx
+  dldl export --out tiny.onnx
   dldl export --model runs/mine/model.safetensors --size 224 --out mine.onnx
 
 The graph's input is `crops`, float32 [N, 3, S, S]: RGB from 0 to 255, aligned as

@@ -54,7 +54,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  dldl quantize --crops photos --out tiny-age-int8.safetensors
+  dldl quantize --crops photos --out tiny-int8.safetensors
   dldl quantize --model runs/mine/model.safetensors --crops cache/mine --out mine-int8.safetensors
   dldl eval --model mine-int8.safetensors --dataset cache --root cache/mine
 

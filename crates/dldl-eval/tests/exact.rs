@@ -9,7 +9,7 @@ use dldl_kernels::reference;
 use rayon::prelude::*;
 
 /// The network in naive loops: convolution, batch norm and ReLU one after the
-/// other, nothing folded. The expectation of the decoded distribution.
+/// other, nothing folded. The expectation of the first head's distribution.
 fn reference_age(weights: &Weights, crop: &Crop) -> f64 {
     let info = &weights.info;
     let (mut side, mut inputs) = (crop.size, 3);
@@ -41,7 +41,8 @@ fn reference_age(weights: &Weights, crop: &Crop) -> f64 {
     let features: Vec<f32> = x.chunks(side * side).map(mean).collect();
     let logits =
         reference::linear(&features, weights.tensor("fc.weight"), weights.tensor("fc.bias"));
-    info.method.decode(&info.labels, &logits).unwrap().expectation()
+    let (head, outputs) = info.heads().remove(0);
+    head.decode(&logits[outputs]).unwrap().expectation()
 }
 
 /// The first pictures of UTKFace's test split, or none where they are not.

@@ -87,7 +87,7 @@ pub struct Quantisation {
 /// ignored on reading, so that files may say more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
-    /// Name of the model, such as `tiny-age`.
+    /// Name of the model, such as `tiny`.
     pub name: String,
     /// What it estimates first of all: `age` or `attractiveness`.
     pub task: String,

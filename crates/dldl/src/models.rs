@@ -17,15 +17,12 @@ pub struct NamedModel {
 
 /// The built-in models. Another one is a line here and a file in `models/`.
 pub static MODELS: &[NamedModel] = &[NamedModel {
-    name: "tiny-age",
-    bytes: include_bytes!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../models/tiny-age.safetensors"
-    )),
+    name: "tiny",
+    bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny.safetensors")),
 }];
 
 /// The model that is used where none is named.
-pub const DEFAULT_MODEL: &str = "tiny-age";
+pub const DEFAULT_MODEL: &str = "tiny";
 
 /// The names of the built-in models.
 pub fn names() -> Vec<&'static str> {
@@ -104,18 +101,18 @@ mod tests {
 
     #[test]
     fn a_quantised_model_runs_and_has_no_weights_in_floating_point() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-age-int8.safetensors");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
         assert!(info(path).unwrap().quantisation.is_some());
-        assert!(info("tiny-age").unwrap().quantisation.is_none());
-        assert_eq!(engine(path).unwrap().info().name, "tiny-age-int8");
+        assert!(info("tiny").unwrap().quantisation.is_none());
+        assert_eq!(engine(path).unwrap().info().name, "tiny-int8");
         let refused = weights(path).unwrap_err().to_string();
-        assert!(refused.contains("tiny-age-int8") && refused.contains("quantised"), "{refused}");
+        assert!(refused.contains("tiny-int8") && refused.contains("quantised"), "{refused}");
     }
 
     #[test]
     fn what_is_wrong_with_a_model_is_said_with_its_name() {
         let unknown = engine("huge-age").unwrap_err().to_string();
-        assert!(unknown.contains("huge-age") && unknown.contains("tiny-age"), "{unknown}");
+        assert!(unknown.contains("huge-age") && unknown.contains("tiny"), "{unknown}");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("broken.safetensors");
         std::fs::write(&path, b"no weights").unwrap();

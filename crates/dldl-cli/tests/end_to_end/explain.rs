@@ -69,7 +69,7 @@ fn covering_parts_moves_the_estimate() {
 
 #[test]
 fn what_cannot_be_explained_is_said() {
-    let int8 = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-age-int8.safetensors");
+    let int8 = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
     let portrait = portrait();
     let portrait = text(&portrait);
     let refused = explain(&["cam", portrait, "--model", int8]);
@@ -81,7 +81,7 @@ fn what_cannot_be_explained_is_said() {
         &["cam"][..],
         &["cam", portrait, "--dataset", "csv", "--root", "."],
         &["cam", portrait, "--task", "shoe size"],
-        &["ranking", "--models", "tiny-age", "tiny-age"],
+        &["ranking", "--models", "tiny", "tiny"],
         &["ranking", portrait],
     ] {
         let refused = explain(wrong);
@@ -103,7 +103,7 @@ fn the_bridge_is_drawn_without_and_with_models() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("learned.svg");
     let portrait = portrait();
-    let both = ["ranking", "--models", "tiny-age", "tiny-age", text(&portrait), "--format", "json"];
+    let both = ["ranking", "--models", "tiny", "tiny", text(&portrait), "--format", "json"];
     let done = explain(&[&both[..], &["--out", text(&out)]].concat());
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let learned: Value = serde_json::from_str(&done.stdout).unwrap();
@@ -134,7 +134,7 @@ fn sets_are_averaged_by_band_and_reported_on_one_page() {
     assert_eq!(maps["failed"][0]["file"], "missing.jpg");
     assert!(image::open(&png).is_ok());
     save("cam.json", &["explain", "cam", "--limit", "4"]);
-    save("learned.json", &["explain", "ranking", "--models", "tiny-age", "tiny-age"]);
+    save("learned.json", &["explain", "ranking", "--models", "tiny", "tiny"]);
     save("eval.json", &["eval"]);
 
     let (page, json) = (path("report.html"), path("report.json"));
@@ -145,9 +145,7 @@ fn sets_are_averaged_by_band_and_reported_on_one_page() {
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     assert!(done.stdout.contains("report.html: 1 evaluation, 3 sets of maps"), "{}", done.stdout);
     let html = std::fs::read_to_string(&page).unwrap();
-    for part in
-        ["tiny-age on csv (test)", "Class activation maps", "missing.jpg", "How it was made"]
-    {
+    for part in ["tiny on csv (test)", "Class activation maps", "missing.jpg", "How it was made"] {
         assert!(html.contains(part), "{part}");
     }
     let json: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();

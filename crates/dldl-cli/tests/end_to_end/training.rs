@@ -172,8 +172,7 @@ fn what_cannot_be_done_is_refused_by_name() {
     let recipe = recipe(dir.path());
     let folder = dir.path().join("run");
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
-    let [int8, tiny] =
-        ["tiny-age-int8.safetensors", "tiny-age.safetensors"].map(|file| models.join(file));
+    let [int8, tiny] = ["tiny-int8.safetensors", "tiny.safetensors"].map(|file| models.join(file));
     let [int8, tiny] = [&int8, &tiny].map(|path| path.to_str().unwrap());
     let refused = |code: i32, more: &[&str], parts: &[&str]| {
         let run = run(train(&recipe, &folder).args(more));
@@ -189,8 +188,8 @@ fn what_cannot_be_done_is_refused_by_name() {
     refused(2, &["--set", "seed"], &["KEY=VALUE"]);
     refused(1, &["--cache", "no/such/cache"], &["no/such/cache"]);
     refused(1, &["--init", "no/such.safetensors"], &["no/such.safetensors"]);
-    refused(1, &["--init", int8], &["tiny-age-int8", "quantised"]);
-    refused(1, &["--init", tiny, "--set", "net=thin-age"], &["tiny-age.", "another network"]);
+    refused(1, &["--init", int8], &["tiny-int8", "quantised"]);
+    refused(1, &["--init", tiny, "--set", "net=thin-age"], &["tiny.", "another network"]);
     for (device, built) in [
         ("vulkan", cfg!(feature = "vulkan")),
         ("wgpu", cfg!(feature = "wgpu")),

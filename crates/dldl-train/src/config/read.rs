@@ -282,11 +282,18 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_models_recipe_is_a_recipe() {
-        let text = include_str!("../../../../models/tiny-age-utkface.toml");
-        let config = TrainConfig::parse(text, &[]).unwrap();
-        assert_eq!((config.phases.len(), config.model_name().as_str()), (3, "tiny-age"));
-        assert_eq!(config.optimizer.weight_decay, 0.02);
+    fn the_recipes_of_the_models_are_recipes() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut names = Vec::new();
+        for path in files {
+            let config = TrainConfig::load(&path, &[]).unwrap();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            assert_eq!(config.model_name(), name);
+            assert!(config.run.ends_with(&name) && !config.licence.is_empty(), "{name}");
+            names.push(name);
+        }
+        assert!(names.contains(&"tiny".to_owned()), "{names:?}");
     }
 
     #[test]

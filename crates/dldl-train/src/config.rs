@@ -75,7 +75,8 @@ pub struct TrainConfig {
     #[serde(default)]
     pub device: DeviceKind,
     /// Weights to start from instead of random ones: the tensors of the blocks,
-    /// and of the head where it has the same shape. Default: none.
+    /// and the outputs of each head that the file has as well, with the same task
+    /// and labels. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
     /// Base learning rate: the schedule's factor and the phase's multiply it.

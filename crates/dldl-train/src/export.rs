@@ -1,6 +1,7 @@
 //! Between a training and the weights file that everyone else reads: the file
 //! to start from, and the file that comes out.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use dldl_data::Manifest;
@@ -24,24 +25,25 @@ impl From<NetError> for TrainError {
 /// The metadata key of a pretraining's file, whose value is the recipe.
 const TRUNK: &str = "dldl-trunk";
 
-/// The tensors to start from, by name: of a weights file, or of what a
-/// pretraining left (then without a head).
+/// The tensors to start from, by name, and the heads with the ranges of their outputs: of
+/// a weights file, or of what a pretraining left (then without a head).
 ///
 /// # Errors
 /// If it is neither.
-pub fn load(path: &Path) -> Result<NamedTensors, TrainError> {
+pub fn load(path: &Path) -> Result<(NamedTensors, Vec<(Head, Range<usize>)>), TrainError> {
     let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
     let is_trunk = SafeTensors::read_metadata(&bytes)
         .is_ok_and(|(_, data)| data.metadata().as_ref().is_some_and(|m| m.contains_key(TRUNK)));
     if is_trunk {
-        return checkpoint::tensors(path, &bytes);
+        return Ok((checkpoint::tensors(path, &bytes)?, Vec::new()));
     }
     let weights = Weights::load(path)?;
     let named = |(name, shape): (String, Vec<usize>)| {
         let values = weights.tensor(&name).to_vec();
         (name, (shape, values))
     };
-    Ok(weights.info.net.tensors().into_iter().map(named).collect())
+    let tensors = weights.info.net.tensors().into_iter().map(named).collect();
+    Ok((tensors, weights.info.heads()))
 }
 
 /// Writes the weights of a finished training in both precisions into its run

@@ -34,6 +34,7 @@ pub mod plan;
 mod progress;
 pub mod sampling;
 pub mod schedule;
+mod start;
 mod teacher;
 mod train;
 mod truths;

@@ -4,7 +4,6 @@
 mod records;
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,6 @@ use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::events::Events;
-use crate::export;
 use crate::folder::RunFolder;
 use crate::learner::{Learner, learner};
 use crate::log::Log;
@@ -25,6 +23,7 @@ use crate::model::NamedTensors;
 use crate::optim::Rates;
 use crate::plan::{Plan, Position};
 use crate::progress::{Progress, Start, Step, Summary};
+use crate::start;
 use crate::truths::Datasets;
 
 /// Trains from the start. See [`RunFolder`] for what it leaves behind.
@@ -135,7 +134,7 @@ impl Trainer {
                     set_biases(&mut *learner, outputs, &biases)?;
                 }
                 if let Some(path) = &config.init {
-                    start_from(&mut *learner, path, progress)?;
+                    start::from_file(&mut *learner, criteria[0].heads(), path, progress)?;
                 }
                 for (outputs, _) in criteria[0].shared_outputs() {
                     learner.share_weights(outputs);
@@ -320,24 +319,4 @@ fn set_biases(
         values[outputs.clone()].iter_mut().zip(biases).for_each(|(v, &b)| *v = b as f32);
     }
     learner.set_weights(&tensors)
-}
-
-/// Puts the tensors of a weights file into `learner`, but leaves its own head
-/// where the file's is of another shape.
-fn start_from(
-    learner: &mut dyn Learner,
-    path: &Path,
-    progress: &mut dyn Progress,
-) -> Result<(), TrainError> {
-    let mut tensors = export::load(path)?;
-    let own = learner.weights();
-    if !tensors.contains_key("fc.weight") {
-        progress.note("the head starts anew: a pretraining has none");
-    } else if tensors.get("fc.weight").map(|t| &t.0) != own.get("fc.weight").map(|t| &t.0) {
-        progress.note("the head has another shape than the one to start from: it starts anew");
-        tensors.retain(|name, _| !name.starts_with("fc."));
-    }
-    learner
-        .set_weights(&tensors)
-        .map_err(|e| TrainError::Weights(format!("{} is of another network: {e}", path.display())))
 }

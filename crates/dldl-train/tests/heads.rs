@@ -82,6 +82,35 @@ fn two_heads_learn_from_three_datasets_and_survive_interruptions() {
     assert!(load(&whole).1 == load(&pieces).1, "the tensors differ");
 }
 
+/// From ages and attractiveness to attractiveness, ages by other labels, and a head that
+/// the file has not: the first goes on where it was, the others start anew.
+#[test]
+fn a_training_takes_over_the_heads_that_it_has_in_common_with_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = both(dir.path());
+    train(first.clone(), &mut ()).unwrap();
+    let path = RunFolder::new(&first.run).weights_f32();
+    let known = Weights::load(&path).unwrap();
+    let more = format!(
+        "init = '{}'\nema = 0.0\n\
+         heads = [{{ kind = 'labels', task = 'attractiveness', sigma = 0.5, \
+         labels = {{ min = 1.0, max = 5.0, step = 0.1 }} }}, \
+         {{ kind = 'labels', task = 'age', labels = {{ min = 0, max = 90, step = 1 }}, sigma = 2.0 }}]",
+        path.display()
+    );
+    let mut second = with(&first, &more);
+    second.run = dir.path().join("second");
+    train(second.clone(), &mut StopAfter(0)).unwrap();
+    let tensors = checkpoint::load(&RunFolder::new(&second.run).last()).unwrap().1;
+    for (name, row) in [("fc.weight", 128), ("fc.bias", 1)] {
+        let (shape, values) = &tensors[name];
+        assert_eq!(shape[0], 41 + 91, "{name}");
+        assert_eq!(values[..41 * row], known.tensor(name)[101 * row..], "{name}");
+        assert_ne!(values[41 * row..], known.tensor(name)[..91 * row], "{name}");
+    }
+    assert_eq!(tensors["conv4.weight"].1, known.tensor("conv4.weight"));
+}
+
 /// With the running statistics a sample's logits do not depend on the others of
 /// its part, so it makes no difference in how many parts a batch comes.
 #[test]

@@ -96,7 +96,7 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
     if group.maps.len() > 1 {
         name += &format!(", {}", map.name);
     }
-    Text::new(&name, 10.0).draw(picture, [x as f32, (y + 14) as f32], INK);
+    title(&name).draw(picture, [x as f32, (y + 14) as f32], INK);
     let y = y + ABOVE;
     let face = group.face.as_ref().map(|face| grey(face, TILE));
     for row in 0..TILE {
@@ -139,6 +139,15 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
         caption += &format!(", truth {truth:.digits$}, MAE {mae:.0$}", digits + 1);
     }
     Text::new(&caption, 8.0).draw(picture, [x as f32, below + 18.0], INK);
+}
+
+/// What stands above a map, smaller where it would run into the next one's.
+fn title(name: &str) -> Text {
+    let text = Text::new(name, 10.0);
+    match text.width > TILE as f32 {
+        true => Text::new(name, 10.0 * TILE as f32 / text.width),
+        false => text,
+    }
 }
 
 /// The value of a map at a pixel of its tile: between the places of a feature map
@@ -268,6 +277,12 @@ mod tests {
         assert!((value(56, 56) - 0.0).abs() < 0.02 && (value(112, 112) - 1.5).abs() < 0.02);
         assert_eq!(value_at(map, Kind::Occlusion, 111, 0), 0.0);
         assert_eq!(value_at(map, Kind::Occlusion, 112, 0), 1.0);
+    }
+
+    #[test]
+    fn a_long_title_keeps_to_its_map() {
+        assert!(title("10-17 (n = 1200), horizontal strips").width <= TILE as f32 + 0.5);
+        assert_eq!(title("grid").width, Text::new("grid", 10.0).width);
     }
 
     #[test]

@@ -28,11 +28,13 @@ const FILES: &[(&str, usize)] = &[
     ("paper-scut-fbp", 2 * 2 * 5),
     ("paper-scut-fbp5500", 2 * 2 * 5),
     ("paper-sigma", 7 * 2),
+    ("scut", 2 * 5),
     ("small-interval", 4 * 3),
     ("small-lambda", 5 * 3),
     ("small-mebeauty", 3 * 3),
     ("small-methods", 16 * 3),
     ("small-scut", 2 * 5),
+    ("small-tails", 4 * 3),
 ];
 
 #[test]

@@ -6,6 +6,7 @@
 mod check;
 mod parts;
 mod read;
+mod sigma;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::Schedule;
 
 pub use parts::{DataConfig, HeadConfig, Phase, Rescale, Sampling, VectorLoss};
+pub use sigma::Sigma;
 
 /// A training, whole: only the data and `run` have no default. Unknown fields
 /// are refused. Relative paths are relative to the working directory.

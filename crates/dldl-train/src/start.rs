@@ -8,7 +8,6 @@ use crate::error::TrainError;
 use crate::export;
 use crate::head::{Goal, Head};
 use crate::learner::Learner;
-use crate::model::NamedTensors;
 use crate::progress::Progress;
 
 /// Puts the tensors of a weights file into `learner`, whose network has these `heads`.

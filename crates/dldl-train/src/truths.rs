@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dldl_data::{Cache, Sample, Split, Spread};
 use dldl_label::Method;
 
-use crate::config::{DataConfig, HeadConfig, TrainConfig};
+use crate::config::{DataConfig, HeadConfig, Sigma, TrainConfig};
 use crate::error::TrainError;
 use crate::head::{Goal, Head, Truth, Truths};
 use crate::teacher::Teacher;
@@ -22,7 +22,7 @@ pub(crate) struct Datasets {
 enum Origin {
     Labels {
         spread: Spread,
-        sigma: f64,
+        sigma: Sigma,
         min_sigma: f64,
     },
     /// People's classes, by the number of the dataset and the name in it.
@@ -55,7 +55,7 @@ impl Datasets {
         let origin = |head: &HeadConfig| {
             Ok(match head {
                 HeadConfig::Labels { spread, sigma, min_sigma, .. } => {
-                    Origin::Labels { spread: *spread, sigma: *sigma, min_sigma: *min_sigma }
+                    Origin::Labels { spread: *spread, sigma: sigma.clone(), min_sigma: *min_sigma }
                 }
                 HeadConfig::Identity { .. } => Origin::Identity(people(&caches)),
                 HeadConfig::Embedding { embeddings, list, .. } => {
@@ -126,10 +126,10 @@ impl Datasets {
                     Some(scale) => rating.rescaled(scale.from, scale.to),
                     None => rating.clone(),
                 };
-                let distribution = rating
-                    .distribution(labels, *spread, *sigma, *min_sigma)
-                    .map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)))?;
                 let mean = rating.mean();
+                let distribution = rating
+                    .distribution(labels, *spread, sigma.at(mean), *min_sigma)
+                    .map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)))?;
                 Ok(Some(Truth::Label { target: method.target(&distribution, mean), mean }))
             }
             (_, Origin::Identity(classes)) => Ok(class(classes, data, sample).map(Truth::Class)),

@@ -6,8 +6,27 @@ use common::{cache, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_label::Method;
 use dldl_net::{Crop, Engine, Weights};
-use dldl_train::config::{HeadConfig, Phase};
+use dldl_train::config::{HeadConfig, Phase, Sigma};
 use dldl_train::{RunFolder, TrainConfig, train};
+
+#[test]
+fn a_sigma_by_label_is_the_one_at_each_label() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache(dir.path());
+    let loss = |name: &str, sigma: Sigma| {
+        let mut config = TrainConfig {
+            phases: vec![Phase::new(32, 1, 8)],
+            ..recipe(&cache, dir.path().join(name))
+        };
+        let HeadConfig::Labels { sigma: own, .. } = &mut config.heads[0] else { unreachable!() };
+        *own = sigma;
+        train(config.clone(), &mut ()).unwrap();
+        epochs(&curve(&config))[0].loss
+    };
+    let one = loss("one", Sigma::One(2.0));
+    assert_eq!(loss("level", Sigma::ByLabel(vec![[0.0, 2.0], [100.0, 2.0]])), one);
+    assert_ne!(loss("rising", Sigma::ByLabel(vec![[0.0, 1.0], [100.0, 6.0]])), one);
+}
 
 /// Ages from 5 to 90, evenly: to say 47 always is 21 years off.
 const ENOUGH: f64 = 14.0;

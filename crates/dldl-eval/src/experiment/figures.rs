@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::Evaluation;
+use crate::figures::Breakdown;
 
 /// Which of two figures is the better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub const METRICS: &[Metric] = &[
     metric_of("coverage90", "within the 90 % interval", 3, Better::Neither),
     metric_of("width90", "its width", 2, Better::Lower),
     metric_of("plain-mae", "MAE without flip", 3, Better::Lower),
+    metric_of("band-mae", "MAE, mean of bands", 3, Better::Lower),
     metric_of("val", "val MAE", 3, Better::Lower),
     metric_of("epoch", "epoch", 1, Better::Neither),
     metric_of("seconds", "s", 0, Better::Neither),
@@ -84,5 +86,8 @@ pub fn of_evaluation(evaluation: &Evaluation) -> BTreeMap<String, f64> {
         ("coverage90", ninety.map(|c| c.observed)),
         ("width90", ninety.map(|c| c.width)),
     ];
-    all.into_iter().filter_map(|(key, figure)| Some((key.to_owned(), figure?.value))).collect()
+    let bands = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task);
+    let bands = bands.and_then(Breakdown::mean_mae).map(|mae| ("band-mae".to_owned(), mae));
+    let all = all.into_iter().filter_map(|(key, figure)| Some((key.to_owned(), figure?.value)));
+    all.chain(bands).collect()
 }

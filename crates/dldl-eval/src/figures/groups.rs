@@ -29,6 +29,16 @@ pub struct Breakdown {
     pub gap: Option<f64>,
 }
 
+impl Breakdown {
+    /// The mean of the groups' MAEs, in units of the label: each that is large enough counts
+    /// as much as another, however many pictures are in it. None if there is none.
+    pub fn mean_mae(&self) -> Option<f64> {
+        let errors = || self.groups.iter().filter(|g| !g.few).map(|g| g.mae.value);
+        let count = errors().count();
+        (count > 0).then(|| errors().sum::<f64>() / count as f64)
+    }
+}
+
 /// A group of samples; the figures are those of flip fusion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -160,6 +170,9 @@ mod tests {
         assert_eq!(ages.groups[0].name, "0-2");
         assert!(ages.groups[0].few && !ages.groups[1].few, "{:?}", ages.groups);
         assert!(ages.groups.iter().all(|g| g.coverage.len() == 4));
+        let large: Vec<f64> = ages.groups.iter().filter(|g| !g.few).map(|g| g.mae.value).collect();
+        let mean = large.iter().sum::<f64>() / large.len() as f64;
+        assert_eq!(ages.mean_mae(), Some(mean));
         assert_eq!(by(&all, "age x sex").groups[1].name, "0-2, female");
         let race = by(&all, "race");
         assert_eq!(race.worst.as_deref(), Some("b"));

@@ -6,6 +6,8 @@ use dldl_data::Spread;
 use dldl_label::{LabelSet, Method, Scaling};
 use serde::{Deserialize, Serialize};
 
+use super::Sigma;
+
 /// A dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,8 +57,8 @@ pub enum HeadConfig {
         /// The label set.
         labels: LabelSet,
         /// Standard deviation of the label distribution where the sample brings
-        /// none, in units of the label (specification 1.3).
-        sigma: f64,
+        /// none, in units of the label (specification 1.3); one, or by label.
+        sigma: Sigma,
         /// What is made of the spreads that samples bring. Default: `given`.
         #[serde(default)]
         spread: Spread,
@@ -132,8 +134,11 @@ impl HeadConfig {
     pub(super) fn problem(&self) -> Option<&'static str> {
         let good = |v: f64| v >= 0.0 && v.is_finite();
         let weight = match self {
-            Self::Labels { sigma, min_sigma, .. } if !(good(*sigma) && good(*min_sigma)) => {
-                return Some("sigma and min_sigma must be at least 0");
+            Self::Labels { sigma, min_sigma, .. } if !(sigma.is_good() && good(*min_sigma)) => {
+                return Some(
+                    "sigma and min_sigma must be at least 0, and points of sigma in the order \
+                     of their labels",
+                );
             }
             Self::Labels { weight, .. }
             | Self::Identity { weight }

@@ -192,7 +192,7 @@ fn complete(head: &mut Table) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{HeadConfig, Phase};
+    use crate::config::{HeadConfig, Phase, Sigma};
 
     fn pairs(overrides: &[(&str, &str)]) -> Vec<(String, String)> {
         overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -240,14 +240,14 @@ mod tests {
         let config = TrainConfig::parse(text, &overrides).unwrap();
         assert_eq!((config.phases[0].size, config.optimizer.weight_decay), (64, 0.05));
         assert_eq!(config.run, Path::new("runs/other"));
-        assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: 3.5, .. }));
+        assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: Sigma::One(3.5), .. }));
         assert_eq!(config.spec().size_step(), 4);
         // Short forms reach the long ones, and what is not there yet.
         let long = "run = 'r'\n[[data]]\ncache = 'c'\nweight = 2.0\n[[heads]]\ntask = 'age'\n";
         let more = [("cache", "d"), ("sigma", "3.5"), ("phases.0", "{ size = 64, epochs = 3 }")];
         let config = TrainConfig::parse(long, &pairs(&more)).unwrap();
         assert_eq!((config.data[0].weight, config.data[0].cache.to_str()), (2.0, Some("d")));
-        assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: 3.5, .. }));
+        assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: Sigma::One(3.5), .. }));
         assert_eq!(config.phases, [Phase::new(64, 3, 64)]);
         let config = TrainConfig::parse("run = 'r'", &pairs(&[("cache", "d")])).unwrap();
         assert_eq!(config, TrainConfig::new("d", "r"));
@@ -263,6 +263,17 @@ mod tests {
             let message = TrainConfig::parse(text, &pairs(&[(key, value)])).unwrap_err();
             assert!(message.to_string().contains(part), "{key}: {message}");
         }
+    }
+
+    #[test]
+    fn sigma_may_differ_by_label() {
+        let text = "cache = 'c'\nrun = 'r'\nsigma = [[1, 0.6], [25, 4.0]]\n";
+        let config = TrainConfig::parse(text, &[]).unwrap();
+        let points = Sigma::ByLabel(vec![[1.0, 0.6], [25.0, 4.0]]);
+        assert!(matches!(&config.heads[0], HeadConfig::Labels { sigma, .. } if *sigma == points));
+        assert_eq!(TrainConfig::parse(&config.to_toml(), &[]).unwrap(), config);
+        let one = TrainConfig::parse(text, &pairs(&[("sigma", "3")])).unwrap();
+        assert!(matches!(one.heads[0], HeadConfig::Labels { sigma: Sigma::One(3.0), .. }));
     }
 
     /// Those of docs/training.md, the two stages of specification 2.5 among them.
@@ -308,6 +319,8 @@ mod tests {
             ("run = 'r'\n", "data"),
             ("cache = 'c'\nrun = 'r'\ntask = 'attractiveness'\n", "labels"),
             ("cache = 'c'\nrun = 'r'\nsigma = 2\n[[heads]]\ntask = 'age'\n", "sigma belongs"),
+            ("cache = 'c'\nrun = 'r'\nsigma = [[9, 2], [1, 1]]\n", "in the order"),
+            ("cache = 'c'\nrun = 'r'\nsigma = 'wide'\n", "points such as"),
             ("cache = 'c'\nrun = 'r'\n[[heads]]\n[[heads]]\ntask = 'age'\n", "two heads"),
             ("cache = 'c'\nrun = 'r'\n[sampling]\nbalance = 3.0\n", "balance"),
             (

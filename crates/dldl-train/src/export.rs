@@ -25,17 +25,25 @@ impl From<NetError> for TrainError {
 /// The metadata key of a pretraining's file, whose value is the recipe.
 const TRUNK: &str = "dldl-trunk";
 
-/// The tensors to start from, by name, and the heads with the ranges of their outputs: of
-/// a weights file, or of what a pretraining left (then without a head).
+/// What a training can start from.
+pub struct Beginning {
+    /// The tensors by name.
+    pub tensors: NamedTensors,
+    /// The heads with the ranges of their outputs; a pretraining leaves none.
+    pub heads: Vec<(Head, Range<usize>)>,
+}
+
+/// Reads a weights file, or what a pretraining left.
 ///
 /// # Errors
 /// If it is neither.
-pub fn load(path: &Path) -> Result<(NamedTensors, Vec<(Head, Range<usize>)>), TrainError> {
+pub fn load(path: &Path) -> Result<Beginning, TrainError> {
     let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
     let is_trunk = SafeTensors::read_metadata(&bytes)
         .is_ok_and(|(_, data)| data.metadata().as_ref().is_some_and(|m| m.contains_key(TRUNK)));
     if is_trunk {
-        return Ok((checkpoint::tensors(path, &bytes)?, Vec::new()));
+        let tensors = checkpoint::tensors(path, &bytes)?;
+        return Ok(Beginning { tensors, heads: Vec::new() });
     }
     let weights = Weights::load(path)?;
     let named = |(name, shape): (String, Vec<usize>)| {
@@ -43,7 +51,7 @@ pub fn load(path: &Path) -> Result<(NamedTensors, Vec<(Head, Range<usize>)>), Tr
         (name, (shape, values))
     };
     let tensors = weights.info.net.tensors().into_iter().map(named).collect();
-    Ok((tensors, weights.info.heads()))
+    Ok(Beginning { tensors, heads: weights.info.heads() })
 }
 
 /// Writes the weights of a finished training in both precisions into its run

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::error::TrainError;
-use crate::export;
+use crate::export::{self, Beginning};
 use crate::head::{Goal, Head};
 use crate::learner::Learner;
 use crate::progress::Progress;
@@ -22,7 +22,7 @@ pub(crate) fn from_file(
     path: &Path,
     progress: &mut dyn Progress,
 ) -> Result<(), TrainError> {
-    let (mut tensors, theirs) = export::load(path)?;
+    let Beginning { mut tensors, heads: theirs } = export::load(path)?;
     let mut pairs = Vec::new();
     let mut anew = Vec::new();
     let mut from = 0;

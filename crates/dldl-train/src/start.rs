@@ -34,12 +34,11 @@ pub(crate) fn from_file(
             None => anew.push(head.name.as_str()),
         }
     }
-    if !anew.is_empty() {
-        progress.note(&format!(
-            "{} has no such head, it starts anew: {}",
-            path.display(),
-            anew.join(", ")
-        ));
+    if theirs.is_empty() {
+        progress.note("the head starts anew: a pretraining has none");
+    } else if !anew.is_empty() {
+        let (anew, path) = (anew.join(" and "), path.display());
+        progress.note(&format!("the head of {anew} starts anew: {path} has none like it"));
     }
     let own = learner.weights();
     for name in ["fc.weight", "fc.bias"] {

@@ -34,7 +34,7 @@ const FILES: &[(&str, usize)] = &[
     ("small-mebeauty", 3 * 3),
     ("small-methods", 16 * 3),
     ("small-scut", 2 * 5),
-    ("small-tails", 4 * 3),
+    ("small-tails", 4 * 2),
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! `dldl estimate` end to end: what pictures there are, and what goes wrong.
-//! Ages are checked for their form only, so that the weights can improve.
+//! Ages are checked for their form only, so that the weights can improve; with them, the
+//! README's example has to.
 
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,29 @@ fn the_portrait_has_one_face() {
     assert_eq!((record["width"].as_u64(), record["height"].as_u64()), (Some(512), Some(512)));
     assert!(record.get("error").is_none());
     assert!(record["faces"][0]["age"].get("distribution").is_none());
+}
+
+#[test]
+fn the_readme_shows_what_the_portrait_gives() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let example = readme.split("```text\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let said = run(dldl().current_dir(root).args(["estimate", "assets/astronaut.jpg"]));
+    let (shown, said): (Vec<_>, Vec<_>) =
+        (example.split_whitespace().collect(), said.stdout.split_whitespace().collect());
+    assert_eq!(shown.len(), said.len(), "{said:?}");
+    for (shown, said) in shown.into_iter().zip(said) {
+        // Sums in another order, on other vectors, may round the last digit otherwise.
+        let close = match (shown.parse::<f64>(), said.parse::<f64>()) {
+            (Ok(a), Ok(b)) => (a - b).abs() < 1.5 * 0.1f64.powi(decimals(shown)),
+            _ => shown == said,
+        };
+        assert!(close, "the README says {shown} where the program says {said}");
+    }
+}
+
+fn decimals(number: &str) -> i32 {
+    number.split_once('.').map_or(0, |(_, digits)| digits.len() as i32)
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn folder() -> PathBuf {
 
 /// The files and how many trainings they are.
 const FILES: &[(&str, usize)] = &[
+    ("mebeauty", 2 * 3),
     ("paper-augmentation", 3 * 2 * 2),
     ("paper-cfd", 2 * 2 * 5),
     ("paper-chalearn15", 2 * 9),

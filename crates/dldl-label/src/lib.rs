@@ -30,6 +30,7 @@ mod distribution;
 mod labels;
 mod method;
 pub mod metrics;
+mod task;
 
 pub use conformal::Conformal;
 pub use distribution::Distribution;
@@ -38,9 +39,11 @@ pub use method::{
     Layout, Loss, LossKind, LossTerm, Method, Penalty, Readout, Scaling, Target, ranking_code,
     ranking_target,
 };
+pub use task::Task;
 
 /// What can be wrong with labels, distributions and methods.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LabelError {
     /// The range or step does not describe a label set.
     #[error("label set {min}..{max} step {step}: {reason}")]
@@ -104,6 +107,12 @@ pub enum LabelError {
     /// No such method.
     #[error("unknown method {name:?}, expected one of: {}", Method::names())]
     UnknownMethod {
+        /// The name that was given.
+        name: String,
+    },
+    /// No such task.
+    #[error("unknown task `{name}`: expected age, attractiveness or real_age")]
+    UnknownTask {
         /// The name that was given.
         name: String,
     },

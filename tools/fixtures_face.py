@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 OUT = Path(__file__).resolve().parent.parent / "crates/dldl-face/tests/data/pictures"
-COLOURS = np.array([[(250, 10, 20), (20, 200, 30), (10, 30, 220)],
+COLORS = np.array([[(250, 10, 20), (20, 200, 30), (10, 30, 220)],
                     [(255, 255, 255), (240, 220, 10), (0, 0, 0)]], np.uint8)
-PIXELS = COLOURS.repeat(16, axis=0).repeat(16, axis=1)
+PIXELS = COLORS.repeat(16, axis=0).repeat(16, axis=1)
 BASE = Image.fromarray(PIXELS)
 ALPHA = np.array([255, 128, 0], np.uint8).repeat(16)[None].repeat(32, axis=0)
 RGBA = Image.fromarray(np.dstack([PIXELS, ALPHA]))
@@ -69,7 +69,7 @@ def save(image, name, tolerance=0, **options):
 
 def ycck():
     """Pillow writes CMYK only. So give it channels that, once the Adobe marker
-    says YCCK, mean the base picture: luma and chroma of the inverted colours."""
+    says YCCK, mean the base picture: luma and chroma of the inverted colors."""
     inverted = Image.fromarray(255 - PIXELS).convert("YCbCr")
     planes = [Image.fromarray(255 - np.asarray(p)) for p in inverted.split()]
     black = Image.new("L", BASE.size, 0)
@@ -104,19 +104,19 @@ def main():
 
     save(BASE, "progressive.jpg", 8, progressive=True, **jpeg)
     save(BASE, "subsampled.jpg", None, quality=90, subsampling=2)
-    save(BASE.convert("L"), "grey.jpg", None, quality=95)
+    save(BASE.convert("L"), "gray.jpg", None, quality=95)
     save(BASE.convert("CMYK"), "cmyk.jpg", 8, quality=95)
     ycck()
 
     save(BASE, "rgb.png")
-    save(BASE.convert("L"), "grey.png", None)
+    save(BASE.convert("L"), "gray.png", None)
     save(BASE.convert("P", palette=Image.Palette.ADAPTIVE), "palette.png")
     save(RGBA, "rgba.png", None)
-    save(RGBA.convert("LA"), "grey_alpha.png", None)
+    save(RGBA.convert("LA"), "gray_alpha.png", None)
     # 8-bit values times 257 are the same shades in 16 bits.
     wide = PIXELS.astype(np.uint16) * 257
     cv2.imwrite(str(OUT / "rgb16.png"), wide[..., ::-1])
-    cv2.imwrite(str(OUT / "grey16.png"), np.asarray(BASE.convert("L")).astype(np.uint16) * 257)
+    cv2.imwrite(str(OUT / "gray16.png"), np.asarray(BASE.convert("L")).astype(np.uint16) * 257)
     rgba16 = np.dstack([wide[..., ::-1], ALPHA.astype(np.uint16) * 257])
     cv2.imwrite(str(OUT / "rgba16.png"), rgba16)
 

@@ -63,7 +63,7 @@ def write(
         "method": {"name": method},
         "template": {"name": "random", "points": [[0.3, 0.2], [0.7, 0.2], [0.5, 0.5], [0.3, 0.7], [0.7, 0.7]]},
         "input_size": 224,
-        "normalisation": {"mean": [0.5958, 0.4637, 0.4065], "std": [0.2693, 0.2409, 0.2352]},
+        "normalization": {"mean": [0.5958, 0.4637, 0.4065], "std": [0.2693, 0.2409, 0.2352]},
     }
     if temperature is not None:
         info["calibration"] = {"temperature": temperature}

@@ -16,7 +16,7 @@ into ONNX here and run by onnxruntime.
 Pictures are those that `dldl prepare` found a face in, aligned by the same landmarks
 but with more around the face, as this teacher wants them. Test splits are left out.
 Written are OUT.npy, float32 [N, D], the 1024 pooled features on their D first principal
-components (of the train splits, centred), and OUT.txt, the names of the N pictures. An
+components (of the train splits, centered), and OUT.txt, the names of the N pictures. An
 interrupted run goes on where it was."""
 
 import argparse

@@ -22,7 +22,7 @@ class Noise(CalibrationDataReader):
         return next(self.crops, None)
 
 
-def quantised(plain: Path) -> Path:
+def quantized(plain: Path) -> Path:
     sound, int8 = plain.with_suffix(".sound"), plain.with_suffix(".int8")
     quant_pre_process(plain, sound, skip_symbolic_shape=True)
     quantize_static(
@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
         dldl("export", "--model", "random-tiny", "--out", plain)
-        int8, crops = quantised(plain), noise()
+        int8, crops = quantized(plain), noise()
         others = {
             "onnxruntime int8": onnxruntime_run(int8, crops),
             "onnxruntime f32": onnxruntime_run(plain, crops),

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use dldl::{FaceEstimate, Picture, Reading};
-use dldl_eval::draw::{self, Colour, Text};
+use dldl_eval::draw::{self, Color, Text};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
-const BRIGHT: Colour = [255, 200, 0];
-const DARK: Colour = [24, 24, 24];
+const BRIGHT: Color = [255, 200, 0];
+const DARK: Color = [24, 24, 24];
 const QUALITY: u8 = 92;
 
 /// Where the copies go: one file per input, in its order.
@@ -70,7 +70,7 @@ pub fn write(
         .with_context(|| format!("the copy {} cannot be written", target.display()))
 }
 
-/// Boxes and points first, so that no label is hidden by a neighbour's box.
+/// Boxes and points first, so that no label is hidden by a neighbor's box.
 fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
     // What is visible depends on the size at which the whole picture is shown.
     let unit = (picture.width as f32 * picture.height as f32).sqrt();

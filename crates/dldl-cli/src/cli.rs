@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{
+use crate::commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
     pretrain, quantize, report, robustness, train,
 };
@@ -108,9 +108,9 @@ pub fn print(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Whether stdout may be coloured: a terminal, and nobody said no
+/// Whether stdout may be colored: a terminal, and nobody said no
 /// (<https://no-color.org>).
-pub fn colour() -> bool {
+pub fn color() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
         || std::env::var_os("TERM").is_some_and(|v| v == "dumb");
     std::io::stdout().is_terminal() && !refused

@@ -1,40 +1,29 @@
 //! The command `dldl`: arguments, progress and printing; no computation lives
-//! here. One file per subcommand, and what they share: `inputs` (paths to
-//! files), `labelled` (datasets), `output` (records to text), `annotate`
+//! here. One file per subcommand in `commands`, and what they share: `inputs` (paths to
+//! files), `labeled` (datasets), `output` (records to text), `annotate`
 //! (drawing), `progress`, and `learn` with `live` for those that train.
 
 mod annotate;
-mod bench;
-mod calibrate;
 mod cli;
-mod compare;
-mod data;
-mod estimate;
-mod eval;
-mod experiment;
-mod explain;
-mod export;
-mod info;
+mod commands;
 mod inputs;
-mod labelled;
+mod labeled;
 mod learn;
 #[cfg(feature = "train")]
 mod live;
 mod output;
-mod prepare;
-mod pretrain;
 mod progress;
-mod quantize;
 mod random;
-mod report;
-mod robustness;
-mod train;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command, Outcome, Usage};
+use commands::{
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
+    pretrain, quantize, report, robustness, train,
+};
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;

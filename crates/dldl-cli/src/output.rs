@@ -185,7 +185,7 @@ impl Printer {
                     head += &format!("  {task:>w$} {:>6}   {interval:>13}", "+/-");
                 }
                 head += &format!("  {:>5}  box (x y width height)", "score");
-                match cli::colour() {
+                match cli::color() {
                     true => writeln!(self.out, "\x1b[1m{head}\x1b[0m")?,
                     false => writeln!(self.out, "{head}")?,
                 }

@@ -13,7 +13,7 @@ pub fn bar(total: usize) -> ProgressBar {
     bar
 }
 
-/// A style from its template, without colours.
+/// A style from its template, without colors.
 pub fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a valid template").progress_chars("=> ")
 }

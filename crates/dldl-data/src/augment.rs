@@ -6,17 +6,17 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-use crate::colour::{Colour, mean_grey};
+use crate::color::{Color, mean_gray};
 use crate::resample::{resample, to_u8};
 
 /// How strongly training crops are varied; a strength of 0 switches a variation
 /// off (for `min_scale`, 1 does). As serde: missing fields are those of
 /// [`Augment::none`], unknown ones are refused.
 ///
-/// The order is the paper's: flip, grey, low resolution, rotation, scaling to
-/// the target size, colours. The geometry is composed into one antialiased
+/// The order is the paper's: flip, gray, low resolution, rotation, scaling to
+/// the target size, colors. The geometry is composed into one antialiased
 /// reduction to the low resolution and one bilinear pass from there, the
-/// colours into one affine map per pixel. Two departures from the paper's
+/// colors into one affine map per pixel. Two departures from the paper's
 /// code: what a rotation brings in repeats the border instead of being black,
 /// and the low resolution is reached by a triangle instead of a cubic filter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,12 +24,13 @@ use crate::resample::{resample, to_u8};
 pub struct Augment {
     /// Probability of mirroring left and right, 0..=1.
     pub flip: f64,
-    /// Probability of turning grey, 0..=1.
-    pub grey: f64,
+    /// Probability of turning gray, 0..=1.
+    #[serde(alias = "grey")]
+    pub gray: f64,
     /// The crop passes through a lower resolution whose side is uniform in
     /// `round(min_scale * size) ..= size`; 0 < `min_scale` <= 1.
     pub min_scale: f64,
-    /// Rotation about the centre, uniform in ± this many degrees.
+    /// Rotation about the center, uniform in ± this many degrees.
     pub rotation: f64,
     /// Shift along x and along y, each uniform in ± this fraction of the side.
     pub shift: f64,
@@ -37,20 +38,20 @@ pub struct Augment {
     pub zoom: f64,
     /// Brightness is multiplied by 1 ± up to this.
     pub brightness: f64,
-    /// The distance to the mean grey is multiplied by 1 ± up to this.
+    /// The distance to the mean gray is multiplied by 1 ± up to this.
     pub contrast: f64,
-    /// The distance to the pixel's grey is multiplied by 1 ± up to this.
+    /// The distance to the pixel's gray is multiplied by 1 ± up to this.
     pub saturation: f64,
 }
 
 impl Augment {
-    /// The paper's strengths (specification 3.4): flip and grey with
+    /// The paper's strengths (specification 3.4): flip and gray with
     /// probability one half, low resolution down to one half, rotation ±15
     /// degrees, brightness, contrast and saturation ±0.4; no shift, no zoom.
     pub fn paper() -> Augment {
         Augment {
             flip: 0.5,
-            grey: 0.5,
+            gray: 0.5,
             min_scale: 0.5,
             rotation: 15.0,
             shift: 0.0,
@@ -65,7 +66,7 @@ impl Augment {
     pub fn none() -> Augment {
         Augment {
             flip: 0.0,
-            grey: 0.0,
+            gray: 0.0,
             min_scale: 1.0,
             rotation: 0.0,
             shift: 0.0,
@@ -81,7 +82,7 @@ impl Augment {
         let unit = 0.0..=1.0;
         let fields = [
             ("flip", self.flip, unit.clone()),
-            ("grey", self.grey, unit.clone()),
+            ("gray", self.gray, unit.clone()),
             ("min_scale", self.min_scale, f64::MIN_POSITIVE..=1.0),
             ("rotation", self.rotation, 0.0..=180.0),
             ("shift", self.shift, unit.clone()),
@@ -106,7 +107,7 @@ impl Augment {
     /// If `size` is 0 or a field is out of range (see [`Augment::check`]).
     pub fn apply(&self, crop: &Crop, size: usize, rng: &mut impl Rng) -> Crop {
         let flip = rng.random_bool(self.flip);
-        let grey = rng.random_bool(self.grey);
+        let gray = rng.random_bool(self.gray);
         let lowest = ((self.min_scale * size as f64).round() as usize).clamp(1, size);
         let low = rng.random_range(lowest..=size);
         let map = Affine {
@@ -119,9 +120,9 @@ impl Augment {
         if low != size || !map.is_identity() {
             pixels = map.warp(&pixels, low, size);
         }
-        let mut colour = Colour::new(mean_grey(&pixels));
-        if grey {
-            colour.saturation(0.0);
+        let mut color = Color::new(mean_gray(&pixels));
+        if gray {
+            color.saturation(0.0);
         }
         let mut order = [0, 1, 2];
         for last in [2, 1] {
@@ -129,12 +130,12 @@ impl Augment {
         }
         for step in order {
             match step {
-                0 => colour.brightness(1.0 + symmetric(rng, self.brightness) as f32),
-                1 => colour.contrast(1.0 + symmetric(rng, self.contrast) as f32),
-                _ => colour.saturation(1.0 + symmetric(rng, self.saturation) as f32),
+                0 => color.brightness(1.0 + symmetric(rng, self.brightness) as f32),
+                1 => color.contrast(1.0 + symmetric(rng, self.contrast) as f32),
+                _ => color.saturation(1.0 + symmetric(rng, self.saturation) as f32),
             }
         }
-        let rgb = pixels.chunks_exact(3).flat_map(|p| colour.apply(p).map(to_u8)).collect();
+        let rgb = pixels.chunks_exact(3).flat_map(|p| color.apply(p).map(to_u8)).collect();
         Crop { size, rgb }
     }
 }
@@ -155,7 +156,7 @@ pub fn sample_rng(seed: u64, epoch: u64, sample: u64) -> Pcg64 {
         part.copy_from_slice(&value.to_le_bytes());
     }
     let mut rng = Pcg64::from_seed(bytes);
-    // Neighbouring seeds give correlated first outputs: step past them.
+    // Neighboring seeds give correlated first outputs: step past them.
     for _ in 0..4 {
         rng.next_u64();
     }
@@ -168,7 +169,7 @@ fn symmetric(rng: &mut impl Rng, strength: f64) -> f64 {
 }
 
 /// Where the pixels of the result come from: mirrored, rotated and magnified
-/// about the centre, then shifted (in sides).
+/// about the center, then shifted (in sides).
 struct Affine {
     angle: f64,
     zoom: f64,
@@ -195,13 +196,13 @@ impl Affine {
             (middle - mirror * self.shift[0] * from as f64) as f32,
             (middle - self.shift[1] * from as f64) as f32,
         ];
-        let centre = (to as f32 - 1.0) / 2.0;
+        let center = (to as f32 - 1.0) / 2.0;
         let limit = (from - 1) as f32;
         let mut out = Vec::with_capacity(3 * to * to);
         for y in 0..to {
-            let v = y as f32 - centre;
+            let v = y as f32 - center;
             for x in 0..to {
-                let u = x as f32 - centre;
+                let u = x as f32 - center;
                 let sx = (origin[0] + u * along_x[0] + v * along_y[0]).clamp(0.0, limit);
                 let sy = (origin[1] + u * along_x[1] + v * along_y[1]).clamp(0.0, limit);
                 let (x0, y0) = (sx as usize, sy as usize);
@@ -236,11 +237,11 @@ mod tests {
     }
 
     fn geometry() -> Augment {
-        Augment { shift: 0.1, zoom: 0.2, ..colourless() }
+        Augment { shift: 0.1, zoom: 0.2, ..colorless() }
     }
 
-    fn colourless() -> Augment {
-        Augment { grey: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, ..Augment::paper() }
+    fn colorless() -> Augment {
+        Augment { gray: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, ..Augment::paper() }
     }
 
     #[test]
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn zoom_magnifies_about_the_centre() {
+    fn zoom_magnifies_about_the_center() {
         // A disc of radius 8 becomes one of radius 12.
         let disc = |r: f32| {
             let inside = move |i: usize| {
@@ -325,9 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn grey_has_equal_channels() {
-        let grey = Augment { grey: 1.0, ..Augment::paper() };
-        let out = grey.apply(&pattern(32), 32, &mut sample_rng(0, 0, 9));
+    fn gray_has_equal_channels() {
+        let gray = Augment { gray: 1.0, ..Augment::paper() };
+        let out = gray.apply(&pattern(32), 32, &mut sample_rng(0, 0, 9));
         assert!(
             out.rgb.chunks_exact(3).all(|p| p[0].abs_diff(p[1]) <= 1 && p[1].abs_diff(p[2]) <= 1)
         );
@@ -349,10 +350,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_border_is_never_black(seed: u64, colour in [1u8.., 1u8.., 1u8..], size in 8usize..70) {
-            let crop = Crop { size: 50, rgb: colour.repeat(2500) };
+        fn the_border_is_never_black(seed: u64, color in [1u8.., 1u8.., 1u8..], size in 8usize..70) {
+            let crop = Crop { size: 50, rgb: color.repeat(2500) };
             let out = geometry().apply(&crop, size, &mut sample_rng(seed, 0, 0));
-            prop_assert_eq!(out.rgb, colour.repeat(size * size));
+            prop_assert_eq!(out.rgb, color.repeat(size * size));
         }
     }
 }

@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::format::FORMATS;
-use crate::{Dataset, Problem, Progress, Protocol, Rating, Sample, Sex, Split};
+use crate::{Annotation, Dataset, Problem, Progress, Protocol, Sample, Sex, Split};
 
 mod labels;
 
-pub use labels::{Bin, Labelled};
+pub use labels::{Bin, Labeled};
 
 /// What [`check()`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,7 +29,7 @@ pub struct Checkup {
     /// Samples in the table or folder, missing pictures included.
     pub samples: PerSplit,
     /// The labels, task by task.
-    pub tasks: Vec<Labelled>,
+    pub tasks: Vec<Labeled>,
     /// Samples by sex; `unknown` where it is not recorded.
     pub sexes: BTreeMap<String, usize>,
     /// Samples by race or ethnicity in the dataset's words; `unknown` where it is
@@ -96,14 +96,14 @@ impl PerSplit {
 pub struct Duplicates {
     /// Their files; one that is listed several times stands here as often.
     pub files: Vec<String>,
-    /// Whether they are labelled differently, in any task or the sex.
+    /// Whether they are labeled differently, in any task or the sex.
     pub contradicting: bool,
     /// How many stand in which split.
     pub splits: PerSplit,
 }
 
 impl Duplicates {
-    /// Whether they are worse than superfluous: labelled differently, or learned
+    /// Whether they are worse than superfluous: labeled differently, or learned
     /// from and tested on.
     pub fn harmful(&self) -> bool {
         self.contradicting || self.splits.divided()
@@ -273,9 +273,10 @@ fn equal(root: &Path, samples: Vec<&Sample>) -> Vec<Duplicates> {
 
 /// Whether two samples of one picture say different things of it.
 fn contradicts(a: &Sample, b: &Sample) -> bool {
-    let differ =
-        |task: &String, rating: &Rating| b.labels.get(task).is_some_and(|other| other != rating);
-    a.labels.iter().any(|(task, rating)| differ(task, rating))
+    let differ = |task: &String, annotation: &Annotation| {
+        b.labels.get(task).is_some_and(|other| other != annotation)
+    };
+    a.labels.iter().any(|(task, annotation)| differ(task, annotation))
         || matches!((a.sex, b.sex), (Some(a), Some(b)) if a != b)
 }
 

@@ -6,11 +6,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::adapters::{
+    agedb, all_age_faces, cfd, chalearn, csv, fairface, fgnet, london, mebeauty,
+};
+use crate::adapters::{morph, people, scut, scut500, utkface};
+use crate::annotation::{AGE, ATTRACTIVENESS};
 use crate::protocol::Protocol;
-use crate::rating::{AGE, ATTRACTIVENESS};
 use crate::{DataError, Dataset};
-use crate::{agedb, all_age_faces, cfd, chalearn, csv, fairface, fgnet, london, mebeauty};
-use crate::{morph, people, scut, scut500, utkface};
 
 /// A way in which datasets lie on disk, and what is known of the dataset.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -19,7 +21,7 @@ pub struct Format {
     pub name: &'static str,
     /// What the folder and the labels look like, in one line.
     pub about: &'static str,
-    /// What its pictures are labelled with; none where they are not.
+    /// What its pictures are labeled with; none where they are not.
     pub tasks: &'static [Task],
     /// Where the splits come from.
     pub splits: &'static str,
@@ -36,7 +38,7 @@ pub struct Format {
     pub load: fn(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError>,
 }
 
-/// What a dataset's pictures are labelled with.
+/// What a dataset's pictures are labeled with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Task {
     /// The task's name, the key in [`crate::Sample::labels`].

@@ -7,38 +7,26 @@
 //! into a folder of tar shards once; training and evaluation read that folder
 //! through [`Cache`].
 
-pub mod agedb;
-pub mod all_age_faces;
+mod adapters;
+mod annotation;
 pub mod augment;
 pub mod cache;
-pub mod cfd;
-pub mod chalearn;
 pub mod check;
-mod colour;
-pub mod csv;
+mod color;
 mod error;
-pub mod fairface;
-pub mod fgnet;
 mod files;
 pub mod format;
-pub mod london;
 mod make;
 pub mod manifest;
-pub mod mebeauty;
-pub mod morph;
 mod parameters;
-pub mod people;
 pub mod prepare;
 pub mod protocol;
-mod rating;
 mod resample;
 pub mod sample;
-pub mod scut;
-pub mod scut500;
 mod shard;
 mod sheet;
-pub mod utkface;
 
+pub use annotation::{AGE, ATTRACTIVENESS, Annotation, REAL_AGE, Spread};
 pub use augment::{Augment, sample_rng};
 pub use cache::{Cache, CachedSample};
 pub use check::{Checkup, check};
@@ -49,7 +37,6 @@ pub use manifest::{Counts, Finished, Manifest, Shard};
 pub use parameters::Parameters;
 pub use prepare::{Progress, Report, prepare};
 pub use protocol::Protocol;
-pub use rating::{AGE, ATTRACTIVENESS, REAL_AGE, Rating, Spread};
 pub use resample::resize;
 pub use sample::{Dataset, Problem, Sample, Sex, Split};
 

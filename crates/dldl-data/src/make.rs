@@ -10,9 +10,9 @@ use dldl_net::Crop;
 use crate::cache::CachedSample;
 use crate::{Parameters, Sample};
 
-/// Which of several faces a labelled picture is about: the one with the
+/// Which of several faces a labeled picture is about: the one with the
 /// largest area times nearness, where nearness falls from 1 at the picture's
-/// centre linearly to 0 at its corners. So a large face in the middle wins over
+/// center linearly to 0 at its corners. So a large face in the middle wins over
 /// a somewhat larger one at the border, but a speck in the middle over none.
 pub fn main_face(faces: &[Face], width: usize, height: usize) -> Option<usize> {
     let (cx, cy) = (width as f32 / 2.0, height as f32 / 2.0);

@@ -18,7 +18,7 @@ pub fn resize(crop: &Crop, size: usize) -> Crop {
     Crop { size, rgb }
 }
 
-/// Rounds a grey value 0..=255 to the nearest byte, saturating.
+/// Rounds a gray value 0..=255 to the nearest byte, saturating.
 pub(crate) fn to_u8(v: f32) -> u8 {
     (v + 0.5) as u8
 }
@@ -35,11 +35,11 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
     let support = scale.max(1.0);
     (0..to)
         .map(|i| {
-            let centre = (i as f64 + 0.5) * scale;
-            let first = (centre - support + 0.5).max(0.0) as usize;
-            let last = ((centre + support + 0.5) as usize).min(from);
+            let center = (i as f64 + 0.5) * scale;
+            let first = (center - support + 0.5).max(0.0) as usize;
+            let last = ((center + support + 0.5) as usize).min(from);
             let weight = |k: usize| {
-                let d = (k as f64 + 0.5 - centre) / support;
+                let d = (k as f64 + 0.5 - center) / support;
                 (1.0 - d.abs()).max(0.0)
             };
             let total: f64 = (first..last).map(weight).sum();
@@ -57,7 +57,7 @@ pub(crate) fn resample(crop: &Crop, size: usize) -> Vec<f32> {
     }
     let taps = taps(n, size);
     let mut out = vec![0.0f32; 3 * size * size];
-    // Columns first: whole rows are added up, which the compiler vectorises,
+    // Columns first: whole rows are added up, which the compiler vectorizes,
     // and only the few rows that remain are reduced along x.
     let mut row = vec![0.0f32; 3 * n];
     for (t, out_row) in taps.iter().zip(out.chunks_exact_mut(3 * size)) {
@@ -118,9 +118,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_flat_crop_stays_flat(from in 1usize..90, to in 1usize..90, colour: [u8; 3]) {
-            let crop = Crop { size: from, rgb: colour.repeat(from * from) };
-            prop_assert_eq!(resize(&crop, to).rgb, colour.repeat(to * to));
+        fn a_flat_crop_stays_flat(from in 1usize..90, to in 1usize..90, color: [u8; 3]) {
+            let crop = Crop { size: from, rgb: color.repeat(from * from) };
+            prop_assert_eq!(resize(&crop, to).rgb, color.repeat(to * to));
         }
 
         #[test]

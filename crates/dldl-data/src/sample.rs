@@ -1,5 +1,5 @@
 //! Samples, splits and datasets as values. How they are read from disk is in
-//! one file per format ([`crate::utkface`], [`crate::csv`]).
+//! one file per format ([`crate::adapters::utkface`], [`crate::adapters::csv`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::annotation::{AGE, Annotation};
 use crate::protocol::Protocol;
-use crate::rating::{AGE, Rating};
 
 /// Which part of a dataset a sample belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ pub struct Sample {
     /// The picture, relative to the dataset's root, with `/` between folders.
     pub file: String,
     /// What is known of it, by task ([`AGE`], [`ATTRACTIVENESS`](crate::ATTRACTIVENESS)).
-    pub labels: BTreeMap<String, Rating>,
+    pub labels: BTreeMap<String, Annotation>,
     /// Which part of the dataset it belongs to.
     pub split: Split,
     /// Sex, where recorded.
@@ -144,13 +144,13 @@ impl Sample {
     }
 
     /// The same with a label.
-    pub fn with(mut self, task: &str, rating: Rating) -> Self {
-        self.labels.insert(task.into(), rating);
+    pub fn with(mut self, task: &str, annotation: Annotation) -> Self {
+        self.labels.insert(task.into(), annotation);
         self
     }
 
     /// What is known for a task.
-    pub fn rating(&self, task: &str) -> Option<&Rating> {
+    pub fn annotation(&self, task: &str) -> Option<&Annotation> {
         self.labels.get(task)
     }
 }
@@ -169,7 +169,7 @@ struct Stored {
     race: Option<String>,
     group: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<String, Rating>,
+    labels: BTreeMap<String, Annotation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
 }
@@ -178,7 +178,7 @@ impl From<Stored> for Sample {
     fn from(stored: Stored) -> Self {
         let Stored { file, label, sigma, split, sex, race, group, mut labels, identity } = stored;
         if let Some(mean) = label {
-            labels.insert(AGE.into(), Rating::Value { mean, sigma: sigma.flatten() });
+            labels.insert(AGE.into(), Annotation::Value { mean, sigma: sigma.flatten() });
         }
         Self { file, labels, split, sex, race, group, identity }
     }
@@ -188,7 +188,7 @@ impl From<Sample> for Stored {
     fn from(sample: Sample) -> Self {
         let Sample { file, mut labels, split, sex, race, group, identity } = sample;
         let (mut label, mut spread) = (None, None);
-        if let Some(Rating::Value { mean, sigma }) = labels.get(AGE) {
+        if let Some(Annotation::Value { mean, sigma }) = labels.get(AGE) {
             (label, spread) = (Some(*mean), Some(*sigma));
             labels.remove(AGE);
         }
@@ -243,18 +243,19 @@ mod tests {
     /// Caches and their hashes are of this form: it must not change.
     #[test]
     fn ages_are_stored_as_ever_and_other_labels_beside_them() {
-        let age = Sample::new("a.jpg", Split::Train).with(AGE, Rating::value(31.5));
+        let age = Sample::new("a.jpg", Split::Train).with(AGE, Annotation::value(31.5));
         let json = r#"{"file":"a.jpg","label":31.5,"sigma":null,"split":"train","sex":null,"race":null,"group":null}"#;
         assert_eq!(serde_json::to_string(&age).unwrap(), json);
         assert_eq!(serde_json::from_str::<Sample>(json).unwrap(), age);
 
-        let rating = Rating::Histogram { mean: 2.5, histogram: vec![[2.0, 1.0], [3.0, 1.0]] };
-        let both = Sample { identity: Some("x".into()), ..age }.with("attractiveness", rating);
+        let annotation =
+            Annotation::Histogram { mean: 2.5, histogram: vec![[2.0, 1.0], [3.0, 1.0]] };
+        let both = Sample { identity: Some("x".into()), ..age }.with("attractiveness", annotation);
         let json = serde_json::to_string(&both).unwrap();
         assert!(json.contains(r#""labels":{"attractiveness":{"mean":2.5,"#), "{json}");
         assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), both);
 
-        let bin = Rating::Interval { interval: [3.0, 9.0] };
+        let bin = Annotation::Interval { interval: [3.0, 9.0] };
         let bin = Sample::new("b.jpg", Split::Val).with(AGE, bin);
         let json = serde_json::to_string(&bin).unwrap();
         assert!(!json.contains("sigma") && json.contains("interval"), "{json}");

@@ -1,6 +1,6 @@
 //! Tables whose layout is not ours: workbooks (xlsx) and their exports as text,
 //! with any separator, whatever lies above the header, or no header at all.
-//! Tables that begin with their header are read by [`crate::csv`].
+//! Tables that begin with their header are read by [`crate::adapters::csv`].
 
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dldl_data::{
-    Cache, Counts, DataError, Dataset, Parameters, Progress, Rating, Report, Sample, Split,
+    Annotation, Cache, Counts, DataError, Dataset, Parameters, Progress, Report, Sample, Split,
     main_face, prepare,
 };
 use dldl_face::{Detector, DetectorParams, Face};
@@ -27,7 +27,7 @@ fn picture(seed: usize) -> Vec<u8> {
 }
 
 fn sample(file: &str, split: Split) -> Sample {
-    Sample::new(file, split).with("age", Rating::value(30.0))
+    Sample::new(file, split).with("age", Annotation::value(30.0))
 }
 
 fn dataset(root: &Path, samples: Vec<Sample>) -> Dataset {
@@ -48,7 +48,7 @@ fn made_up(root: &Path) -> Dataset {
         let split = [Split::Train, Split::Test, Split::Train, Split::Val][i % 4];
         let sample = sample(&file, split);
         let sigma = (i % 2 == 0).then_some(1.0 + i as f64 / 3.0);
-        sample.with("age", Rating::Value { mean: 30.0, sigma })
+        sample.with("age", Annotation::Value { mean: 30.0, sigma })
     });
     dataset(root, samples.collect())
 }
@@ -217,7 +217,7 @@ fn refuses_to_mix() {
     assert!(message.contains("cache.json"), "{message}");
     assert!(message.contains("parameters.jpeg_quality: 95 there, 90 asked for"), "{message}");
     assert!(message.contains("parameters.detector"), "{message}");
-    set.samples[0] = set.samples[0].clone().with("age", Rating::value(31.0));
+    set.samples[0] = set.samples[0].clone().with("age", Annotation::value(31.0));
     let error = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err();
     assert!(matches!(error, DataError::OtherCache { .. }), "{error}");
     assert!(contents(&out) == before);
@@ -289,13 +289,13 @@ fn a_damaged_cache_names_the_file() {
 }
 
 #[test]
-fn the_large_face_near_the_centre_is_meant() {
+fn the_large_face_near_the_center_is_meant() {
     let face = |x, y, side| Face { bbox: [x, y, side, side], score: 0.9, landmarks: [[0.0; 2]; 5] };
     assert_eq!(main_face(&[], 200, 200), None);
-    let small_centre = face(90.0, 90.0, 20.0);
-    let large_centre = face(60.0, 60.0, 80.0);
+    let small_center = face(90.0, 90.0, 20.0);
+    let large_center = face(60.0, 60.0, 80.0);
     let larger_border = face(0.0, 110.0, 90.0);
-    let faces = [small_centre, large_centre, larger_border];
+    let faces = [small_center, large_center, larger_border];
     assert_eq!(main_face(&faces, 200, 200), Some(1));
     // A speck in the middle is less than a real face at the border.
     assert_eq!(main_face(&[faces[2], faces[0]], 200, 200), Some(0));

@@ -3,7 +3,7 @@
 //! holds of it in [`dldl::Calibration`].
 
 use dldl::{Calibration, Conformal, Distribution, Estimator, Head, IntervalCalibration};
-use dldl_data::{Problem, Rating, Sample, Split};
+use dldl_data::{Annotation, Problem, Sample, Split};
 use dldl_label::metrics::{crps, labels_within, mae, nll};
 
 use crate::evaluate::{Run, Seen};
@@ -92,16 +92,16 @@ pub fn calibrate(
     if temperature && head.outputs() + 1 < head.labels.len() {
         return Err(CalibrateError::NoTemperature(head.method.name()));
     }
-    let keep = |seen: &Seen, sample: &Sample, rating: &Rating| {
+    let keep = |seen: &Seen, sample: &Sample, annotation: &Annotation| {
         // What cannot be decoded is found here, with its picture.
         fused(&head, &seen.logits)?;
-        let label = match rating {
-            Rating::Interval { interval } => *interval,
-            _ => [rating.mean(); 2],
+        let label = match annotation {
+            Annotation::Interval { interval } => *interval,
+            _ => [annotation.mean(); 2],
         };
         let person = sample.group.as_ref().or(sample.identity.as_ref()).unwrap_or(&sample.file);
         let (logits, person) = (seen.logits.clone(), person.clone());
-        Ok(Held { logits, label, truth: rating.mean(), person })
+        Ok(Held { logits, label, truth: annotation.mean(), person })
     };
     let (mut held, failed) = run.over(&keep, progress);
     if held.is_empty() {

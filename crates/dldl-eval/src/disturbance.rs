@@ -30,8 +30,8 @@ pub enum Disturbance {
     Low(f64),
     /// The picture is compressed as JPEG of this quality, 1..=100.
     Jpeg(u8),
-    /// The picture without its colours.
-    Grey,
+    /// The picture without its colors.
+    Gray,
     /// The brightness is multiplied by this.
     Light(f64),
 }
@@ -58,7 +58,7 @@ impl Disturbance {
         Self::Low(0.25),
         Self::Jpeg(30),
         Self::Jpeg(10),
-        Self::Grey,
+        Self::Gray,
         Self::Light(0.5),
     ];
 
@@ -75,7 +75,7 @@ impl Disturbance {
                 picture.resized(less(w), less(h)).resized(w, h)
             }
             Self::Jpeg(quality) => compressed(picture, quality),
-            Self::Grey => mapped(picture, |[r, g, b]| {
+            Self::Gray => mapped(picture, |[r, g, b]| {
                 [0.299 * r + 0.587 * g + 0.114 * b; 3] // ITU-R BT.601
             }),
             Self::Light(factor) => mapped(picture, |rgb| rgb.map(|v| v * factor as f32)),
@@ -102,7 +102,7 @@ impl Disturbance {
             Self::Blur(v) => v > 0.0 && v <= 50.0,
             Self::Low(v) => v > 0.0 && v <= 1.0,
             Self::Jpeg(v) => (1..=100).contains(&v),
-            Self::Grey => true,
+            Self::Gray => true,
             Self::Light(v) => v > 0.0 && v <= 10.0,
         }
     }
@@ -118,7 +118,7 @@ impl fmt::Display for Disturbance {
             Self::Blur(v) => write!(f, "blur:{v}"),
             Self::Low(v) => write!(f, "low:{v}"),
             Self::Jpeg(v) => write!(f, "jpeg:{v}"),
-            Self::Grey => write!(f, "grey"),
+            Self::Gray => write!(f, "gray"),
             Self::Light(v) => write!(f, "light:{v}"),
         }
     }
@@ -140,14 +140,14 @@ impl FromStr for Disturbance {
             "blur" => number().map(Self::Blur),
             "low" => number().map(Self::Low),
             "jpeg" => value.trim().parse().ok().map(Self::Jpeg),
-            "grey" => value.is_empty().then_some(Self::Grey),
+            "gray" => value.is_empty().then_some(Self::Gray),
             "light" => number().map(Self::Light),
             _ => None,
         };
         found.filter(Self::is_sound).ok_or_else(|| {
             format!(
                 "{text} is no disturbance: move:RIGHT,DOWN (in sides of the crop), scale:FACTOR, \
-                 rotate:DEGREES, cut:FRACTION, blur:PIXELS, low:FRACTION, jpeg:QUALITY, grey or \
+                 rotate:DEGREES, cut:FRACTION, blur:PIXELS, low:FRACTION, jpeg:QUALITY, gray or \
                  light:FACTOR"
             )
         })
@@ -284,7 +284,7 @@ mod tests {
             let json = serde_json::to_string(&disturbance).unwrap();
             assert_eq!(serde_json::from_str::<Disturbance>(&json).unwrap(), disturbance);
         }
-        for bad in ["", "blur", "blur:", "blur:-1", "blur:nan", "move:0.1", "grey:1", "jpeg:0"] {
+        for bad in ["", "blur", "blur:", "blur:-1", "blur:nan", "move:0.1", "gray:1", "jpeg:0"] {
             let message = bad.parse::<Disturbance>().unwrap_err();
             assert!(message.contains("no disturbance"), "{bad}: {message}");
         }
@@ -308,7 +308,7 @@ mod tests {
         close(shown(Disturbance::Scale(1.0)), 14.0, 14.0);
         close(shown(Disturbance::Move([0.1, 0.0])), 15.0, 14.0);
         close(shown(Disturbance::Move([0.0, -0.2])), 14.0, 12.0);
-        // Pixel 4's centre is half a pixel before the middle of the crop.
+        // Pixel 4's center is half a pixel before the middle of the crop.
         close(shown(Disturbance::Scale(2.0)), 13.5, 13.5);
     }
 
@@ -332,8 +332,8 @@ mod tests {
         let square = Picture::new(2, 2, vec![9, 9, 9, 0, 0, 0, 9, 9, 9, 0, 0, 0]).unwrap();
         let quarter = Disturbance::Rotate(90.0).picture(square);
         assert_eq!([quarter.pixel(0, 0), quarter.pixel(1, 0)], [[9; 3]; 2]);
-        let grey = Disturbance::Grey.picture(picture.clone());
-        assert!(grey.rgb.as_chunks::<3>().0.iter().all(|p| p[0] == p[1] && p[1] == p[2]));
+        let gray = Disturbance::Gray.picture(picture.clone());
+        assert!(gray.rgb.as_chunks::<3>().0.iter().all(|p| p[0] == p[1] && p[1] == p[2]));
     }
 
     #[test]

@@ -4,59 +4,59 @@
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use dldl::Picture;
 
-/// DejaVu Sans Bold; its licence lies beside it.
+/// DejaVu Sans Bold; its license lies beside it.
 static FONT: &[u8] = include_bytes!("../assets/DejaVuSans-Bold-subset.ttf");
 
 /// Red, green and blue.
-pub type Colour = [u8; 3];
+pub type Color = [u8; 3];
 
-/// Lays a colour over a pixel; outside the picture nothing happens.
-pub fn blend(picture: &mut Picture, x: i64, y: i64, colour: Colour, alpha: f32) {
+/// Lays a color over a pixel; outside the picture nothing happens.
+pub fn blend(picture: &mut Picture, x: i64, y: i64, color: Color, alpha: f32) {
     let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
     if x >= picture.width || y >= picture.height {
         return;
     }
     let at = 3 * (y * picture.width + x);
-    for (value, colour) in picture.rgb[at..at + 3].iter_mut().zip(colour) {
-        let mixed = f32::from(*value) + alpha * (f32::from(colour) - f32::from(*value));
+    for (value, color) in picture.rgb[at..at + 3].iter_mut().zip(color) {
+        let mixed = f32::from(*value) + alpha * (f32::from(color) - f32::from(*value));
         *value = mixed.round() as u8;
     }
 }
 
 /// Fills the rectangle `[left, top, width, height]`, rounded to whole pixels.
-pub fn fill(picture: &mut Picture, rect: [f32; 4], colour: Colour, alpha: f32) {
+pub fn fill(picture: &mut Picture, rect: [f32; 4], color: Color, alpha: f32) {
     let [x, y, w, h] = rect;
     let inside = |v: f32, size: usize| v.round().clamp(0.0, size as f32) as i64;
     let (left, right) = (inside(x, picture.width), inside(x + w, picture.width));
     for y in inside(y, picture.height)..inside(y + h, picture.height) {
         for x in left..right {
-            blend(picture, x, y, colour, alpha);
+            blend(picture, x, y, color, alpha);
         }
     }
 }
 
 /// Draws the edges of a rectangle with lines of a width, half of it on either
 /// side of the edge.
-pub fn outline(picture: &mut Picture, rect: [f32; 4], line: f32, colour: Colour, alpha: f32) {
+pub fn outline(picture: &mut Picture, rect: [f32; 4], line: f32, color: Color, alpha: f32) {
     let [x, y, w, h] = rect.map(f32::round);
     let half = (line / 2.0).floor();
     let (x, y, w, h) = (x - half, y - half, w + line, h + line);
-    fill(picture, [x, y, w, line], colour, alpha);
-    fill(picture, [x, y + h - line, w, line], colour, alpha);
-    fill(picture, [x, y + line, line, h - 2.0 * line], colour, alpha);
-    fill(picture, [x + w - line, y + line, line, h - 2.0 * line], colour, alpha);
+    fill(picture, [x, y, w, line], color, alpha);
+    fill(picture, [x, y + h - line, w, line], color, alpha);
+    fill(picture, [x, y + line, line, h - 2.0 * line], color, alpha);
+    fill(picture, [x + w - line, y + line, line, h - 2.0 * line], color, alpha);
 }
 
 /// Fills a circle.
-pub fn dot(picture: &mut Picture, centre: [f32; 2], radius: f32, colour: Colour, alpha: f32) {
-    let [cx, cy] = centre;
+pub fn dot(picture: &mut Picture, center: [f32; 2], radius: f32, color: Color, alpha: f32) {
+    let [cx, cy] = center;
     let reach = radius + 1.0;
     for y in (cy - reach).floor() as i64..=(cy + reach).ceil() as i64 {
         for x in (cx - reach).floor() as i64..=(cx + reach).ceil() as i64 {
             let distance = (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - cy);
             let cover = (radius + 0.5 - distance).clamp(0.0, 1.0);
             if cover > 0.0 {
-                blend(picture, x, y, colour, alpha * cover);
+                blend(picture, x, y, color, alpha * cover);
             }
         }
     }
@@ -96,7 +96,7 @@ impl Text {
     }
 
     /// Draws it with its first character's baseline starting at a point.
-    pub fn draw(&self, picture: &mut Picture, at: [f32; 2], colour: Colour) {
+    pub fn draw(&self, picture: &mut Picture, at: [f32; 2], color: Color) {
         for glyph in &self.glyphs {
             let mut glyph = glyph.clone();
             glyph.position.x += at[0];
@@ -105,7 +105,7 @@ impl Text {
             let corner = outline.px_bounds().min;
             outline.draw(|x, y, cover| {
                 let (x, y) = (corner.x as i64 + i64::from(x), corner.y as i64 + i64::from(y));
-                blend(picture, x, y, colour, cover.clamp(0.0, 1.0));
+                blend(picture, x, y, color, cover.clamp(0.0, 1.0));
             });
         }
     }

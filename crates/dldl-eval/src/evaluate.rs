@@ -1,15 +1,17 @@
-//! From labelled pictures to predictions, with and without flip fusion in one
+//! From labeled pictures to predictions, with and without flip fusion in one
 //! pass. What is counted of them is in [`crate::figures`].
 
 use std::convert::Infallible;
 use std::path::Path;
 
 use dldl::{Crop, Estimator, Head, parallel};
-use dldl_data::{Cache, DataError, Dataset, Problem, Protocol, Rating, Sample, Split, main_face};
+use dldl_data::{
+    Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split, main_face,
+};
 
 use crate::{Baseline, Disturbance, Evaluation, Prediction, Scale, Subject};
 
-/// Where the labelled pictures come from.
+/// Where the labeled pictures come from.
 pub enum Source {
     /// A dataset as it lies on disk: faces are detected and aligned on the fly.
     Dataset(Dataset),
@@ -123,7 +125,7 @@ pub enum EvalError {
     #[error("the scale from {} to {} cannot be rescaled", .0[0], .0[1])]
     Rescale([f64; 2]),
     /// There is nothing in the split.
-    #[error("the dataset {dataset} has no samples labelled with {task}{}", split.map_or(String::new(), |s| format!(" in the split {s}")))]
+    #[error("the dataset {dataset} has no samples labeled with {task}{}", split.map_or(String::new(), |s| format!(" in the split {s}")))]
     Empty {
         /// The dataset's name.
         dataset: String,
@@ -165,7 +167,7 @@ pub fn evaluate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, EvalError> {
     let run = Run::new(estimator, source, options)?;
-    let make = |seen: &_, sample: &_, rating: &_| predict(&run.head, seen, sample, rating);
+    let make = |seen: &_, sample: &_, annotation: &_| predict(&run.head, seen, sample, annotation);
     let (predictions, failed) = run.over(&make, progress);
     let baseline = Baseline::new(run.labels(Split::Train), &predictions);
     let problems = match source {
@@ -180,12 +182,12 @@ pub(crate) fn predict(
     head: &Head,
     seen: &Seen,
     sample: &Sample,
-    rating: &Rating,
+    annotation: &Annotation,
 ) -> Result<Prediction, String> {
     let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
     let [plain, flipped] = &seen.logits;
     let both = [distribution(plain)?, distribution(flipped)?];
-    Prediction::new(sample, rating, head, both, seen.aligned).map_err(|e| e.to_string())
+    Prediction::new(sample, annotation, head, both, seen.aligned).map_err(|e| e.to_string())
 }
 
 /// A model that is to be run over a source.
@@ -246,7 +248,7 @@ impl<'a> Run<'a> {
         let samples = source.samples();
         let wanted: Vec<usize> = (0..samples.len())
             .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
-            .filter(|&i| samples[i].rating(&head.task).is_some())
+            .filter(|&i| samples[i].annotation(&head.task).is_some())
             .collect();
         if wanted.is_empty() {
             let dataset = source.name().to_owned();
@@ -263,13 +265,13 @@ impl<'a> Run<'a> {
     /// which pictures cannot be used.
     pub fn over<T: Send>(
         &self,
-        make: &(impl Fn(&Seen, &Sample, &Rating) -> Result<T, String> + Sync),
+        make: &(impl Fn(&Seen, &Sample, &Annotation) -> Result<T, String> + Sync),
         progress: &mut dyn FnMut(Progress),
     ) -> (Vec<T>, Vec<Problem>) {
         let (mut made, mut failed) = (Vec::new(), Vec::new());
         let work = |&i: &usize| {
-            let rating = self.rating(i).expect("what is wanted has the label");
-            make(&self.look(i)?, self.samples[i], &rating)
+            let annotation = self.annotation(i).expect("what is wanted has the label");
+            make(&self.look(i)?, self.samples[i], &annotation)
         };
         let total = self.wanted.len();
         let done = parallel::ordered(&self.wanted, self.options.threads, work, |n, result| {
@@ -288,19 +290,19 @@ impl<'a> Run<'a> {
     }
 
     /// What is known of sample `i`, on the scale of the model's labels.
-    fn rating(&self, i: usize) -> Option<Rating> {
-        let rating = self.samples[i].rating(&self.head.task)?;
+    fn annotation(&self, i: usize) -> Option<Annotation> {
+        let annotation = self.samples[i].annotation(&self.head.task)?;
         let labels = &self.head.labels;
         Some(match self.options.rescale {
-            Some(from) => rating.rescaled(from, [labels.min(), labels.max()]),
-            None => rating.clone(),
+            Some(from) => annotation.rescaled(from, [labels.min(), labels.max()]),
+            None => annotation.clone(),
         })
     }
 
     /// The labels of a split.
     fn labels(&self, split: Split) -> Vec<f64> {
         let all = (0..self.samples.len()).filter(|&i| self.samples[i].split == split);
-        all.filter_map(|i| Some(self.rating(i)?.mean())).collect()
+        all.filter_map(|i| Some(self.annotation(i)?.mean())).collect()
     }
 
     /// What is evaluated.

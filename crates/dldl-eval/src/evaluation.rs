@@ -2,7 +2,7 @@
 //! that follow from it. It is what `dldl eval` writes as JSON, and all that
 //! tables, comparisons and report pages are made from. How predictions are made
 //! is in [`crate::evaluate()`], how figures are computed in `figures` and its
-//! neighbours.
+//! neighbors.
 
 use dldl::{Calibration, LabelSet};
 use dldl_data::{AGE, Problem};

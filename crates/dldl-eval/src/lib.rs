@@ -1,4 +1,4 @@
-//! Evaluation as data: what a model says of labelled pictures ([`Prediction`]),
+//! Evaluation as data: what a model says of labeled pictures ([`Prediction`]),
 //! how far it is from the truth and what is known of its errors ([`Evaluation`]),
 //! several of these side by side ([`Comparison`]), intervals that hold what they
 //! promise ([`calibrate()`]); what becomes of them when pictures are poor

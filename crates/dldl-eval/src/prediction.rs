@@ -1,15 +1,15 @@
-//! What a model says of one labelled picture, as numbers: all that figures are
+//! What a model says of one labeled picture, as numbers: all that figures are
 //! made from.
 
 use dldl::{Distribution, Head, LabelError};
-use dldl_data::{Rating, Sample, Sex};
+use dldl_data::{Annotation, Sample, Sex};
 use dldl_label::metrics::{crps, labels_within, nll};
 use serde::{Deserialize, Serialize};
 
 /// The levels of the intervals that are looked at, as shares of 1.
 pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 
-/// What the model says of one labelled picture, in units of the label.
+/// What the model says of one labeled picture, in units of the label.
 ///
 /// Where the label is a range, `nll`, `crps` and coverage are those of a truth
 /// that is equally likely any of the range's labels, and `pit` is that of its
@@ -59,22 +59,22 @@ pub struct Prediction {
 
 impl Prediction {
     /// What a head says of a sample by the distributions of its crop and of the
-    /// crop's mirror image. `rating` is the sample's label, in the head's unit.
+    /// crop's mirror image. `annotation` is the sample's label, in the head's unit.
     ///
     /// # Errors
     /// When the two distributions have different labels.
     pub fn new(
         sample: &Sample,
-        rating: &Rating,
+        annotation: &Annotation,
         head: &Head,
         [plain, flipped]: [Distribution; 2],
         aligned: bool,
     ) -> Result<Self, LabelError> {
         let estimates = [head.estimate(&plain), head.estimate(&flipped)];
         let fused = Distribution::average(&[plain, flipped])?;
-        let truth = rating.mean();
-        let range = match rating {
-            Rating::Interval { interval } => Some(*interval),
+        let truth = annotation.mean();
+        let range = match annotation {
+            Annotation::Interval { interval } => Some(*interval),
             _ => None,
         };
         let [low, high] = range.unwrap_or([truth; 2]);
@@ -90,7 +90,7 @@ impl Prediction {
         Ok(Self {
             file: sample.file.clone(),
             truth,
-            sigma: rating.sigma(),
+            sigma: annotation.sigma(),
             range,
             sex: sample.sex,
             race: sample.race.clone(),
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn a_prediction_holds_what_the_distributions_say() {
         let at = |mean: f64| Distribution::gaussian(&LabelSet::age(), mean, 2.0).unwrap();
-        let rating = Rating::Value { mean: 33.0, sigma: Some(1.5) };
+        let annotation = Annotation::Value { mean: 33.0, sigma: Some(1.5) };
         let sample = Sample::new("a.jpg", Split::Test);
         let sample = Sample { identity: Some("x".into()), ..sample };
-        let p = Prediction::new(&sample, &rating, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let p = Prediction::new(&sample, &annotation, &head(), [at(30.0), at(34.0)], true).unwrap();
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
         close(p.plain, 30.0);
         close(p.flipped, 34.0);
@@ -139,8 +139,8 @@ mod tests {
         assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.interval(0.9)));
         assert_eq!((p.group.as_deref(), p.sigma, p.range), (Some("x"), Some(1.5), None));
 
-        let rating = Rating::Interval { interval: [30.0, 39.0] };
-        let p = Prediction::new(&sample, &rating, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let annotation = Annotation::Interval { interval: [30.0, 39.0] };
+        let p = Prediction::new(&sample, &annotation, &head(), [at(30.0), at(34.0)], true).unwrap();
         assert_eq!((p.truth, p.range), (34.5, Some([30.0, 39.0])));
         let mass: f64 = fused.probabilities()[30..40].iter().sum();
         close(p.nll, -(mass / 10.0).ln());

@@ -62,7 +62,8 @@ pub fn robustness(
     let mut rows = Vec::with_capacity(runs);
     for i in 0..runs {
         run.disturbance = i.checked_sub(1).map(|i| disturbances[i]);
-        let make = |seen: &_, sample: &_, rating: &_| predict(&run.head, seen, sample, rating);
+        let make =
+            |seen: &_, sample: &_, annotation: &_| predict(&run.head, seen, sample, annotation);
         let (predictions, failed) = run.over(&make, &mut |p| {
             progress(Progress { done: i * p.total + p.done, total: runs * p.total });
         });

@@ -139,7 +139,7 @@ fn what_cannot_be_evaluated_is_said() {
     let options = Options { split: Some(Split::Val), ..Options::default() };
     let empty = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
     assert!(
-        empty.to_string().contains("csv has no samples labelled with age in the split val"),
+        empty.to_string().contains("csv has no samples labeled with age in the split val"),
         "{empty}"
     );
 
@@ -152,7 +152,7 @@ fn what_cannot_be_evaluated_is_said() {
     let source = Source::open("cache", &cache, None).unwrap();
     let other = evaluate(estimator(), &source, &Options::default(), &mut |_| ()).unwrap_err();
     assert!(matches!(other, EvalError::Template { .. }), "{other}");
-    let options = Options { disturbance: Some(Disturbance::Grey), ..Options::default() };
+    let options = Options { disturbance: Some(Disturbance::Gray), ..Options::default() };
     let refused = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
     assert!(matches!(refused, EvalError::Disturbance), "{refused}");
 }

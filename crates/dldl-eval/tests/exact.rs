@@ -13,7 +13,7 @@ use rayon::prelude::*;
 fn reference_age(weights: &Weights, crop: &Crop) -> f64 {
     let info = &weights.info;
     let (mut side, mut inputs) = (crop.size, 3);
-    let normal = &info.normalisation;
+    let normal = &info.normalization;
     let mut x: Vec<f32> = (0..3)
         .flat_map(|c| crop.rgb.iter().skip(c).step_by(3).map(move |&v| (c, f32::from(v) / 255.0)))
         .map(|(c, v)| (v - normal.mean[c]) / normal.std[c])

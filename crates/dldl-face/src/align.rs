@@ -33,7 +33,7 @@ pub fn align(
     }
 }
 
-/// The largest centred square of the picture, resampled to `size` x `size`
+/// The largest centered square of the picture, resampled to `size` x `size`
 /// pixels: what stands in for the aligned crop where no face was found.
 ///
 /// # Panics
@@ -84,9 +84,9 @@ fn sample(
     size: usize,
 ) -> Crop {
     let mut rgb = Vec::with_capacity(3 * size * size);
-    // The two neighbours of a position between pixel centres, and the weight
+    // The two neighbors of a position between pixel centers, and the weight
     // of the second.
-    let neighbours = |v: f64, len: usize| {
+    let neighbors = |v: f64, len: usize| {
         let v = (v - 0.5).clamp(0.0, (len - 1) as f64);
         let low = v as usize;
         (low, (low + 1).min(len - 1), (v - low as f64) as f32)
@@ -94,8 +94,8 @@ fn sample(
     for v in 0..size {
         for u in 0..size {
             let [x, y] = map.apply([u as f64 + 0.5, v as f64 + 0.5]);
-            let (x0, x1, fx) = neighbours((x - origin[0]) * zoom[0], pixels.width);
-            let (y0, y1, fy) = neighbours((y - origin[1]) * zoom[1], pixels.height);
+            let (x0, x1, fx) = neighbors((x - origin[0]) * zoom[0], pixels.width);
+            let (y0, y1, fy) = neighbors((y - origin[1]) * zoom[1], pixels.height);
             let at = |x: usize, y: usize| {
                 let at = 3 * (y * pixels.width + x);
                 &pixels.rgb[at..at + 3]

@@ -54,12 +54,12 @@ fn read(path: &Path) -> Result<Vec<u8>, FaceError> {
 
 /// Decodes a picture file that lies in memory.
 ///
-/// - JPEG (baseline, progressive; grey, YCbCr, RGB, CMYK, YCCK), PNG, WebP, BMP,
+/// - JPEG (baseline, progressive; gray, YCbCr, RGB, CMYK, YCCK), PNG, WebP, BMP,
 ///   TIFF, and the first picture of a GIF, an animated WebP or a many-page TIFF.
 /// - The EXIF or TIFF orientation is applied: the result is upright.
-/// - Grey becomes R = G = B, 16 bits are rounded to 8, and what is transparent
+/// - Gray becomes R = G = B, 16 bits are rounded to 8, and what is transparent
 ///   is laid over white.
-/// - Colour profiles are not applied: the values are taken for sRGB.
+/// - Color profiles are not applied: the values are taken for sRGB.
 ///
 /// # Errors
 /// Every other variant of [`FaceError`], each with the reason: not a picture,
@@ -188,7 +188,7 @@ fn ends_early(error: &ImageError) -> bool {
 
 /// Whether the end-of-image marker comes before the end of the file.
 ///
-/// The decoder fills what is missing of a JPEG with grey and says nothing, so
+/// The decoder fills what is missing of a JPEG with gray and says nothing, so
 /// this is found out beforehand, by walking over the segments (an embedded
 /// thumbnail with an end marker of its own lies inside one of them).
 fn jpeg_is_complete(bytes: &[u8]) -> bool {

@@ -9,7 +9,7 @@
 
 use crate::Picture;
 use crate::geometry::{Overlap, Scored, suppress};
-use crate::nets::{self, Colour, Net, Nets};
+use crate::nets::{self, Color, Net, Nets};
 use crate::pyramid::{Part, Reduction, scales};
 use crate::search::{self, Candidate, Tile, face_probability};
 use dldl_kernels::LANES;
@@ -25,7 +25,7 @@ const BATCH: usize = 8;
 #[derive(Debug, Default)]
 struct Look {
     reduction: Reduction,
-    colours: Vec<Colour>,
+    colors: Vec<Color>,
     net: nets::Scratch,
 }
 
@@ -193,7 +193,7 @@ impl Detector {
         for (i, mut found) in found.into_iter().enumerate() {
             level.append(&mut found);
             if tiles.get(i + 1).is_none_or(|next| next.scale != tiles[i].scale) {
-                // A face sets off many neighbouring windows, hence the room.
+                // A face sets off many neighboring windows, hence the room.
                 let level = std::mem::take(&mut level);
                 let level = best(level, 8 * self.params.max_candidates);
                 all.extend(pick(&level, 0.5));
@@ -292,18 +292,18 @@ fn look_at(
     begin: &(impl Fn(DetectorStage) + Sync),
 ) -> Vec<(Scored, [f32; LANES])> {
     let look = |windows: &[Scored]| {
-        LOOK.with_borrow_mut(|Look { reduction, colours, net: scratch }| {
+        LOOK.with_borrow_mut(|Look { reduction, colors, net: scratch }| {
             begin(DetectorStage::Windows);
-            colours.clear();
+            colors.clear();
             let mut seen = Vec::with_capacity(windows.len());
             for window in windows {
                 if let Some(part) = inside(window, picture) {
-                    reduction.append(picture, part, net.size, colours);
+                    reduction.append(picture, part, net.size, colors);
                     seen.push(*window);
                 }
             }
             begin(stage);
-            let outputs = net.run(colours, scratch);
+            let outputs = net.run(colors, scratch);
             seen.into_iter().zip(outputs).map(|(w, out)| (w, out.0)).collect::<Vec<_>>()
         })
     };

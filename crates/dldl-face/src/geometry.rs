@@ -17,7 +17,7 @@ pub struct Similarity {
 
 impl Similarity {
     /// The similarity that takes `from` to `to` with the least sum of squared
-    /// distances, in closed form: with centred points p, q,
+    /// distances, in closed form: with centered points p, q,
     /// `a = sum(p . q) / sum(p . p)` and `b = sum(p x q) / sum(p . p)`
     /// (Umeyama 1991 for the plane; Matlab's `cp2tform(..., 'nonreflective
     /// similarity')` solves the same equations).
@@ -83,7 +83,7 @@ impl Scored {
         Self { corners, ..*self }
     }
 
-    /// The square around the same centre with the longer side.
+    /// The square around the same center with the longer side.
     pub(crate) fn squared(&self) -> Self {
         let (w, h) = (self.width(), self.height());
         let side = w.max(h);

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! **Coordinates** are continuous pixels everywhere: x to the right, y down,
-//! (0, 0) the outer corner of the top left pixel, whose centre is (0.5, 0.5).
+//! (0, 0) the outer corner of the top left pixel, whose center is (0.5, 0.5).
 
 mod align;
 mod decode;

@@ -12,7 +12,7 @@ static WEIGHTS: &[u8] = include_bytes!("../weights/mtcnn.safetensors");
 
 /// A pixel of a network's input: red, green and blue as `(v - 127.5) / 128`,
 /// and one unused.
-pub(crate) type Colour = [f32; 4];
+pub(crate) type Color = [f32; 4];
 
 /// The cascade.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Nets {
 #[derive(Clone, Debug)]
 pub(crate) struct PNet {
     /// 3x3, followed by 2x2 maxima.
-    pub conv1: DirectConv<Colour>,
+    pub conv1: DirectConv<Color>,
     /// 3x3
     pub conv2: DirectConv<Lanes>,
     /// 3x3
@@ -44,7 +44,7 @@ pub(crate) struct PNet {
 pub(crate) struct Net {
     /// Height and width of its input.
     pub size: usize,
-    first: DirectConv<Colour>,
+    first: DirectConv<Color>,
     layers: Vec<Layer>,
     /// On the last layer's output as it lies in memory.
     dense: Vec<DirectConv<Lanes>>,
@@ -115,7 +115,7 @@ impl Net {
     /// The outputs for `windows`, each of `size` x `size` pixels, one after the
     /// other; so many values of each as the network has. The dense layers see
     /// all of them at once, so that their weights are read once.
-    pub(crate) fn run<'a>(&self, windows: &[Colour], scratch: &'a mut Scratch) -> &'a [Lanes] {
+    pub(crate) fn run<'a>(&self, windows: &[Color], scratch: &'a mut Scratch) -> &'a [Lanes] {
         let Scratch { now, next, features } = scratch;
         let count = windows.len() / (self.size * self.size);
         for (i, window) in windows.chunks_exact(self.size * self.size).enumerate() {

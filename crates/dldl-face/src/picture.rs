@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn resizing_keeps_the_mean_and_averages_stripes() {
-        // One-pixel stripes of 0 and 200 must become grey, not an alias of them.
+        // One-pixel stripes of 0 and 200 must become gray, not an alias of them.
         let rgb = (0..64 * 48).flat_map(|i| [if i % 2 == 0 { 0 } else { 200 }; 3]).collect();
         let small = Picture::new(64, 48, rgb).unwrap().resized(16, 12);
         assert_eq!((small.width, small.height), (16, 12));

@@ -2,7 +2,7 @@
 //! part of it, and the sizes of the detection pyramid.
 
 use crate::Picture;
-use crate::nets::Colour;
+use crate::nets::Color;
 use dldl_kernels::AreaAverage;
 use std::ops::Range;
 
@@ -45,10 +45,10 @@ impl Reduction {
         size: (usize, usize),
         rows: Range<usize>,
         columns: Range<usize>,
-        out: &mut Vec<Colour>,
+        out: &mut Vec<Color>,
     ) {
         let whole = Part { x: 0, y: 0, width: picture.width, height: picture.height };
-        out.resize(rows.len() * columns.len(), Colour::default());
+        out.resize(rows.len() * columns.len(), Color::default());
         self.rows(picture, whole, size, rows, columns, out);
     }
 
@@ -58,10 +58,10 @@ impl Reduction {
         picture: &Picture,
         part: Part,
         size: usize,
-        out: &mut Vec<Colour>,
+        out: &mut Vec<Color>,
     ) {
         let from = out.len();
-        out.resize(from + size * size, Colour::default());
+        out.resize(from + size * size, Color::default());
         self.rows(picture, part, (size, size), 0..size, 0..size, &mut out[from..]);
     }
 
@@ -72,7 +72,7 @@ impl Reduction {
         (width, height): (usize, usize),
         rows: Range<usize>,
         columns: Range<usize>,
-        out: &mut [Colour],
+        out: &mut [Color],
     ) {
         self.0.plan(part.x, part.width, width, columns.clone());
         let stride = 3 * picture.width;
@@ -123,10 +123,10 @@ mod tests {
             &mut out,
         );
         assert_eq!(out.len(), 5);
-        for (i, colour) in out[1..].iter().enumerate() {
+        for (i, color) in out[1..].iter().enumerate() {
             let expected =
                 picture.pixel(3 + i % 2, 2 + i / 2).map(|v| (f32::from(v) - 127.5) / 128.0);
-            assert_eq!(colour[..3], expected);
+            assert_eq!(color[..3], expected);
         }
     }
 }

@@ -5,7 +5,7 @@
 use crate::Picture;
 use crate::detect::DetectorStage;
 use crate::geometry::Scored;
-use crate::nets::{Colour, PNet};
+use crate::nets::{Color, PNet};
 use crate::pyramid::Reduction;
 use dldl_kernels::{Lanes, max_pool_rows};
 use std::ops::Range;
@@ -35,7 +35,7 @@ pub(crate) struct Tile {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     reduction: Reduction,
-    colours: Vec<Colour>,
+    colors: Vec<Color>,
     /// Two rows behind the first convolution, and what pooling makes of them:
     /// three rows, the newest in place of the oldest.
     first: [Vec<Lanes>; 2],
@@ -90,16 +90,16 @@ impl Tile {
         scratch: &mut Scratch,
         begin: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<Candidate> {
-        let Scratch { reduction, colours, first, pooled, second, third, head } = scratch;
+        let Scratch { reduction, colors, first, pooled, second, third, head } = scratch;
         begin(DetectorStage::Pyramid);
         let (rows, columns) =
             (Self::input(&self.rows, self.height), Self::input(&self.columns, self.width));
         let width = columns.len();
         let size = (self.width, self.height);
-        reduction.whole(picture, size, rows.clone(), columns, colours);
+        reduction.whole(picture, size, rows.clone(), columns, colors);
 
         begin(DetectorStage::PNet);
-        let inputs: Vec<&[Colour]> = colours.chunks_exact(width).collect();
+        let inputs: Vec<&[Color]> = colors.chunks_exact(width).collect();
         let narrow = (width - 2).div_ceil(2);
         let shape = |rows: &mut [Vec<Lanes>], blocks: usize, width: usize| {
             rows.iter_mut().for_each(|row| row.resize(blocks * width, Lanes::default()));

@@ -135,7 +135,7 @@ fn a_shifted_scaled_or_turned_face_gives_the_same_crop() {
 
 #[test]
 fn a_large_picture_does_not_alias() {
-    // One-pixel stripes, sixteen picture pixels to a crop pixel: grey.
+    // One-pixel stripes, sixteen picture pixels to a crop pixel: gray.
     let stripes = |x: usize| if x.is_multiple_of(2) { 40 } else { 200 };
     let rgb = (0..1024 * 1024).flat_map(|i| [stripes(i % 1024); 3]).collect();
     let picture = Picture::new(1024, 1024, rgb).unwrap();
@@ -168,11 +168,11 @@ fn landmarks_without_extent_fall_back_to_the_whole_picture() {
 #[test]
 fn the_whole_picture_is_its_central_square() {
     // Three squares side by side: the middle one must come out.
-    let colour = |x: usize| [[255, 0, 0], [0, 255, 0], [0, 0, 255]][x / 30];
-    let wide = (0..30).flat_map(|_| (0..90).flat_map(colour)).collect();
+    let color = |x: usize| [[255, 0, 0], [0, 255, 0], [0, 0, 255]][x / 30];
+    let wide = (0..30).flat_map(|_| (0..90).flat_map(color)).collect();
     let crop = whole_picture(&Picture::new(90, 30, wide).unwrap(), 30);
     assert_eq!(crop.rgb, [0, 255, 0].repeat(900));
-    let tall = (0..90).flat_map(|y| colour(y).repeat(30)).collect();
+    let tall = (0..90).flat_map(|y| color(y).repeat(30)).collect();
     let crop = whole_picture(&Picture::new(30, 90, tall).unwrap(), 224);
     assert_eq!((crop.size, crop.rgb.len()), (224, 3 * 224 * 224));
     assert_eq!(crop.rgb[3 * 224 * 112..][..3], [0, 255, 0]);

@@ -5,7 +5,7 @@ use dldl_face::{FaceError, MAX_FILE_BYTES, MAX_PIXELS, Picture, decode, decode_f
 use std::path::{Path, PathBuf};
 
 /// What the fixtures show: six squares of 16 pixels.
-const COLOURS: [[[u8; 3]; 3]; 2] =
+const COLORS: [[[u8; 3]; 3]; 2] =
     [[[250, 10, 20], [20, 200, 30], [10, 30, 220]], [[255, 255, 255], [240, 220, 10], [0, 0, 0]]];
 
 fn path(name: &str) -> PathBuf {
@@ -16,8 +16,8 @@ fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(path(name)).unwrap()
 }
 
-/// Compares pixels two steps away from every square's corners, and its centre,
-/// with `expected(colour, column)`.
+/// Compares pixels two steps away from every square's corners, and its center,
+/// with `expected(color, column)`.
 fn check(
     name: &str,
     picture: &Picture,
@@ -25,11 +25,11 @@ fn check(
     expected: impl Fn([u8; 3], usize) -> [u8; 3],
 ) {
     assert_eq!((picture.width, picture.height), (48, 32), "{name}");
-    for (row, colours) in COLOURS.iter().enumerate() {
-        for (column, &colour) in colours.iter().enumerate() {
+    for (row, colors) in COLORS.iter().enumerate() {
+        for (column, &color) in colors.iter().enumerate() {
             for (dx, dy) in [(2, 2), (13, 2), (8, 8), (2, 13), (13, 13)] {
                 let (x, y) = (16 * column + dx, 16 * row + dy);
-                let (got, expected) = (picture.pixel(x, y), expected(colour, column));
+                let (got, expected) = (picture.pixel(x, y), expected(color, column));
                 let off = got.iter().zip(expected).map(|(a, b)| a.abs_diff(b)).max().unwrap();
                 assert!(off <= tolerance, "{name} at ({x}, {y}): {got:?}, expected {expected:?}");
             }
@@ -37,19 +37,19 @@ fn check(
     }
 }
 
-fn grey([r, g, b]: [u8; 3]) -> u8 {
+fn gray([r, g, b]: [u8; 3]) -> u8 {
     (0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b)).round() as u8
 }
 
 /// Laid over white: the left column opaque, the middle half, the right wholly
 /// transparent.
-fn over_white(colour: [u8; 3], column: usize) -> [u8; 3] {
+fn over_white(color: [u8; 3], column: usize) -> [u8; 3] {
     let alpha = [255, 128, 0][column];
-    colour.map(|v| (((255 - alpha) * 255 + alpha * u32::from(v)) as f64 / 255.0).round() as u8)
+    color.map(|v| (((255 - alpha) * 255 + alpha * u32::from(v)) as f64 / 255.0).round() as u8)
 }
 
 #[test]
-fn every_kind_of_colour_file() {
+fn every_kind_of_color_file() {
     for (name, tolerance) in [
         ("progressive.jpg", 8),
         ("subsampled.jpg", 10),
@@ -68,15 +68,15 @@ fn every_kind_of_colour_file() {
         ("rgb16.tiff", 0),
         ("cmyk.tiff", 1),
     ] {
-        check(name, &decode_file(&path(name)).unwrap(), tolerance, |colour, _| colour);
+        check(name, &decode_file(&path(name)).unwrap(), tolerance, |color, _| color);
     }
 }
 
 #[test]
-fn grey_becomes_three_equal_channels() {
-    for (name, tolerance) in [("grey.jpg", 4), ("grey.png", 1), ("grey16.png", 1)] {
+fn gray_becomes_three_equal_channels() {
+    for (name, tolerance) in [("gray.jpg", 4), ("gray.png", 1), ("gray16.png", 1)] {
         let picture = decode_file(&path(name)).unwrap();
-        check(name, &picture, tolerance, |colour, _| [grey(colour); 3]);
+        check(name, &picture, tolerance, |color, _| [gray(color); 3]);
     }
 }
 
@@ -85,18 +85,18 @@ fn transparency_is_laid_over_white() {
     for name in ["rgba.png", "rgba16.png", "rgba.webp"] {
         check(name, &decode_file(&path(name)).unwrap(), 1, over_white);
     }
-    let picture = decode_file(&path("grey_alpha.png")).unwrap();
-    check("grey_alpha.png", &picture, 1, |c, column| over_white([grey(c); 3], column));
+    let picture = decode_file(&path("gray_alpha.png")).unwrap();
+    check("gray_alpha.png", &picture, 1, |c, column| over_white([gray(c); 3], column));
 }
 
 #[test]
 fn every_orientation_comes_out_upright() {
     for i in 1..=8 {
         let name = format!("exif_{i}.jpg");
-        check(&name, &decode_file(&path(&name)).unwrap(), 8, |colour, _| colour);
+        check(&name, &decode_file(&path(&name)).unwrap(), 8, |color, _| color);
     }
     for name in ["exif_6.png", "exif_6.webp", "orientation_8.tiff"] {
-        check(name, &decode_file(&path(name)).unwrap(), 0, |colour, _| colour);
+        check(name, &decode_file(&path(name)).unwrap(), 0, |color, _| color);
     }
 }
 
@@ -105,7 +105,7 @@ fn the_name_says_nothing_about_the_format() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("png.jpg");
     std::fs::copy(path("rgb.png"), &file).unwrap();
-    check("png.jpg", &decode_file(&file).unwrap(), 0, |colour, _| colour);
+    check("png.jpg", &decode_file(&file).unwrap(), 0, |color, _| color);
 }
 
 /// The file must be refused, with a message that holds `words`.
@@ -119,7 +119,7 @@ fn truncated_files_are_refused() {
     let files = [
         "exif_1.jpg",
         "progressive.jpg",
-        "grey.jpg",
+        "gray.jpg",
         "cmyk.jpg",
         "rgb.png",
         "rgb16.png",
@@ -238,7 +238,7 @@ fn files_too_large_for_a_picture_are_not_read() {
 #[test]
 fn the_limit_leaves_room_for_50_megapixels() {
     const { assert!(MAX_PIXELS >= 50_000_000) };
-    // 8688 x 5792, as a 50-megapixel camera writes it; grey, so that the test is quick.
+    // 8688 x 5792, as a 50-megapixel camera writes it; gray, so that the test is quick.
     let (width, height) = (8688u32, 5792u32);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("large.png");

@@ -106,7 +106,7 @@ fn exactly_one_face_in_nearly_every_portrait() {
     }
 }
 
-/// A grey canvas with the astronaut at several sizes.
+/// A gray canvas with the astronaut at several sizes.
 fn collage(sizes: &[usize], width: usize, height: usize) -> Picture {
     let face = astronaut();
     let mut rgb = vec![128; 3 * width * height];

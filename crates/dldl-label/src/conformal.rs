@@ -20,7 +20,7 @@ const STEPS: usize = 100;
 
 /// What central intervals must be asked for so that they cover what they should.
 ///
-/// Serialised as the levels for coverages of 1 %, 2 %, ..., 99 %; deserialising
+/// Serialized as the levels for coverages of 1 %, 2 %, ..., 99 %; deserializing
 /// checks that there are 99, in 0..=1, and that none is below the one before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<f64>", into = "Vec<f64>")]

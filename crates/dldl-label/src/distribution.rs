@@ -23,7 +23,7 @@ pub struct Distribution {
 impl Distribution {
     /// The Gaussian label distribution (spec 1.2): `p_k` proportional to
     /// `exp(-(l_k - mean)^2 / (2 sigma^2))`, truncated at the ends of the range
-    /// and renormalised. `mean` is real-valued and may lie between labels or
+    /// and renormalized. `mean` is real-valued and may lie between labels or
     /// outside the range.
     ///
     /// With `sigma` 0 the mass goes to the two labels around `mean` so that the
@@ -54,7 +54,7 @@ impl Distribution {
                 if excess <= 0.0 { 1.0 } else { (-0.5 * excess / sigma / sigma).exp() }
             })
             .collect();
-        Ok(Self::normalised(labels, weights))
+        Ok(Self::normalized(labels, weights))
     }
 
     /// The distribution of raters' answers, given as pairs of value and count
@@ -82,7 +82,7 @@ impl Distribution {
         if !(sum.is_finite() && sum > 0.0) {
             return Err(LabelError::Sum { what: "histogram counts", sum });
         }
-        Ok(Self::normalised(labels, weights))
+        Ok(Self::normalized(labels, weights))
     }
 
     /// The softmax of a network's K outputs (spec 1.4), in double precision.
@@ -97,7 +97,7 @@ impl Distribution {
     /// [`from_logits`](Self::from_logits) of logits in double precision.
     pub(crate) fn softmax(labels: &LabelSet, logits: &[f64]) -> Result<Self, LabelError> {
         let log_probabilities = log_softmax(labels, logits)?;
-        Ok(Self::normalised(labels, log_probabilities.iter().map(|x| x.exp()).collect()))
+        Ok(Self::normalized(labels, log_probabilities.iter().map(|x| x.exp()).collect()))
     }
 
     /// The distribution with the given probabilities of more than each label but
@@ -121,11 +121,11 @@ impl Distribution {
         falling.sort_by(|a, b| b.total_cmp(a));
         let before = std::iter::once(1.0).chain(falling.iter().copied());
         let after = falling.iter().copied().chain(std::iter::once(0.0));
-        Ok(Self::normalised(labels, before.zip(after).map(|(a, b)| a - b).collect()))
+        Ok(Self::normalized(labels, before.zip(after).map(|(a, b)| a - b).collect()))
     }
 
     /// The distribution with the given probabilities, which must sum to 1 to
-    /// 1e-3 (they may come from single precision) and are renormalised.
+    /// 1e-3 (they may come from single precision) and are renormalized.
     ///
     /// # Errors
     /// When there is not one per label, one is negative or not finite, or their
@@ -143,7 +143,7 @@ impl Distribution {
         if (sum - 1.0).abs() > SUM_TOLERANCE {
             return Err(LabelError::Sum { what: WHAT, sum });
         }
-        Ok(Self::normalised(labels, probabilities.to_vec()))
+        Ok(Self::normalized(labels, probabilities.to_vec()))
     }
 
     /// The mean of several distributions over the same labels, label by label;
@@ -163,12 +163,12 @@ impl Distribution {
                 *sum += p;
             }
         }
-        Ok(Self::normalised(&first.labels, sums))
+        Ok(Self::normalized(&first.labels, sums))
     }
 
     /// Divides non-negative weights, of which at least one is positive, by
     /// their sum.
-    fn normalised(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
+    fn normalized(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
         debug_assert_eq!(weights.len(), labels.len());
         let sum: f64 = weights.iter().sum();
         for weight in &mut weights {
@@ -384,10 +384,10 @@ mod tests {
             let d = Distribution::gaussian(&ages, mean, sigma).unwrap();
             assert!((d.expectation() - label).abs() < 1e-9, "{mean} {sigma}");
         }
-        // Halfway, both neighbours share.
+        // Halfway, both neighbors share.
         let d = Distribution::gaussian(&ages, 31.5, 1e-200).unwrap();
         assert_eq!(d.expectation(), 31.5);
-        // Also where rounding picks the neighbour that is a hair further away.
+        // Also where rounding picks the neighbor that is a hair further away.
         let labels = LabelSet::new(1.5, 7.0, 0.1).unwrap();
         for k in 0..labels.len() - 1 {
             let middle = 0.5 * (labels.value(k) + labels.value(k + 1));

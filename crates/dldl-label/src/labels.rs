@@ -23,7 +23,7 @@ const FINEST_STEP: f64 = 1e-9;
 
 /// Equally spaced labels `min, min + step, ..., max` (spec 1.1), at least two.
 ///
-/// Serialised as `{"min", "max", "step"}`; deserialising applies the checks of
+/// Serialized as `{"min", "max", "step"}`; deserializing applies the checks of
 /// [`LabelSet::new`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Range", into = "Range")]
@@ -34,7 +34,7 @@ pub struct LabelSet {
     count: usize,
 }
 
-/// The serialised form of a label set.
+/// The serialized form of a label set.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Range {
@@ -121,7 +121,7 @@ impl LabelSet {
         self.max
     }
 
-    /// The distance between neighbouring labels.
+    /// The distance between neighboring labels.
     pub fn step(&self) -> f64 {
         self.step
     }
@@ -173,7 +173,7 @@ impl LabelSet {
 /// deviation around it (the annotators' spread, or a fixed value such as 2
 /// years where there is only one true age), both in units of the label.
 ///
-/// Deserialising applies the checks of [`Label::new`].
+/// Deserializing applies the checks of [`Label::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "MeanSigma")]
 pub struct Label {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn deserialising_applies_the_same_checks() {
+    fn deserializing_applies_the_same_checks() {
         let text = r#"{"min":1.0,"max":5.0,"step":0.1}"#;
         let labels: LabelSet = serde_json::from_str(text).unwrap();
         assert_eq!(labels, LabelSet::attractiveness_5());

@@ -342,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn serialised_values_come_back(labels in label_sets(), method in methods()) {
+    fn serialized_values_come_back(labels in label_sets(), method in methods()) {
         let text = serde_json::to_string(&labels).unwrap();
         let back: LabelSet = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(back.len(), labels.len());

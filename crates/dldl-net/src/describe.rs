@@ -8,7 +8,7 @@ use safetensors::tensor::SafeTensors;
 use crate::weights::{INFO_KEY, write_whole};
 use crate::{ModelInfo, NetError, Weights};
 
-/// The content of a weights file, in floating point or quantised, that says
+/// The content of a weights file, in floating point or quantized, that says
 /// something else of itself. All tensors keep their types and bytes.
 ///
 /// # Errors
@@ -19,7 +19,7 @@ pub fn described(bytes: &[u8], change: impl FnOnce(&mut ModelInfo)) -> Result<Ve
     let mut info = before.clone();
     change(&mut info);
     info.check()?;
-    if info.net != before.net || info.quantisation.is_some() != before.quantisation.is_some() {
+    if info.net != before.net || info.quantization.is_some() != before.quantization.is_some() {
         return Err(NetError::Spec("a description of another network".into()));
     }
     let unreadable = |e| NetError::Format(format!("not a safetensors file ({e})"));
@@ -49,7 +49,7 @@ pub fn save_described(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Calibration, Crop, NetSpec, Precision, QuantisedWeights, quantise};
+    use crate::{Calibration, Crop, NetSpec, Precision, QuantizedWeights, quantize};
 
     #[test]
     fn the_numbers_stay_and_the_words_change() {
@@ -57,11 +57,11 @@ mod tests {
         let size = weights.info.input_size;
         let pixels = (0..3 * size * size).map(|i| (i % 251) as u8).collect();
         let crop = Crop::new(size, pixels).unwrap();
-        let quantised = quantise(&weights, &[crop], "a crop").unwrap();
+        let quantized = quantize(&weights, &[crop], "a crop").unwrap();
         let files = [
             weights.to_bytes(Precision::F32).unwrap(),
             weights.to_bytes(Precision::F16).unwrap(),
-            quantised.to_bytes().unwrap(),
+            quantized.to_bytes().unwrap(),
         ];
         for file in files {
             let calibration = Some(Calibration::temperature(1.25));
@@ -78,7 +78,7 @@ mod tests {
             // And back again, byte by byte.
             assert!(described(&after, |info| info.calibration = None).unwrap() == file);
         }
-        assert!(QuantisedWeights::from_bytes(&quantised.to_bytes().unwrap()).is_ok());
+        assert!(QuantizedWeights::from_bytes(&quantized.to_bytes().unwrap()).is_ok());
     }
 
     #[test]

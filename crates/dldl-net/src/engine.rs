@@ -14,8 +14,8 @@ use dldl_label::Distribution;
 use rayon::prelude::*;
 
 use crate::network::{Arena as FloatArena, Network};
-use crate::quantised::{QuantisedArena, QuantisedNetwork};
-use crate::{Crop, Head, ModelInfo, NetError, Part, QuantisedWeights, Weights};
+use crate::quantized::{QuantizedArena, QuantizedNetwork};
+use crate::{Crop, Head, ModelInfo, NetError, Part, QuantizedWeights, Weights};
 
 pub use features::FeatureMap;
 
@@ -57,19 +57,19 @@ pub struct Engine {
 #[derive(Debug)]
 enum Layers {
     Float(Box<Network>),
-    Quantised(QuantisedNetwork),
+    Quantized(QuantizedNetwork),
 }
 
 /// What either kind of layers needs; the other one's is empty.
 #[derive(Debug, Default)]
 struct Arena {
     float: FloatArena,
-    quantised: QuantisedArena,
+    quantized: QuantizedArena,
 }
 
 impl Arena {
     fn bytes(&self) -> usize {
-        self.float.bytes() + self.quantised.bytes()
+        self.float.bytes() + self.quantized.bytes()
     }
 }
 
@@ -77,7 +77,7 @@ impl Layers {
     fn bytes(&self) -> usize {
         match self {
             Self::Float(network) => network.bytes(),
-            Self::Quantised(network) => network.bytes(),
+            Self::Quantized(network) => network.bytes(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Layers {
     fn reserve(&self, arena: &mut Arena, size: usize, threads: usize) {
         match self {
             Self::Float(network) => network.reserve(&mut arena.float, size, threads),
-            Self::Quantised(network) => network.reserve(&mut arena.quantised, size),
+            Self::Quantized(network) => network.reserve(&mut arena.quantized, size),
         }
     }
 
@@ -103,15 +103,15 @@ impl Layers {
             Self::Float(network) => {
                 network.forward(crop, mirrored, threads, &mut arena.float, logits, after);
             }
-            Self::Quantised(network) => {
-                network.forward(crop, mirrored, threads, &mut arena.quantised, logits, after);
+            Self::Quantized(network) => {
+                network.forward(crop, mirrored, threads, &mut arena.quantized, logits, after);
             }
         }
     }
 }
 
 impl Engine {
-    /// Loads a weights file, quantised or not.
+    /// Loads a weights file, quantized or not.
     ///
     /// # Errors
     /// [`NetError::File`], which names the file and what is wrong with it.
@@ -122,14 +122,14 @@ impl Engine {
         Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
     }
 
-    /// Loads a weights file's content, quantised or not.
+    /// Loads a weights file's content, quantized or not.
     ///
     /// # Errors
-    /// As [`Weights::from_bytes`] and [`QuantisedWeights::from_bytes`].
+    /// As [`Weights::from_bytes`] and [`QuantizedWeights::from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
-        match Weights::read_info(bytes)?.quantisation {
+        match Weights::read_info(bytes)?.quantization {
             None => Self::from_weights(&Weights::from_bytes(bytes)?),
-            Some(_) => Self::from_quantised(&QuantisedWeights::from_bytes(bytes)?),
+            Some(_) => Self::from_quantized(&QuantizedWeights::from_bytes(bytes)?),
         }
     }
 
@@ -156,25 +156,25 @@ impl Engine {
         Ok(Self::new(weights.info.clone(), level, layers))
     }
 
-    /// Packs the weights of a quantised model for the processor it runs on
+    /// Packs the weights of a quantized model for the processor it runs on
     /// ([`Isa::detect`]).
     ///
     /// # Errors
     /// [`NetError::Tensor`] if its scales are out of range.
-    pub fn from_quantised(weights: &QuantisedWeights) -> Result<Self, NetError> {
+    pub fn from_quantized(weights: &QuantizedWeights) -> Result<Self, NetError> {
         Self::with_isa(weights, Isa::detect())
     }
 
-    /// [`from_quantised`](Self::from_quantised) for given instructions. All of
+    /// [`from_quantized`](Self::from_quantized) for given instructions. All of
     /// them give the same bits.
     ///
     /// # Errors
-    /// As [`from_quantised`](Self::from_quantised).
+    /// As [`from_quantized`](Self::from_quantized).
     ///
     /// # Panics
     /// If the processor does not have them.
-    pub fn with_isa(weights: &QuantisedWeights, isa: Isa) -> Result<Self, NetError> {
-        let layers = Layers::Quantised(QuantisedNetwork::new(weights, isa)?);
+    pub fn with_isa(weights: &QuantizedWeights, isa: Isa) -> Result<Self, NetError> {
+        let layers = Layers::Quantized(QuantizedNetwork::new(weights, isa)?);
         Ok(Self::new(weights.info().clone(), isa.level(), layers))
     }
 
@@ -217,11 +217,11 @@ impl Engine {
     }
 
     /// The name of the instructions that its convolutions run on: that of the
-    /// level, or of the [`Isa`] for a quantised model.
+    /// level, or of the [`Isa`] for a quantized model.
     pub fn isa(&self) -> &'static str {
         match &self.layers {
             Layers::Float(_) => self.level.name(),
-            Layers::Quantised(network) => network.isa().name(),
+            Layers::Quantized(network) => network.isa().name(),
         }
     }
 

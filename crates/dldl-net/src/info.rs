@@ -9,14 +9,14 @@ use crate::{Head, NetError, NetSpec, Template};
 /// How pixels become numbers: `(value / 255 - mean) / std` per channel, RGB.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Normalisation {
+pub struct Normalization {
     /// Subtracted, in units of full scale.
     pub mean: [f32; 3],
     /// Divided by.
     pub std: [f32; 3],
 }
 
-impl Default for Normalisation {
+impl Default for Normalization {
     /// The authors' numbers (specification 3.5).
     fn default() -> Self {
         Self { mean: [0.5958, 0.4637, 0.4065], std: [0.2693, 0.2409, 0.2352] }
@@ -74,7 +74,7 @@ pub struct IntervalCalibration {
 
 /// How a model in floating point was made one in integers, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quantisation {
+pub struct Quantization {
     /// What the weights are.
     pub weights: String,
     /// What the activations are.
@@ -102,7 +102,8 @@ pub struct ModelInfo {
     /// Side of the crops it wants, in pixels.
     pub input_size: usize,
     /// How pixels become numbers.
-    pub normalisation: Normalisation,
+    #[serde(alias = "normalisation")]
+    pub normalization: Normalization,
     /// What it was trained on.
     #[serde(default)]
     pub training_data: String,
@@ -110,8 +111,8 @@ pub struct ModelInfo {
     #[serde(default)]
     pub recipe: String,
     /// Terms of use.
-    #[serde(default)]
-    pub licence: String,
+    #[serde(default, alias = "licence")]
+    pub license: String,
     /// What was measured of it.
     #[serde(default)]
     pub figures: Vec<Figure>,
@@ -122,15 +123,15 @@ pub struct ModelInfo {
     /// ([`ModelInfo::heads`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further_heads: Vec<Head>,
-    /// How it was quantised, if it was: then the file holds 8-bit integers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quantisation: Option<Quantisation>,
+    /// How it was quantized, if it was: then the file holds 8-bit integers.
+    #[serde(default, alias = "quantisation", skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
 }
 
 impl ModelInfo {
     /// A description with defaults: task `age`, the default template, crops of
-    /// 224 pixels, the authors' normalisation, no calibration, and nothing said
-    /// about training, licence and figures.
+    /// 224 pixels, the authors' normalization, no calibration, and nothing said
+    /// about training, license and figures.
     pub fn new(name: &str, net: NetSpec, labels: LabelSet, method: Method) -> Self {
         Self {
             name: name.into(),
@@ -140,14 +141,14 @@ impl ModelInfo {
             method,
             template: Template::default_face(),
             input_size: 224,
-            normalisation: Normalisation::default(),
+            normalization: Normalization::default(),
             training_data: String::new(),
             recipe: String::new(),
-            licence: String::new(),
+            license: String::new(),
             figures: Vec::new(),
             calibration: None,
             further_heads: Vec::new(),
-            quantisation: None,
+            quantization: None,
         }
     }
 
@@ -177,9 +178,9 @@ impl ModelInfo {
                 self.input_size
             )));
         }
-        let Normalisation { mean, std } = self.normalisation;
+        let Normalization { mean, std } = self.normalization;
         if !mean.iter().chain(&std).all(|v| v.is_finite()) || std.iter().any(|&s| s <= 0.0) {
-            return Err(NetError::Spec("the normalisation is out of range".into()));
+            return Err(NetError::Spec("the normalization is out of range".into()));
         }
         if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
             return Err(NetError::Spec("the template has points that are no numbers".into()));

@@ -3,7 +3,7 @@
 //! A network is a value ([`NetSpec`]), a model is a weights file that describes
 //! itself ([`Weights`], [`ModelInfo`]), what goes in is an aligned [`Crop`], and
 //! the [`Engine`] makes a distribution of it, in f32 or, with
-//! [`QuantisedWeights`], in 8-bit integers; [`onnx`] writes a model for other
+//! [`QuantizedWeights`], in 8-bit integers; [`onnx`] writes a model for other
 //! runtimes. Training lives in `dldl-train`, pictures in `dldl-face`.
 
 mod crop;
@@ -15,7 +15,7 @@ mod heads;
 mod info;
 mod network;
 pub mod onnx;
-mod quantised;
+mod quantized;
 mod random;
 mod spec;
 mod weights;
@@ -28,8 +28,8 @@ pub use describe::{described, save_described};
 pub use engine::{BN_EPSILON, Engine, FeatureMap};
 pub use error::NetError;
 pub use heads::Head;
-pub use info::{Calibration, Figure, IntervalCalibration, ModelInfo, Normalisation, Quantisation};
+pub use info::{Calibration, Figure, IntervalCalibration, ModelInfo, Normalization, Quantization};
 pub use network::Part;
-pub use quantised::{QuantisedWeights, quantise};
+pub use quantized::{QuantizedWeights, quantize};
 pub use spec::{NetSpec, Pooling};
 pub use weights::{INFO_KEY, Precision, Weights};

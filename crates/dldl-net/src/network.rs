@@ -12,7 +12,7 @@ use crate::{Crop, NetError, Weights};
 /// A part of the network, for those who measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// From bytes to normalised numbers.
+    /// From bytes to normalized numbers.
     Input,
     /// A convolution by its index, with what is fused with it: the second of a
     /// network as a rule with the first, which is not told of then.
@@ -33,14 +33,14 @@ pub(crate) struct Network {
     /// `[outputs]`
     head_bias: Vec<f32>,
     /// What each value of a channel's byte becomes.
-    normalised: [[f32; 256]; 3],
+    normalized: [[f32; 256]; 3],
 }
 
 /// All memory that a network needs to run, for one picture at a time. It grows
 /// to what the largest picture needs, and is then left as it is.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
-    /// The normalised picture with its border.
+    /// The normalized picture with its border.
     picture: Vec<f32>,
     /// What a layer reads and what it writes, by turns.
     planes: [Vec<Lanes>; 2],
@@ -85,9 +85,9 @@ impl Network {
             inputs = outputs;
         }
         let (stem, stem_pool) = stem.expect("a sound network has a layer");
-        let normalised = std::array::from_fn(|c| {
+        let normalized = std::array::from_fn(|c| {
             let [mean, std] =
-                [info.normalisation.mean[c], info.normalisation.std[c]].map(f64::from);
+                [info.normalization.mean[c], info.normalization.std[c]].map(f64::from);
             std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
         });
         Ok(Self {
@@ -96,7 +96,7 @@ impl Network {
             layers,
             head_weight: weights.tensor("fc.weight").to_vec(),
             head_bias: weights.tensor("fc.bias").to_vec(),
-            normalised,
+            normalized,
         })
     }
 
@@ -194,7 +194,7 @@ impl Network {
         after: &mut impl FnMut(Part),
     ) -> (Planes, usize) {
         self.reserve(arena, crop.size, threads);
-        self.normalise(crop, mirrored, &mut arena.picture);
+        self.normalize(crop, mirrored, &mut arena.picture);
         after(Part::Input);
         let [a, b] = &mut arena.planes;
         let (mut from, mut to) = (a, b);
@@ -230,7 +230,7 @@ impl Network {
     }
 
     /// The crop's bytes as numbers, with a border of zeros.
-    fn normalise(&self, crop: &Crop, mirrored: bool, picture: &mut [f32]) {
+    fn normalize(&self, crop: &Crop, mirrored: bool, picture: &mut [f32]) {
         let size = crop.size;
         let rows = picture.chunks_exact_mut(3 * (size + 2)).take(size + 2);
         for (y, row) in rows.enumerate() {
@@ -244,7 +244,7 @@ impl Network {
             right.fill(0.0);
             let (pixels, _) = crop.rgb[3 * (y - 1) * size..][..3 * size].as_chunks::<3>();
             let (numbers, _) = inside.as_chunks_mut::<3>();
-            let tables = &self.normalised;
+            let tables = &self.normalized;
             let number = |(to, from): (&mut [f32; 3], &[u8; 3])| {
                 for c in 0..3 {
                     to[c] = tables[c][usize::from(from[c])];

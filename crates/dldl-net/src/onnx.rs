@@ -26,7 +26,7 @@ pub const PROBABILITIES: &str = "probabilities";
 pub const EXPECTATION: &str = "expectation";
 
 /// ONNX 1.8 (2020): old enough for every runtime, and the first version with
-/// the per-channel quantisation that other tools add.
+/// the per-channel quantization that other tools add.
 const OPERATORS: i64 = 13;
 const IR_VERSION: i64 = 7;
 
@@ -148,10 +148,10 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
 
     // (value / 255 - mean) / std, in the units of the input.
     let full_scale = |v: [f32; 3]| v.map(|v| (255.0 * f64::from(v)) as f32);
-    chain.constant("mean", &[1, 3, 1, 1], &full_scale(info.normalisation.mean));
-    chain.constant("std", &[1, 3, 1, 1], &full_scale(info.normalisation.std));
-    chain.node("Sub", "centred", &["mean"], vec![]);
-    chain.node("Div", "normalised", &["std"], vec![]);
+    chain.constant("mean", &[1, 3, 1, 1], &full_scale(info.normalization.mean));
+    chain.constant("std", &[1, 3, 1, 1], &full_scale(info.normalization.std));
+    chain.node("Sub", "centered", &["mean"], vec![]);
+    chain.node("Div", "normalized", &["std"], vec![]);
 
     let mut inputs = 3;
     for (i, (outputs, pool)) in info.net.layers().into_iter().enumerate() {

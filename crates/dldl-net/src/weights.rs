@@ -53,7 +53,7 @@ impl Weights {
     /// As [`Weights::new`].
     pub fn check(&self) -> Result<(), NetError> {
         self.info.check()?;
-        refuse_quantised(&self.info)?;
+        refuse_quantized(&self.info)?;
         let wanted = self.info.net.tensors();
         for (name, shape) in &wanted {
             let tensor = self.tensors.get(name).ok_or_else(|| NetError::missing(name))?;
@@ -98,11 +98,11 @@ impl Weights {
     /// Reads a file's content.
     ///
     /// # Errors
-    /// If it is not safetensors, has no description, is quantised, or as
+    /// If it is not safetensors, has no description, is quantized, or as
     /// [`Weights::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
         let info = Self::read_info(bytes)?;
-        refuse_quantised(&info)?;
+        refuse_quantized(&info)?;
         let file = SafeTensors::deserialize(bytes)
             .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
         let shapes: HashMap<String, Vec<usize>> = info.net.tensors().into_iter().collect();
@@ -187,11 +187,11 @@ impl std::fmt::Debug for Weights {
     }
 }
 
-fn refuse_quantised(info: &ModelInfo) -> Result<(), NetError> {
-    match &info.quantisation {
+fn refuse_quantized(info: &ModelInfo) -> Result<(), NetError> {
+    match &info.quantization {
         None => Ok(()),
         Some(_) => Err(NetError::Spec(
-            "a quantised model can only be run; this needs the model it was made from".into(),
+            "a quantized model can only be run; this needs the model it was made from".into(),
         )),
     }
 }

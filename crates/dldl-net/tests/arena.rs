@@ -1,16 +1,16 @@
 //! The engine's memory is planned at loading: once warm, a call allocates
 //! nothing.
 
-use dldl_net::{Crop, Engine, NetSpec, Weights, quantise};
+use dldl_net::{Crop, Engine, NetSpec, Weights, quantize};
 
 #[test]
 fn a_second_call_allocates_nothing() {
     let weights = Weights::random("tiny", NetSpec::tiny_age(101)).unwrap();
     let crops: Vec<Crop> =
         (0..3).map(|i| Crop::new(224, vec![70 * i; 3 * 224 * 224]).unwrap()).collect();
-    let quantised = quantise(&weights, &crops[..1], "grey").unwrap();
+    let quantized = quantize(&weights, &crops[..1], "gray").unwrap();
     allocates_once(&Engine::from_weights(&weights).unwrap(), &crops);
-    allocates_once(&Engine::from_quantised(&quantised).unwrap(), &crops);
+    allocates_once(&Engine::from_quantized(&quantized).unwrap(), &crops);
 }
 
 fn allocates_once(engine: &Engine, crops: &[Crop]) {

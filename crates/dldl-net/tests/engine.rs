@@ -159,10 +159,10 @@ fn the_average_of_the_feature_map_and_the_head_are_the_logits() {
 }
 
 #[test]
-fn a_quantised_model_says_that_it_has_no_feature_map() {
+fn a_quantized_model_says_that_it_has_no_feature_map() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
     let engine = Engine::load(path).unwrap();
     let error = engine.feature_map(&crop(96, 4), false).unwrap_err().to_string();
-    assert!(error.contains("tiny-int8") && error.contains("quantised"), "{error}");
+    assert!(error.contains("tiny-int8") && error.contains("quantized"), "{error}");
     assert!(engine.head_weight().is_err());
 }

@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 fn tiny() -> Weights {
     let mut weights = model(NetSpec::tiny_age(101), 1);
-    weights.info.licence = "non-commercial research".into();
+    weights.info.license = "non-commercial research".into();
     let (name, of) = ("test MAE".into(), "the formula".into());
     weights.info.figures = vec![Figure { name, value: 5.5, of }];
     weights

@@ -1,4 +1,4 @@
-//! Batches made ahead of time by other threads: decode, augment, normalise,
+//! Batches made ahead of time by other threads: decode, augment, normalize,
 //! encode. Which samples and which random numbers a batch gets depends on the
 //! seed and its step alone, never on the threads.
 
@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dldl_data::{Augment, Split, resize, sample_rng};
-use dldl_net::{Crop, Normalisation};
+use dldl_net::{Crop, Normalization};
 
 use crate::ahead::Ahead;
 use crate::config::Sampling;
@@ -22,7 +22,7 @@ use crate::truths::Datasets;
 pub struct Batch {
     /// Side of the crops.
     pub size: usize,
-    /// Normalised pixels, `[n, 3, size, size]`.
+    /// Normalized pixels, `[n, 3, size, size]`.
     pub pixels: Vec<f32>,
     /// What the loss compares each sample's logits with.
     pub truths: Vec<Truths>,
@@ -59,7 +59,7 @@ pub struct Source {
     draws: Arc<Draws>,
     /// The heads of each phase.
     heads: Arc<Vec<Vec<Head>>>,
-    normalisation: Normalisation,
+    normalization: Normalization,
 }
 
 impl Source {
@@ -70,7 +70,7 @@ impl Source {
         split: Split,
         heads: &Arc<Vec<Vec<Head>>>,
         sampling: &Sampling,
-        normalisation: &Normalisation,
+        normalization: &Normalization,
     ) -> Self {
         let (mut samples, mut wanted) = (Vec::new(), Vec::new());
         for (data, (config, cache)) in datasets.caches.iter().enumerate() {
@@ -78,7 +78,8 @@ impl Source {
                 let sample = &cache.samples()[at].sample;
                 if datasets.is_useful(&heads[0], data, sample) {
                     samples.push((data, at));
-                    let label = sample.rating(&sampling.task).map(|rating| rating.mean());
+                    let label =
+                        sample.annotation(&sampling.task).map(|annotation| annotation.mean());
                     wanted.push((config.weight, label));
                 }
             }
@@ -88,7 +89,7 @@ impl Source {
             samples: Arc::new(samples),
             draws: Arc::new(Draws::new(&wanted, sampling)),
             heads: heads.clone(),
-            normalisation: *normalisation,
+            normalization: *normalization,
         }
     }
 
@@ -141,7 +142,7 @@ impl Source {
         let crops = batch.pixels.chunks_exact_mut(3 * plane);
         for (i, (&index, planes)) in indices.iter().zip(crops).enumerate() {
             let crop = vary(i, self.crop(index)?);
-            normalise(&crop, &self.normalisation, planes);
+            normalize(&crop, &self.normalization, planes);
             let (data, at) = self.samples[index];
             let sample = &self.datasets.caches[data].1.samples()[at].sample;
             batch.truths.push(self.datasets.truths(&self.heads[phase], data, sample)?);
@@ -224,11 +225,11 @@ fn evenly(lengths: &[usize], most: usize) -> Vec<usize> {
 }
 
 /// `planes[c][y][x] = (rgb[y][x][c] / 255 - mean[c]) / std[c]`.
-fn normalise(crop: &Crop, normalisation: &Normalisation, planes: &mut [f32]) {
+fn normalize(crop: &Crop, normalization: &Normalization, planes: &mut [f32]) {
     let plane = crop.size * crop.size;
     for (c, out) in planes.chunks_exact_mut(plane).enumerate() {
-        let scale = 1.0 / (255.0 * normalisation.std[c]);
-        let shift = normalisation.mean[c] / normalisation.std[c];
+        let scale = 1.0 / (255.0 * normalization.std[c]);
+        let shift = normalization.mean[c] / normalization.std[c];
         for (out, pixel) in out.iter_mut().zip(crop.rgb.chunks_exact(3)) {
             *out = f32::from(pixel[c]) * scale - shift;
         }
@@ -247,11 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_normalised_by_channel_into_planes() {
+    fn pixels_are_normalized_by_channel_into_planes() {
         let crop = Crop { size: 2, rgb: vec![0, 51, 255, 0, 51, 255, 0, 51, 255, 255, 0, 0] };
-        let normalisation = Normalisation { mean: [0.5, 0.1, 0.0], std: [0.5, 0.1, 2.0] };
+        let normalization = Normalization { mean: [0.5, 0.1, 0.0], std: [0.5, 0.1, 2.0] };
         let mut planes = [0.0; 12];
-        normalise(&crop, &normalisation, &mut planes);
+        normalize(&crop, &normalization, &mut planes);
         let expected = [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 0.5, 0.5, 0.5, 0.0];
         for (got, e) in planes.iter().zip(expected) {
             assert!((got - e).abs() < 1e-6, "{planes:?}");

@@ -8,7 +8,7 @@ use plotters::style::{FontStyle, register_font};
 
 use crate::error::TrainError;
 
-/// DejaVu Sans; its licence lies beside it.
+/// DejaVu Sans; its license lies beside it.
 static FONT: &[u8] = include_bytes!("../assets/DejaVuSans-subset.ttf");
 
 /// The family that texts are drawn in.

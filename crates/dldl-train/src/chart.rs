@@ -103,14 +103,14 @@ where
     let loss = [
         Line {
             name: "training, some steps",
-            colour: TRAIN.mix(0.35),
+            color: TRAIN.mix(0.35),
             width: 1,
             dots: false,
             points: steps,
         },
         Line {
             name: "training, epoch mean",
-            colour: TRAIN.to_rgba(),
+            color: TRAIN.to_rgba(),
             width: 2,
             dots: true,
             // A mean over an epoch belongs into its middle, a validation to its end.
@@ -118,7 +118,7 @@ where
         },
         Line {
             name: "validation",
-            colour: VALIDATION.to_rgba(),
+            color: VALIDATION.to_rgba(),
             width: 2,
             dots: true,
             points: over(|e| e.val_loss),
@@ -130,7 +130,7 @@ where
         let font = (SANS, 14).into_font();
         right -= 8 * line.name.len() as i32;
         root.draw(&Text::new(line.name, (right, 24), font.color(&INK)))?;
-        let style = ShapeStyle { color: line.colour, filled: true, stroke_width: line.width };
+        let style = ShapeStyle { color: line.color, filled: true, stroke_width: line.width };
         root.draw(&PathElement::new([(right - 30, 32), (right - 8, 32)], style))?;
         right -= 48;
     }
@@ -139,7 +139,7 @@ where
         let points = epochs.iter().filter_map(|e| Some((e.epoch as f64, error_of(e, head)?)));
         let error = [Line {
             name: "validation",
-            colour: VALIDATION.to_rgba(),
+            color: VALIDATION.to_rgba(),
             width: 2,
             dots: true,
             points: points.collect(),
@@ -275,13 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bitmap_has_the_lines_colours() {
+    fn the_bitmap_has_the_lines_colors() {
         let mut canvas = Canvas::new(size(&age()));
         paint(&records(8), "x", &age(), canvas.area()).unwrap();
-        for colour in [TRAIN, VALIDATION, GRID, INK] {
-            let wanted = [colour.0, colour.1, colour.2];
+        for color in [TRAIN, VALIDATION, GRID, INK] {
+            let wanted = [color.0, color.1, color.2];
             let count = canvas.rgb.chunks_exact(3).filter(|p| *p == wanted).count();
-            assert!(count > 30, "{colour:?}: {count}");
+            assert!(count > 30, "{color:?}: {count}");
         }
         let png = draw_png(&records(8), "x", &age()).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000);

@@ -114,9 +114,10 @@ pub struct TrainConfig {
     /// What the model card should say of the data. Default: the datasets' names.
     #[serde(default)]
     pub training_data: String,
-    /// Licence or terms of use of the weights. Default: empty.
+    /// License or terms of use of the weights. Default: empty.
     #[serde(default)]
-    pub licence: String,
+    #[serde(alias = "licence")]
+    pub license: String,
     /// The datasets.
     pub data: Vec<DataConfig>,
     /// What is learned, each with some outputs of the network's last layer. Where
@@ -126,7 +127,7 @@ pub struct TrainConfig {
     /// Which samples an epoch draws. Default: all of them, once each.
     #[serde(default)]
     pub sampling: Sampling,
-    /// The optimiser. Default: Adam with the paper's numbers.
+    /// The optimizer. Default: Adam with the paper's numbers.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
     /// Course of the learning rate. Default: one cycle.
@@ -339,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_the_papers_optimiser_and_augmentation() {
+    fn the_defaults_are_the_papers_optimizer_and_augmentation() {
         let config = TrainConfig::new("c", "r");
         config.check().unwrap();
         assert_eq!(config.optimizer.epsilon, 1e-7);

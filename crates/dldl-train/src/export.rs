@@ -130,7 +130,7 @@ fn info(
         text => text.into(),
     };
     info.recipe = recipe(config, epoch);
-    info.licence.clone_from(&config.licence);
+    info.license.clone_from(&config.license);
     let estimated = |task: &str| config.heads.iter().any(|h| h.has_labels() && h.name() == task);
     for (task, mae) in epoch.val_errors.iter().filter(|(task, _)| estimated(task)) {
         let name = match info.further_heads.len() {

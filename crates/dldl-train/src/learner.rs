@@ -17,7 +17,7 @@ use crate::error::TrainError;
 use crate::model::{AgeNet, NamedTensors, read};
 use crate::optim::{Adam, ParamGradients, Rates};
 
-/// Normalised pictures on the host.
+/// Normalized pictures on the host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pictures<'a> {
     /// `[count, 3, size, size]`.
@@ -31,7 +31,7 @@ pub struct Pictures<'a> {
 /// Logits `[count, outputs]` to the gradient of the loss with respect to them.
 pub type Loss<'a> = dyn FnMut(&[f32]) -> Result<Vec<f32>, TrainError> + 'a;
 
-/// A network, its optimiser and, where wanted, the moving average of its
+/// A network, its optimizer and, where wanted, the moving average of its
 /// weights. The same calls give the same numbers, whatever the number of threads.
 pub trait Learner {
     /// One forward and backward pass in training. `loss` is called once, with
@@ -49,7 +49,7 @@ pub trait Learner {
         loss: &mut Loss,
     ) -> Result<(), TrainError>;
 
-    /// One step of the optimiser along the gradients that wait.
+    /// One step of the optimizer along the gradients that wait.
     fn apply(&mut self, rates: Rates);
 
     /// Gives some outputs of the head the mean of their weights, so that they
@@ -76,11 +76,11 @@ pub trait Learner {
     /// [`TrainError::Tensor`] if one is of another shape.
     fn set_weights(&mut self, tensors: &NamedTensors) -> Result<(), TrainError>;
 
-    /// Forgets the optimiser's moments.
+    /// Forgets the optimizer's moments.
     fn reset_optimizer(&mut self);
 
     /// Everything, for a checkpoint: the network's tensors, `ema.NAME` for the
-    /// averaged ones, and of the optimiser `adam.m.NAME`, `adam.v.NAME` (the
+    /// averaged ones, and of the optimizer `adam.m.NAME`, `adam.v.NAME` (the
     /// moments) and `adam.t.NAME` (the steps that they are of, `[1]`).
     fn save(&self) -> NamedTensors;
 

@@ -2,7 +2,7 @@
 //!
 //! The layers come from a [`NetSpec`]; the names and shapes of the parameters
 //! are those of `dldl-net`'s weights file, so that exporting is copying. The
-//! losses and the optimiser are elsewhere.
+//! losses and the optimizer are elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use rand::RngExt;
 
 use crate::error::TrainError;
 
-/// Epsilon of the batch normalisation (Torch's default; specification 2.1).
+/// Epsilon of the batch normalization (Torch's default; specification 2.1).
 pub const BN_EPSILON: f64 = 1e-5;
 /// Share of the newest batch in the running statistics (Torch's default).
 pub const BN_MOMENTUM: f64 = 0.1;
@@ -25,14 +25,14 @@ pub const BN_MOMENTUM: f64 = 0.1;
 /// Tensors by name: shape and row-major values.
 pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// One layer: 3x3 convolution without bias, batch normalisation, ReLU.
+/// One layer: 3x3 convolution without bias, batch normalization, ReLU.
 #[derive(Module, Debug)]
 pub struct Layer {
     /// Convolution kernel, `[out, in, 3, 3]`.
     pub weight: Param<Tensor<4>>,
-    /// Scale of the batch normalisation, `[out]`.
+    /// Scale of the batch normalization, `[out]`.
     pub gamma: Param<Tensor<1>>,
-    /// Shift of the batch normalisation, `[out]`.
+    /// Shift of the batch normalization, `[out]`.
     pub beta: Param<Tensor<1>>,
     /// Running mean, `[out]`, outside of the gradient.
     pub running_mean: RunningState<Tensor<1>>,
@@ -57,7 +57,7 @@ pub struct AgeNet {
 /// One block of Burn's own operations: `pool(relu(bn(conv(x))))`, `[n, in, h, w]`
 /// to `[n, out, h', w']` where `h' = h / 2` if `pool` and `h` otherwise.
 ///
-/// With `training` the normalisation uses the statistics of the batch and moves
+/// With `training` the normalization uses the statistics of the batch and moves
 /// the running ones; without, it uses the running ones.
 pub fn block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<4> {
     let x = conv2d(x, layer.weight.val(), None, ConvOptions::new([1, 1], [1, 1], [1, 1], 1));
@@ -107,7 +107,7 @@ impl Layer {
 
 impl AgeNet {
     /// A network with the initial weights of specification 2.1: convolutions
-    /// from N(0, 2 / (9 out)), normalisation 1 and 0, the head's weight from
+    /// from N(0, 2 / (9 out)), normalization 1 and 0, the head's weight from
     /// U(-1/sqrt(C), 1/sqrt(C)) and its bias 0. The same `seed` gives the same
     /// weights on every device.
     pub fn new(spec: &NetSpec, seed: u64, device: &Device) -> Self {
@@ -137,7 +137,7 @@ impl AgeNet {
         }
     }
 
-    /// Logits `[n, K]` of normalised pictures `[n, 3, s, s]`, `s` a multiple of
+    /// Logits `[n, K]` of normalized pictures `[n, 3, s, s]`, `s` a multiple of
     /// 32: [`features`](Self::features), then [`head`](Self::head).
     pub fn forward(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
         self.head(self.features(x, training))

@@ -1,4 +1,4 @@
-//! The optimiser: Burn's Adam arithmetic over the parameters of an [`AgeNet`],
+//! The optimizer: Burn's Adam arithmetic over the parameters of an [`AgeNet`],
 //! with its state under our own names, so that a checkpoint is a table of
 //! tensors. Learning rates come from `schedule.rs`.
 
@@ -73,7 +73,7 @@ impl ParamGradients {
 
 /// Adam (Kingma and Ba, 2015), or AdamW (Loshchilov and Hutter, 2019) where
 /// the weight decay is not 0. Decay acts on the weights of the convolutions and
-/// of the head only: pulling a normalisation's scale or a bias towards 0 would
+/// of the head only: pulling a normalization's scale or a bias towards 0 would
 /// regularise nothing.
 pub struct Adam {
     decayed: AdamW,
@@ -82,7 +82,7 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// A fresh optimiser (zero moments).
+    /// A fresh optimizer (zero moments).
     pub fn new(config: &OptimizerConfig) -> Self {
         let build = |decay: f64| {
             AdamWConfig::new()
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_optimiser_goes_on_as_the_old_one() {
+    fn a_restored_optimizer_goes_on_as_the_old_one() {
         let device = Device::flex().autodiff();
         let config = OptimizerConfig::default();
         let (mut net, mut adam) = (net(&device), Adam::new(&config));

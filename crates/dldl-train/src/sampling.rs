@@ -32,9 +32,9 @@ impl Draws {
         }
         let factor = |label: f64| counts[&bin(label)].powf(-sampling.balance);
         // As many as without balancing: the factors' weighted mean is 1.
-        let labelled = || samples.iter().filter_map(|(weight, label)| Some((weight, (*label)?)));
-        let before: f64 = labelled().map(|(weight, _)| weight).sum();
-        let after: f64 = labelled().map(|(weight, label)| weight * factor(label)).sum();
+        let labeled = || samples.iter().filter_map(|(weight, label)| Some((weight, (*label)?)));
+        let before: f64 = labeled().map(|(weight, _)| weight).sum();
+        let after: f64 = labeled().map(|(weight, label)| weight * factor(label)).sum();
         let wanted: Vec<f64> = samples
             .iter()
             .map(|(weight, label)| match label {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dldl_data::Split;
-use dldl_net::Normalisation;
+use dldl_net::Normalization;
 
 use crate::batches::{Batch, Source};
 use crate::checkpoint::{self, State};
@@ -97,9 +97,9 @@ impl Trainer {
         let spec = config.spec_with(criteria[0].outputs());
         let average = config.ema > 0.0;
         let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, average)?;
-        let (heads, normalisation) = (Arc::new(heads), Normalisation::default());
+        let (heads, normalization) = (Arc::new(heads), Normalization::default());
         let source =
-            |split| Source::new(&datasets, split, &heads, &config.sampling, &normalisation);
+            |split| Source::new(&datasets, split, &heads, &config.sampling, &normalization);
         let (train, val) = (source(Split::Train), source(Split::Val));
         if train.drawn() < 2 {
             let names: Vec<String> =

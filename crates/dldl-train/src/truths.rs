@@ -102,7 +102,7 @@ impl Datasets {
     /// Whether anything is learned from a sample of dataset number `data`.
     pub(crate) fn is_useful(&self, heads: &[Head], data: usize, sample: &Sample) -> bool {
         self.origins.iter().zip(heads).any(|(origin, head)| match origin {
-            Origin::Labels { .. } => sample.rating(&head.name).is_some(),
+            Origin::Labels { .. } => sample.annotation(&head.name).is_some(),
             Origin::Identity(classes) => class(classes, data, sample).is_some(),
             Origin::Embedding(teacher) => teacher.of(&sample.file).is_some(),
         })
@@ -120,14 +120,14 @@ impl Datasets {
     ) -> Result<Truths, TrainError> {
         let truth = |(head, origin): (&Head, &Origin)| match (&head.goal, origin) {
             (Goal::Labels { method, labels }, Origin::Labels { spread, sigma, min_sigma }) => {
-                let Some(rating) = sample.rating(&head.name) else { return Ok(None) };
+                let Some(annotation) = sample.annotation(&head.name) else { return Ok(None) };
                 let rescale = self.caches[data].0.rescale.as_ref();
-                let rating = match rescale.filter(|r| r.task == head.name) {
-                    Some(scale) => rating.rescaled(scale.from, scale.to),
-                    None => rating.clone(),
+                let annotation = match rescale.filter(|r| r.task == head.name) {
+                    Some(scale) => annotation.rescaled(scale.from, scale.to),
+                    None => annotation.clone(),
                 };
-                let mean = rating.mean();
-                let distribution = rating
+                let mean = annotation.mean();
+                let distribution = annotation
                     .distribution(labels, *spread, sigma.at(mean), *min_sigma)
                     .map_err(|e| TrainError::Data(format!("{}: {e}", sample.file)))?;
                 Ok(Some(Truth::Label { target: method.target(&distribution, mean), mean }))

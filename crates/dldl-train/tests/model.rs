@@ -16,10 +16,10 @@ fn pixels(count: usize, size: usize) -> Vec<u8> {
     (0..3 * count * size * size).map(|_| rng.random()).collect()
 }
 
-/// Interleaved bytes to normalised planes.
+/// Interleaved bytes to normalized planes.
 fn planes(crops: &[Crop], info: &ModelInfo, device: &Device) -> Tensor<4> {
     let size = crops[0].size;
-    let (mean, std) = (info.normalisation.mean, info.normalisation.std);
+    let (mean, std) = (info.normalization.mean, info.normalization.std);
     let mut out = Vec::new();
     for crop in crops {
         for c in 0..3 {

@@ -123,7 +123,7 @@ impl Estimator {
         Ok(joined.collect())
     }
 
-    /// Takes the largest centred square of the picture for a face that is
+    /// Takes the largest centered square of the picture for a face that is
     /// aligned already. The box is that square.
     ///
     /// # Errors
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_picture_is_its_centred_square() {
+    fn a_whole_picture_is_its_centerd_square() {
         let estimator = Estimator::load(models::DEFAULT_MODEL).unwrap();
         let picture = portrait().resized(300, 200);
         let face = estimator.estimate_whole(&picture).unwrap();
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_picture_without_a_face_is_no_error() {
         let estimator = Estimator::load(models::DEFAULT_MODEL).unwrap();
-        let grey = Picture::new(64, 48, vec![128; 3 * 64 * 48]).unwrap();
-        assert_eq!(estimator.estimate(&grey).unwrap(), []);
+        let gray = Picture::new(64, 48, vec![128; 3 * 64 * 48]).unwrap();
+        assert_eq!(estimator.estimate(&gray).unwrap(), []);
     }
 }

@@ -33,8 +33,8 @@ pub use dldl_face::{
 pub use dldl_label::{Conformal, Distribution, Label, LabelError, LabelSet, Method};
 pub use dldl_net::{
     Calibration, Crop, Engine, FeatureMap, Figure, Head, IntervalCalibration, Isa, LEVEL_VARIABLE,
-    Level, ModelInfo, NetError, NetSpec, Part, QuantisedWeights, Template, Weights, burst_macs,
-    described, multiply_add_burst, onnx, quantise, save_described,
+    Level, ModelInfo, NetError, NetSpec, Part, QuantizedWeights, Template, Weights, burst_macs,
+    described, multiply_add_burst, onnx, quantize, save_described,
 };
 pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate, Reading};

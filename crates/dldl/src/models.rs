@@ -78,13 +78,13 @@ pub fn info(model: impl AsRef<Path>) -> Result<ModelInfo, Error> {
 ///
 /// # Errors
 /// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
-/// sound weights file, or that of a quantised model.
+/// sound weights file, or that of a quantized model.
 pub fn weights(model: impl AsRef<Path>) -> Result<Weights, Error> {
     let path = model.as_ref();
     Weights::from_bytes(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
 }
 
-/// The engine of a model by name or path, as [`bytes()`]; of a quantised one, too.
+/// The engine of a model by name or path, as [`bytes()`]; of a quantized one, too.
 ///
 /// # Errors
 /// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn a_quantised_model_runs_and_has_no_weights_in_floating_point() {
+    fn a_quantized_model_runs_and_has_no_weights_in_floating_point() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
-        assert!(info(path).unwrap().quantisation.is_some());
-        assert!(info("tiny").unwrap().quantisation.is_none());
+        assert!(info(path).unwrap().quantization.is_some());
+        assert!(info("tiny").unwrap().quantization.is_none());
         assert_eq!(engine(path).unwrap().info().name, "tiny-int8");
         let refused = weights(path).unwrap_err().to_string();
-        assert!(refused.contains("tiny-int8") && refused.contains("quantised"), "{refused}");
+        assert!(refused.contains("tiny-int8") && refused.contains("quantized"), "{refused}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn every_command_explains_itself() {
         let help = run(dldl().args(["help", command]));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
         assert!(help.stdout.contains("Examples:") && help.stdout.contains("Usage:"));
-        assert!(!help.stdout.contains('\x1b'), "colours in a pipe");
+        assert!(!help.stdout.contains('\x1b'), "colors in a pipe");
     }
     let version = run(dldl().arg("--version"));
     assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")));
@@ -42,7 +42,7 @@ fn every_command_explains_itself() {
 fn info_says_what_the_model_is() {
     let table = run(dldl().args(["info", "tiny"]));
     assert_eq!((table.code, table.stderr.as_str()), (0, ""));
-    for part in ["TinyAgeNet", "940,158", "multiply-adds", "licence", "training data"] {
+    for part in ["TinyAgeNet", "940,158", "multiply-adds", "license", "training data"] {
         assert!(table.stdout.contains(part), "{part} in {}", table.stdout);
     }
     let json = run(dldl().args(["info", "--format", "json"]));

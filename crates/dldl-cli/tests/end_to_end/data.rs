@@ -100,7 +100,7 @@ fn what_is_wrong_is_named() {
         "gone.jpg",
         "unreadable pictures: 1",
         "text.jpg: not a picture",
-        "a.jpg = b.jpg (labelled differently; train 1, val 0, test 1)",
+        "a.jpg = b.jpg (labeled differently; train 1, val 0, test 1)",
         "line 6: `old` is no age",
         "4 faults in all",
     ] {

@@ -76,7 +76,7 @@ fn decimals(number: &str) -> i32 {
 }
 
 #[test]
-fn exif_orientation_is_honoured() {
+fn exif_orientation_is_honored() {
     let folder = Folder::new();
     // Stored lying on its left side; orientation 6 says to turn it clockwise.
     let mut jpeg = std::fs::read(folder.jpeg("a.jpg", &portrait_pixels().rotate270())).unwrap();
@@ -98,13 +98,13 @@ fn exif_orientation_is_honoured() {
 }
 
 #[test]
-fn grey_pictures_and_other_formats_have_their_face() {
+fn gray_pictures_and_other_formats_have_their_face() {
     let folder = Folder::new();
-    let grey = DynamicImage::ImageLuma8(portrait_pixels().to_luma8());
+    let gray = DynamicImage::ImageLuma8(portrait_pixels().to_luma8());
     let deep = DynamicImage::ImageLuma16(portrait_pixels().to_luma16());
     deep.save(folder.at("deep.png")).unwrap();
     portrait_pixels().to_rgba8().save(folder.at("alpha.png")).unwrap();
-    let paths = [folder.jpeg("grey.jpg", &grey), folder.at("deep.png"), folder.at("alpha.png")];
+    let paths = [folder.jpeg("gray.jpg", &gray), folder.at("deep.png"), folder.at("alpha.png")];
     let (code, records) = estimate(&paths.each_ref().map(PathBuf::as_path), &[]);
     assert_eq!(code, 0);
     assert_eq!(records.iter().map(faces).collect::<Vec<_>>(), [1, 1, 1]);

@@ -74,7 +74,7 @@ fn what_cannot_be_explained_is_said() {
     let portrait = text(&portrait);
     let refused = explain(&["cam", portrait, "--model", int8]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
-    assert!(refused.stderr.contains("quantised"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("quantized"), "{}", refused.stderr);
     // Covering needs no feature map.
     assert_eq!(explain(&["occlusion", portrait, "--model", int8]).code, 0);
     for wrong in [

@@ -28,7 +28,7 @@ fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
     let path = out.to_str().unwrap();
     let json = run(dldl().args(["info", path, "--format", "json"]));
     let info: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(info["quantisation"]["calibration"], "2 crops of a folder of pictures");
+    assert_eq!(info["quantization"]["calibration"], "2 crops of a folder of pictures");
     assert_eq!(info["figures"].as_array().unwrap().len(), 0);
     assert!(info["calibration"].get("intervals").is_none(), "{}", info["calibration"]);
     let table = run(dldl().args(["info", path]));
@@ -61,7 +61,7 @@ fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
     for refused in [export, twice] {
         assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
         let said = refused.stderr;
-        assert!(said.contains("small.safetensors") && said.contains("quantised"), "{said}");
+        assert!(said.contains("small.safetensors") && said.contains("quantized"), "{said}");
     }
     assert!(!onnx.exists() && !again.exists());
 }
@@ -84,7 +84,7 @@ fn a_cache_gives_its_train_split_and_the_price() {
     assert!(made.stdout.contains("by 1 crops") && made.stdout.contains("val split"));
     let json = run(dldl().arg("info").arg(&out).args(["--format", "json"]));
     let info: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(info["quantisation"]["calibration"], "1 crops of csv, train split");
+    assert_eq!(info["quantization"]["calibration"], "1 crops of csv, train split");
     let figure = info["figures"][0]["value"].as_f64().unwrap();
     let mut eval = dldl();
     eval.args(["eval", "--dataset", "cache", "--split", "val", "--format", "json", "--root"]);

@@ -188,7 +188,7 @@ fn what_cannot_be_done_is_refused_by_name() {
     refused(2, &["--set", "seed"], &["KEY=VALUE"]);
     refused(1, &["--cache", "no/such/cache"], &["no/such/cache"]);
     refused(1, &["--init", "no/such.safetensors"], &["no/such.safetensors"]);
-    refused(1, &["--init", int8], &["tiny-int8", "quantised"]);
+    refused(1, &["--init", int8], &["tiny-int8", "quantized"]);
     refused(1, &["--init", tiny, "--set", "net=thin-age"], &["tiny.", "another network"]);
     for (device, built) in [
         ("vulkan", cfg!(feature = "vulkan")),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::PerSplit;
-use crate::{Rating, Sample, Task};
+use crate::{Annotation, Sample, Task};
 
 /// The labels of one task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Labelled {
+pub struct Labeled {
     /// The task.
     pub task: String,
     /// Samples with such a label.
@@ -49,11 +49,11 @@ pub struct Bin {
 }
 
 /// The labels of all tasks that any sample has. `known` has the tasks' label sets.
-pub(super) fn of(samples: &[Sample], known: &[Task]) -> Vec<Labelled> {
-    let mut by_task: BTreeMap<&str, Vec<(&Sample, &Rating)>> = BTreeMap::new();
+pub(super) fn of(samples: &[Sample], known: &[Task]) -> Vec<Labeled> {
+    let mut by_task: BTreeMap<&str, Vec<(&Sample, &Annotation)>> = BTreeMap::new();
     for sample in samples {
-        for (task, rating) in &sample.labels {
-            by_task.entry(task).or_default().push((sample, rating));
+        for (task, annotation) in &sample.labels {
+            by_task.entry(task).or_default().push((sample, annotation));
         }
     }
     let task = |(task, labels): (&str, Vec<_>)| {
@@ -62,11 +62,11 @@ pub(super) fn of(samples: &[Sample], known: &[Task]) -> Vec<Labelled> {
     by_task.into_iter().map(task).collect()
 }
 
-fn one(task: &str, labels: &[(&Sample, &Rating)], known: Option<&Task>) -> Labelled {
-    let means = || labels.iter().map(|(_, rating)| rating.mean());
-    let count = |what: fn(&Rating) -> bool| labels.iter().filter(|(_, r)| what(r)).count();
-    let sigmas: Vec<f64> = labels.iter().filter_map(|(_, rating)| rating.sigma()).collect();
-    let ranges = count(|r| matches!(r, Rating::Interval { .. }));
+fn one(task: &str, labels: &[(&Sample, &Annotation)], known: Option<&Task>) -> Labeled {
+    let means = || labels.iter().map(|(_, annotation)| annotation.mean());
+    let count = |what: fn(&Annotation) -> bool| labels.iter().filter(|(_, r)| what(r)).count();
+    let sigmas: Vec<f64> = labels.iter().filter_map(|(_, annotation)| annotation.sigma()).collect();
+    let ranges = count(|r| matches!(r, Annotation::Interval { .. }));
     let outside = known
         .map_or(0, |task| means().filter(|mean| !(task.min..=task.max).contains(mean)).count());
     // Years in bands of five, and scores in steps that give some ten bars.
@@ -76,15 +76,15 @@ fn one(task: &str, labels: &[(&Sample, &Rating)], known: Option<&Task>) -> Label
         _ => 5.0,
     };
     let all_ranges = ranges == labels.len();
-    Labelled {
+    Labeled {
         task: task.to_owned(),
         samples: PerSplit::of(labels.iter().map(|(sample, _)| *sample)),
         min: means().fold(f64::INFINITY, f64::min),
         mean: means().sum::<f64>() / labels.len() as f64,
         max: means().fold(f64::NEG_INFINITY, f64::max),
-        single: count(|r| matches!(r, Rating::Value { sigma: None, .. })),
-        with_sigma: count(|r| matches!(r, Rating::Value { sigma: Some(_), .. })),
-        answers: count(|r| matches!(r, Rating::Histogram { .. })),
+        single: count(|r| matches!(r, Annotation::Value { sigma: None, .. })),
+        with_sigma: count(|r| matches!(r, Annotation::Value { sigma: Some(_), .. })),
+        answers: count(|r| matches!(r, Annotation::Histogram { .. })),
         ranges,
         mean_sigma: (!sigmas.is_empty()).then(|| sigmas.iter().sum::<f64>() / sigmas.len() as f64),
         outside,
@@ -93,10 +93,10 @@ fn one(task: &str, labels: &[(&Sample, &Rating)], known: Option<&Task>) -> Label
 }
 
 /// A bar for each range.
-fn by_range(labels: &[(&Sample, &Rating)]) -> Vec<Bin> {
+fn by_range(labels: &[(&Sample, &Annotation)]) -> Vec<Bin> {
     let mut bins: Vec<Bin> = Vec::new();
-    for (sample, rating) in labels {
-        let Rating::Interval { interval: [from, to] } = **rating else { continue };
+    for (sample, annotation) in labels {
+        let Annotation::Interval { interval: [from, to] } = **annotation else { continue };
         let at = bins.iter().position(|bin| (bin.from, bin.to) == (from, to));
         let at = at.unwrap_or_else(|| {
             bins.push(Bin { from, to, samples: PerSplit::default() });
@@ -109,11 +109,11 @@ fn by_range(labels: &[(&Sample, &Rating)]) -> Vec<Bin> {
 }
 
 /// Bars of one width, without gaps from the lowest to the highest.
-fn by_mean(labels: &[(&Sample, &Rating)], width: f64) -> Vec<Bin> {
-    let number = |rating: &Rating| (rating.mean() / width).floor() as i64;
+fn by_mean(labels: &[(&Sample, &Annotation)], width: f64) -> Vec<Bin> {
+    let number = |annotation: &Annotation| (annotation.mean() / width).floor() as i64;
     let mut counts: BTreeMap<i64, PerSplit> = BTreeMap::new();
-    for (sample, rating) in labels {
-        counts.entry(number(rating)).or_default().add(sample.split);
+    for (sample, annotation) in labels {
+        counts.entry(number(annotation)).or_default().add(sample.split);
     }
     let ends = counts.first_key_value().zip(counts.last_key_value());
     let Some(((&first, _), (&last, _))) = ends else { return Vec::new() };

@@ -1,7 +1,7 @@
 //! Checks of made-up folders with every fault, and of the real sets.
 
 use super::*;
-use crate::rating::{AGE, ATTRACTIVENESS};
+use crate::annotation::{AGE, ATTRACTIVENESS};
 
 fn jpeg(seed: u8) -> Vec<u8> {
     let rgb: Vec<u8> = (0..16 * 16 * 3).map(|i| (i as u8).wrapping_mul(seed)).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Rating;
+use crate::Annotation;
 
 /// Pictures `0.jpg`, `1.jpg`, ... of people who have one to seven each.
 fn people(count: usize) -> Dataset {
@@ -15,7 +15,7 @@ fn people(count: usize) -> Dataset {
             let file = format!("{}.jpg", samples.len());
             let sample =
                 Sample { group: Some(format!("p{person}")), ..Sample::new(file, Split::Test) };
-            samples.push(sample.with("age", Rating::value(30.0)));
+            samples.push(sample.with("age", Annotation::value(30.0)));
         }
     }
     Dataset::new("made-up", "/nowhere".as_ref(), samples)

@@ -242,7 +242,7 @@ pub fn essence(config: &TrainConfig) -> TrainConfig {
         log_every: 1,
         checkpoint_minutes: 1.0,
         training_data: String::new(),
-        licence: String::new(),
+        license: String::new(),
         ..config.clone()
     }
 }

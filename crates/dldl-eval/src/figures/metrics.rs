@@ -60,12 +60,12 @@ pub fn metrics(
 ) -> Metrics {
     let people = People::of(predictions);
     let n = predictions.len() as f64;
-    // Centred, so that the sums of squares keep their digits.
-    let centre = predictions.iter().map(|p| p.truth).sum::<f64>() / n;
+    // Centered, so that the sums of squares keep their digits.
+    let center = predictions.iter().map(|p| p.truth).sum::<f64>() / n;
     let errors: Vec<f64> = predictions.iter().map(|p| estimate(p) - p.truth).collect();
     let within = |error: f64, units: f64| f64::from(u8::from(hit(error, units * scale.unit)));
     let rows = predictions.iter().zip(&errors).map(|(p, &error)| {
-        let (x, y) = (p.truth + error - centre, p.truth - centre);
+        let (x, y) = (p.truth + error - center, p.truth - center);
         let epsilon = p.sigma.and_then(|s| epsilon_error(&[p.truth + error], &[p.truth], &[s]));
         [
             1.0,

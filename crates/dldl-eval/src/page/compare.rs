@@ -5,7 +5,7 @@ use super::headline::cs_plot;
 use super::html::{Table, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Evaluation, Threshold};
 
-/// More curves than there are colours tell nothing apart.
+/// More curves than there are colors tell nothing apart.
 const CURVES: usize = 6;
 
 pub(super) fn chapter(evaluations: &[Evaluation]) -> String {

@@ -19,7 +19,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     let plots: Vec<String> = short.map(|b| figure(&plot(b, overall, unit), "")).collect();
     let mut body = paragraph(&format!(
         "Dots are mean absolute errors in {unit}, lines their 95 % intervals, the dashed line is \
-         the error of all. Groups of fewer than {MIN_GROUP} pictures are grey, and are neither \
+         the error of all. Groups of fewer than {MIN_GROUP} pictures are gray, and are neither \
          the worst nor the best.",
     ));
     body += &figures(&plots);
@@ -82,7 +82,7 @@ fn plot(breakdown: &Breakdown, overall: Option<f64>, unit: &str) -> Plot {
     whiskers(&format!("MAE by {} (n)", breakdown.by), &names, &values, overall, unit)
 }
 
-/// Values with their intervals, one below the other; grey where `few`.
+/// Values with their intervals, one below the other; gray where `few`.
 pub(super) fn whiskers(
     title: &str,
     names: &[String],

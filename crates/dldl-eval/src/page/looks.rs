@@ -1,9 +1,9 @@
-//! What models look at, as coloured cells without any face; and what Ranking and
+//! What models look at, as colored cells without any face; and what Ranking and
 //! other models believe.
 
 use super::html::{figure, figures, paragraph};
 use crate::svg::{Axis, Plot, escape};
-use crate::understand::colour::{blue_red, hex, viridis};
+use crate::understand::color::{blue_red, hex, viridis};
 use crate::understand::ranking::Learned;
 use crate::understand::{Group, Kind, Map, Maps, Measure, learned_plots};
 
@@ -26,14 +26,14 @@ fn of_maps(maps: &Maps) -> String {
         Kind::Cam => format!(
             "What each place of the last feature map adds to the estimate, to first order, in \
              {unit}: red makes it higher, blue lower. Crops are {0}x{0} pixels; the left of a map \
-             is the left of the crop. Each map has its own range of colours, given below it.",
+             is the left of the crop. Each map has its own range of colors, given below it.",
             maps.size
         ),
         Kind::Occlusion => format!(
-            "Parts of the crop are covered with the mean colour, one after the other, in the crop \
+            "Parts of the crop are covered with the mean color, one after the other, in the crop \
              and in its mirror image at the same place. Numbers are in {unit}; yellow is the \
              largest error, red a higher and blue a lower estimate. Each map has its own range \
-             of colours."
+             of colors."
         ),
     });
     let count = maps.groups.first().map_or(0, |group| group.maps.len());
@@ -66,14 +66,14 @@ fn tile(group: &Group, map: &Map) -> Plot {
     let (low, high) = map.range();
     let reach = low.abs().max(high.abs()).max(f64::MIN_POSITIVE);
     for (i, value) in map.values.iter().enumerate() {
-        let colour = match map.measure {
+        let color = match map.measure {
             Measure::Mae => viridis((value - low) / (high - low).max(f64::MIN_POSITIVE)),
             Measure::Contribution | Measure::Change => blue_red(value / reach),
         };
         let (row, column) = (i / map.columns, (i % map.columns) as f64);
         // Rows are counted from the top.
         let y = (map.rows - row) as f64;
-        plot.cell(&hex(colour), [column, column + 1.0], [y - 1.0, y], &format!("{value:.3}"));
+        plot.cell(&hex(color), [column, column + 1.0], [y - 1.0, y], &format!("{value:.3}"));
     }
     plot
 }

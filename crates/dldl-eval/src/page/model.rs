@@ -49,7 +49,7 @@ pub(super) fn of_weights(info: &ModelInfo) -> Vec<(&'static str, String)> {
         ("parameters", info.net.parameter_count().to_string()),
         ("crops", format!("{0}x{0} pixels, template {1}", info.input_size, info.template.name)),
     ];
-    let said = [("trained on", &info.training_data), ("terms", &info.licence)];
+    let said = [("trained on", &info.training_data), ("terms", &info.license)];
     list.extend(said.into_iter().filter(|s| !s.1.is_empty()).map(|(n, s)| (n, s.clone())));
     list
 }

@@ -10,7 +10,7 @@ pub mod training;
 
 use std::slice;
 
-use dldl::{Crop, Engine, ModelInfo, NetError, NetSpec, Part, Weights, quantise};
+use dldl::{Crop, Engine, ModelInfo, NetError, NetSpec, Part, Weights, quantize};
 use serde::Serialize;
 
 use clock::{Stopwatch, Times, process_peak_bytes};
@@ -65,7 +65,7 @@ pub struct Efficiency {
     pub params: usize,
     /// Multiply-accumulates for one crop.
     pub macs: u64,
-    /// Size of its weights file: in half precision, or quantised.
+    /// Size of its weights file: in half precision, or quantized.
     pub disk_bytes: usize,
     /// Median CPU time for one crop on one thread, in milliseconds.
     pub cpu_ms: f64,
@@ -261,9 +261,9 @@ fn efficiency(
     crop: &Crop,
     options: &SpeedOptions,
 ) -> Result<Vec<Efficiency>, NetError> {
-    let quantised = engine.info().quantisation.is_some();
+    let quantized = engine.info().quantization.is_some();
     let disk_bytes = |net: &NetSpec| {
-        let bytes_each = |name: &str, shape: &[usize]| match (shape.len(), quantised) {
+        let bytes_each = |name: &str, shape: &[usize]| match (shape.len(), quantized) {
             (1, false) => 4,
             (_, false) => 2,
             (4, true) => 1,
@@ -291,8 +291,8 @@ fn efficiency(
     for (name, net) in comparators() {
         let mut weights = Weights::random(name, net)?;
         weights.info.input_size = crop.size;
-        let larger = match quantised {
-            true => Engine::from_quantised(&quantise(&weights, slice::from_ref(crop), "noise")?)?,
+        let larger = match quantized {
+            true => Engine::from_quantized(&quantize(&weights, slice::from_ref(crop), "noise")?)?,
             false => Engine::at_level(&weights, engine.level())?,
         };
         let mut row = measured(name.into(), &larger)?;

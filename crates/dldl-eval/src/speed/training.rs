@@ -1,4 +1,4 @@
-//! How fast a network learns: forward, loss, backward and optimiser on pictures
+//! How fast a network learns: forward, loss, backward and optimizer on pictures
 //! of noise, without the reading of data.
 
 use std::fmt;
@@ -179,7 +179,7 @@ fn truth(method: &Method, labels: &LabelSet, i: usize) -> Truths {
     vec![Some(Truth::Label { target, mean })]
 }
 
-/// Numbers as of normalised pictures, between -2 and 2.
+/// Numbers as of normalized pictures, between -2 and 2.
 fn noise(count: usize) -> Vec<f32> {
     (0..count as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 16384.0 - 2.0)
@@ -217,7 +217,7 @@ impl fmt::Display for TrainingSpeed {
             [forward, loss, backward, optimizer].map(|share| 100.0 * share);
         writeln!(
             f,
-            "\nforward {forward:.1} %, loss {loss:.1} %, backward {backward:.1} %, optimiser \
+            "\nforward {forward:.1} %, loss {loss:.1} %, backward {backward:.1} %, optimizer \
              {optimizer:.1} %"
         )?;
         if let Some(peak) = self.peak_bytes {

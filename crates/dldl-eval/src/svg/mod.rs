@@ -1,5 +1,5 @@
 //! Figures as SVG, for pages and for files: one plot with its axes, lines, dots,
-//! bars and legend ([`Plot`]), and several on a sheet ([`sheet`]). Colours are by class
+//! bars and legend ([`Plot`]), and several on a sheet ([`sheet`]). Colors are by class
 //! and follow light and dark ([`STYLE`]); fonts are the reader's own. What is drawn is
 //! the business of others.
 
@@ -11,7 +11,7 @@ pub(crate) use plot::Plot;
 
 /// How figures look: to be put once into a page, or into a file of its own. Series
 /// 0 to 5 are the classes `s0` to `s5` (after Okabe and Ito, to be told apart by
-/// colour-blind eyes); `m` is for what stands back, `g` for grid lines.
+/// color-blind eyes); `m` is for what stands back, `g` for grid lines.
 pub(crate) const STYLE: &str = "\
 .fig{color:#24292f;font:11px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}
 .fig text{fill:currentColor;stroke:none}

@@ -74,9 +74,9 @@ impl Plot {
         self.shape(&fill, x, y, told);
     }
 
-    /// The same of a given colour, `#rrggbb`.
-    pub(crate) fn cell(&mut self, colour: &str, x: [f64; 2], y: [f64; 2], told: &str) {
-        self.shape(&format!("fill=\"{colour}\""), x, y, told);
+    /// The same of a given color, `#rrggbb`.
+    pub(crate) fn cell(&mut self, color: &str, x: [f64; 2], y: [f64; 2], told: &str) {
+        self.shape(&format!("fill=\"{color}\""), x, y, told);
     }
 
     fn shape(&mut self, fill: &str, x: [f64; 2], y: [f64; 2], told: &str) {

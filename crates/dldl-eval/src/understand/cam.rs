@@ -38,7 +38,7 @@ pub fn slope(head: &Head, logits: &[f32]) -> Result<Vec<f64>, NetError> {
 /// of both ones', the second mirrored back.
 ///
 /// # Errors
-/// [`NetError`] for a quantised model, or as [`Engine::run`].
+/// [`NetError`] for a quantized model, or as [`Engine::run`].
 ///
 /// # Panics
 /// If the model has no head number `head`.

@@ -5,7 +5,7 @@
 //! bitmap is in `paint`, as part of a page in [`crate::page`].
 
 mod cam;
-pub mod colour;
+pub mod color;
 mod occlusion;
 mod paint;
 pub mod ranking;
@@ -146,7 +146,7 @@ impl Maps {
     /// The maps of crops of one picture, named `face 1`, `face 2` and so on.
     ///
     /// # Errors
-    /// [`NetError`] if the model cannot run, or, for [`Kind::Cam`], is quantised.
+    /// [`NetError`] if the model cannot run, or, for [`Kind::Cam`], is quantized.
     ///
     /// # Panics
     /// If the model has no head number `head`.

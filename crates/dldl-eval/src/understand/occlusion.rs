@@ -78,9 +78,9 @@ pub struct Occluded {
     pub covered: [Vec<f64>; 3],
 }
 
-/// What the model says of a crop with each part covered by the mean colour, which
-/// is 0 after the normalisation (as near as 8 bits come to it: within a hundredth
-/// of the colours' standard deviation). The mirror image is covered at the same
+/// What the model says of a crop with each part covered by the mean color, which
+/// is 0 after the normalization (as near as 8 bits come to it: within a hundredth
+/// of the colors' standard deviation). The mirror image is covered at the same
 /// coordinates, as in the authors' code, and the distributions are averaged. All
 /// copies run as one batch.
 ///
@@ -91,12 +91,12 @@ pub struct Occluded {
 /// If the model has no head number `head`.
 pub fn occlusion(engine: &Engine, head: usize, crop: &Crop) -> Result<Occluded, NetError> {
     let (head, range) = head_of(engine, head);
-    let colour = mean_colour(engine.info());
+    let color = mean_color(engine.info());
     let views = [crop.clone(), crop.flipped()];
     let regions = Pattern::ALL.map(|pattern| pattern.regions(crop.size));
     let mut copies = views.to_vec();
     for region in regions.iter().flatten() {
-        copies.extend(views.iter().map(|view| covered(view, region, colour)));
+        copies.extend(views.iter().map(|view| covered(view, region, color)));
     }
     let logits = engine.logits(&copies)?;
     let estimate = |pair: &[Vec<f32>]| -> Result<f64, NetError> {
@@ -110,17 +110,17 @@ pub fn occlusion(engine: &Engine, head: usize, crop: &Crop) -> Result<Occluded, 
     Ok(Occluded { intact: estimates[0], covered })
 }
 
-/// The bytes that the normalisation takes nearest to 0.
-fn mean_colour(info: &ModelInfo) -> [u8; 3] {
-    info.normalisation.mean.map(|mean| (255.0 * mean).round().clamp(0.0, 255.0) as u8)
+/// The bytes that the normalization takes nearest to 0.
+fn mean_color(info: &ModelInfo) -> [u8; 3] {
+    info.normalization.mean.map(|mean| (255.0 * mean).round().clamp(0.0, 255.0) as u8)
 }
 
-fn covered(crop: &Crop, region: &Region, colour: [u8; 3]) -> Crop {
+fn covered(crop: &Crop, region: &Region, color: [u8; 3]) -> Crop {
     let mut crop = crop.clone();
     for y in region.y[0]..region.y[1] {
         for x in region.x[0]..region.x[1] {
             let at = 3 * (y * crop.size + x);
-            crop.rgb[at..at + 3].copy_from_slice(&colour);
+            crop.rgb[at..at + 3].copy_from_slice(&color);
         }
     }
     crop
@@ -150,10 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_of_the_mean_colour_does_not_notice() {
+    fn a_crop_of_the_mean_color_does_not_notice() {
         let engine = models::engine(models::DEFAULT_MODEL).unwrap();
-        let grey = Crop::new(96, mean_colour(engine.info()).repeat(96 * 96)).unwrap();
-        let seen = occlusion(&engine, 0, &grey).unwrap();
+        let gray = Crop::new(96, mean_color(engine.info()).repeat(96 * 96)).unwrap();
+        let seen = occlusion(&engine, 0, &gray).unwrap();
         let all = seen.covered.iter().flatten();
         assert_eq!(all.clone().count(), 7 + 7 + 49);
         assert!(all.into_iter().all(|v| *v == seen.intact));

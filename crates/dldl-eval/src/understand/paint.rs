@@ -1,10 +1,10 @@
 //! Maps as a bitmap: each over its face, or alone where there is none to be shown,
-//! with a bar of its colours and what it is of.
+//! with a bar of its colors and what it is of.
 
 use dldl::{Crop, Picture};
 
-use super::{Group, Kind, Map, Maps, Measure, colour};
-use crate::draw::{self, Colour, Text};
+use super::{Group, Kind, Map, Maps, Measure, color};
+use crate::draw::{self, Color, Text};
 
 /// Side of a map in pixels.
 const TILE: usize = 224;
@@ -15,10 +15,10 @@ const GAP: usize = 22;
 /// What stands above a map, and what below: bar, numbers, estimate.
 const ABOVE: usize = 22;
 const BELOW: usize = 60;
-const INK: Colour = [40, 44, 52];
-const MUTED: Colour = [105, 111, 121];
+const INK: Color = [40, 44, 52];
+const MUTED: Color = [105, 111, 121];
 
-/// The maps as a picture. Every map has its own range of colours, which stands
+/// The maps as a picture. Every map has its own range of colors, which stands
 /// below it: they differ more between bands than within one. Red adds to the
 /// estimate and blue lowers it; errors go from dark to yellow.
 pub fn paint(maps: &Maps) -> Picture {
@@ -98,7 +98,7 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
     }
     title(&name).draw(picture, [x as f32, (y + 14) as f32], INK);
     let y = y + ABOVE;
-    let face = group.face.as_ref().map(|face| grey(face, TILE));
+    let face = group.face.as_ref().map(|face| gray(face, TILE));
     for row in 0..TILE {
         for column in 0..TILE {
             let value = value_at(map, maps.kind, column, row);
@@ -111,7 +111,7 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
                 }
                 None => 1.0,
             };
-            draw::blend(picture, to[0], to[1], paint.colour(value), cover);
+            draw::blend(picture, to[0], to[1], paint.color(value), cover);
         }
     }
     let bar = y + TILE + 6;
@@ -119,7 +119,7 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
         let value = paint.low + (paint.high - paint.low) * column as f64 / (TILE - 1) as f64;
         for row in 0..8 {
             let to = [(x + column) as i64, (bar + row) as i64];
-            draw::blend(picture, to[0], to[1], paint.colour(value), 1.0);
+            draw::blend(picture, to[0], to[1], paint.color(value), 1.0);
         }
     }
     let digits = maps.scale.digits.saturating_sub(2);
@@ -171,8 +171,8 @@ fn value_at(map: &Map, kind: Kind, x: usize, y: usize) -> f64 {
     row(top) + v * (row(bottom) - row(top))
 }
 
-/// A face in grey, so that colours mean the map alone: `[side][side]`.
-fn grey(face: &Crop, side: usize) -> Vec<u8> {
+/// A face in gray, so that colors mean the map alone: `[side][side]`.
+fn gray(face: &Crop, side: usize) -> Vec<u8> {
     let picture = Picture { width: face.size, height: face.size, rgb: face.rgb.clone() };
     let light = |p: &[u8]| {
         let [r, g, b] = [p[0], p[1], p[2]].map(f32::from);
@@ -181,7 +181,7 @@ fn grey(face: &Crop, side: usize) -> Vec<u8> {
     picture.resized(side, side).rgb.chunks_exact(3).map(light).collect()
 }
 
-/// Numbers to colours: symmetric about 0 where 0 divides.
+/// Numbers to colors: symmetric about 0 where 0 divides.
 struct Palette {
     signed: bool,
     low: f64,
@@ -206,10 +206,10 @@ impl Palette {
         }
     }
 
-    fn colour(&self, value: f64) -> Colour {
+    fn color(&self, value: f64) -> Color {
         match self.signed {
-            true => colour::blue_red(self.place(value)),
-            false => colour::viridis(self.place(value)),
+            true => color::blue_red(self.place(value)),
+            false => color::viridis(self.place(value)),
         }
     }
 
@@ -252,16 +252,16 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_their_colours_and_a_face_shines_through() {
+    fn parts_have_their_colors_and_a_face_shines_through() {
         let mut maps = maps(Kind::Occlusion, Measure::Change, [-2.0, 0.0, 1.0, 2.0], 1);
         let alone = paint(&maps);
         let at = |picture: &Picture, x: usize, y: usize| {
             picture.pixel(MARGIN + x, MARGIN + 48 + ABOVE + y)
         };
-        assert_eq!(at(&alone, 10, 10), colour::blue_red(-1.0));
-        assert_eq!(at(&alone, 200, 10), colour::blue_red(0.0));
-        assert_eq!(at(&alone, 10, 200), colour::blue_red(0.5));
-        assert_eq!(at(&alone, 200, 200), colour::blue_red(1.0));
+        assert_eq!(at(&alone, 10, 10), color::blue_red(-1.0));
+        assert_eq!(at(&alone, 200, 10), color::blue_red(0.0));
+        assert_eq!(at(&alone, 10, 200), color::blue_red(0.5));
+        assert_eq!(at(&alone, 200, 200), color::blue_red(1.0));
         maps.groups[0].face = Some(Crop::new(96, vec![77; 3 * 96 * 96]).unwrap());
         let over = paint(&maps);
         assert_eq!(at(&over, 200, 10), [77; 3], "nothing is said here");
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_features_are_interpolated_and_centres_keep_their_value() {
+    fn places_of_features_are_interpolated_and_centers_keep_their_value() {
         let maps = maps(Kind::Cam, Measure::Contribution, [0.0, 1.0, 2.0, 3.0], 1);
         let map = &maps.groups[0].maps[0];
         let value = |x, y| value_at(map, Kind::Cam, x, y);
@@ -291,7 +291,7 @@ mod tests {
         let six = paint(&maps(Kind::Cam, Measure::Contribution, [0.0; 4], 6));
         assert!(six.width == 2 * MARGIN + 5 * TILE + 4 * GAP && six.height > one.height);
         let even = paint(&maps(Kind::Occlusion, Measure::Mae, [4.0; 4], 1));
-        assert_eq!(even.pixel(MARGIN + 50, MARGIN + 48 + ABOVE + 50), colour::viridis(0.0));
+        assert_eq!(even.pixel(MARGIN + 50, MARGIN + 48 + ABOVE + 50), color::viridis(0.0));
         let none =
             paint(&Maps { groups: Vec::new(), ..maps(Kind::Cam, Measure::Change, [0.0; 4], 1) });
         assert!(none.width > 0);

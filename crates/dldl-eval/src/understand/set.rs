@@ -1,4 +1,4 @@
-//! Mean maps over a labelled set, by band of the truth.
+//! Mean maps over a labeled set, by band of the truth.
 
 use std::convert::Infallible;
 
@@ -121,7 +121,7 @@ impl<'a> Samples<'a> {
         let all = source.samples();
         let mut chosen: Vec<usize> = (0..all.len())
             .filter(|&i| options.split.is_none_or(|split| all[i].split == split))
-            .filter(|&i| all[i].rating(&task).is_some())
+            .filter(|&i| all[i].annotation(&task).is_some())
             .collect();
         if chosen.is_empty() {
             let (dataset, split) = (source.name().to_owned(), options.split);
@@ -134,9 +134,9 @@ impl<'a> Samples<'a> {
         Ok(Self { estimator, source, all, chosen, head, task, no_detect, size })
     }
 
-    /// The truth of sample `i`: the rating's mean.
+    /// The truth of sample `i`: the annotation's mean.
     pub(super) fn truth(&self, i: usize) -> f64 {
-        self.all[i].rating(&self.task).expect("what is chosen has the label").mean()
+        self.all[i].annotation(&self.task).expect("what is chosen has the label").mean()
     }
 
     /// The crop of sample `i`, or the reason why there is none.

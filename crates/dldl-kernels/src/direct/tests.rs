@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn convolution_of_colours(seed: u64, outputs in 1usize..40, w in 3usize..60) {
+    fn convolution_of_colors(seed: u64, outputs in 1usize..40, w in 3usize..60) {
         let weight = values(seed, outputs * 27);
         let bias = values(!seed, outputs);
         let input = values(seed ^ 0x5555, 9 * w);

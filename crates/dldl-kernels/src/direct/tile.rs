@@ -1,4 +1,4 @@
-//! The register blocks of the direct convolution: so many neighbouring output
+//! The register blocks of the direct convolution: so many neighboring output
 //! pixels by one or two vectors of output channels, accumulated over all taps.
 
 // Indexed loops: closures and iterators over vectors are compiled apart,

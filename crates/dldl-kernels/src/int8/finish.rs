@@ -42,7 +42,7 @@ impl sealed::Sealed for u8 {
         let rounded = scaled.min(f32x16::splat(s, 255.0)) + f32x16::splat(s, ROUNDER);
         let words: u32x16<S> = rounded.bitcast();
         // Narrowed together with itself, which costs nothing: the superfluous
-        // part is optimised away.
+        // part is optimized away.
         let halves = words.narrow(words);
         let bytes = halves.narrow(halves);
         *bytes.as_slice().first_chunk().expect("64 bytes")

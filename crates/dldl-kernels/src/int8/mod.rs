@@ -6,7 +6,7 @@
 //! 0 and the last row being border, and so column 0 of every row; a row's right
 //! border is the next row's column 0. Behind it all is a little slack
 //! ([`enclosed_len`]). In this layout the bytes that a row of three taps needs
-//! for one output pixel are neighbours, `3 channels` of them, and beginning
+//! for one output pixel are neighbors, `3 channels` of them, and beginning
 //! `channels` further for the next pixel. They are multiplied in groups of four
 //! (a *quad*), and the last quad's superfluous bytes by weights of zero: so any
 //! number of channels will do, and three of a picture as it is.

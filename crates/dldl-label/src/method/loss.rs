@@ -1,4 +1,4 @@
-//! What is minimised: the terms of the losses with their gradients, for one
+//! What is minimized: the terms of the losses with their gradients, for one
 //! sample, in double precision.
 //!
 //! Not here: which method uses which (`mod.rs`), and means over batches, which
@@ -20,7 +20,7 @@ pub struct LossTerm {
     pub weight: f64,
 }
 
-/// An error `e` as a number to minimise.
+/// An error `e` as a number to minimize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Penalty {
@@ -34,7 +34,7 @@ pub enum Penalty {
 }
 
 impl Penalty {
-    /// Whether it is the paper's, which a serialised method does not mention.
+    /// Whether it is the paper's, which a serialized method does not mention.
     pub(super) fn is_l1(&self) -> bool {
         *self == Self::L1
     }

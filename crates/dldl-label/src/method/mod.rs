@@ -1,4 +1,4 @@
-//! The methods: how a label becomes a target, what is minimised, and how a
+//! The methods: how a label becomes a target, what is minimized, and how a
 //! network's outputs become a distribution and an estimate. A method is a value,
 //! and to add one that is made of known parts touches this file only: a variant
 //! of [`Method`] and a line in each of its tables. What the loss terms compute is
@@ -19,9 +19,9 @@ pub use ranking::{ranking_code, ranking_target};
 
 /// A way of learning a label (spec 1.8, and three that came from others).
 ///
-/// Serialised with its name as a tag and its numbers beside it, all of them
+/// Serialized with its name as a tag and its numbers beside it, all of them
 /// optional: `{"name": "dldl"}`, `{"name": "dldl-v2", "lambda": 1.0, "scaling":
-/// "per-sample", "penalty": "l1"}`. Deserialising checks the numbers.
+/// "per-sample", "penalty": "l1"}`. Deserializing checks the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", try_from = "names::Unchecked")]
 pub enum Method {
@@ -32,7 +32,7 @@ pub enum Method {
     MrL2,
     /// Deep expectation (Rothe, Timofte, Van Gool, IJCV 2018): classification by
     /// cross-entropy, read as an expectation. The authors of DLDL-v2 gave a
-    /// softmax to Torch's `ClassNLL` and so minimised `-p_y`; this is the true
+    /// softmax to Torch's `ClassNLL` and so minimized `-p_y`; this is the true
     /// cross-entropy.
     Dex,
     /// Ranking (Chen et al., CVPR 2017): is it more than this label, for every
@@ -242,7 +242,7 @@ impl Method {
         }
     }
 
-    /// What the method minimises. A single term has weight 1 (the authors' code
+    /// What the method minimizes. A single term has weight 1 (the authors' code
     /// has 1/K for DLDL, a constant that Adam divides out again).
     pub fn loss_terms(&self, labels: &LabelSet) -> Vec<LossTerm> {
         let term = |kind, weight| LossTerm { kind, weight };

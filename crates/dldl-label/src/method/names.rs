@@ -1,4 +1,4 @@
-//! How methods are written: their names, and their serialised form before its
+//! How methods are written: their names, and their serialized form before its
 //! numbers are checked.
 
 use std::str::FromStr;
@@ -14,7 +14,7 @@ const MEAN: f64 = 0.2;
 const VARIANCE: f64 = 0.05;
 const ALPHA: f64 = 1.0;
 
-/// The serialised form of a method, before its numbers are checked.
+/// The serialized form of a method, before its numbers are checked.
 #[derive(Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Unchecked {
@@ -140,7 +140,7 @@ impl Method {
         Ok(Method::DldlV2 { lambda, scaling, penalty: Penalty::L1 })
     }
 
-    /// The method's name, by which [`FromStr`] and deserialisation know it.
+    /// The method's name, by which [`FromStr`] and deserialization know it.
     pub fn name(&self) -> &'static str {
         match self {
             Method::MrL1 => "mr-l1",

@@ -18,7 +18,7 @@ fn names_lead_to_methods_and_back() {
 
 /// The forms of older weights files among them.
 #[test]
-fn serialised_form() {
+fn serialized_form() {
     let v2 = Method::dldl_v2(0.5, Scaling::PerElement).unwrap();
     let smooth =
         Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample, penalty: Penalty::SmoothL1 };

@@ -9,7 +9,7 @@ pub const RESAMPLES: usize = 1000;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The 95 % intervals of statistics of samples that come in `clusters` groups
-/// (people): the 2.5th and 97.5th percentiles (linear between neighbours, as
+/// (people): the 2.5th and 97.5th percentiles (linear between neighbors, as
 /// numpy's) of their values in [`RESAMPLES`] draws of as many groups, with
 /// replacement.
 ///
@@ -49,7 +49,7 @@ pub fn bootstrap(
 }
 
 /// The value below which a share `q` of sorted values lies, linear between
-/// neighbours.
+/// neighbors.
 fn percentile(sorted: &[f64], q: f64) -> f64 {
     let position = q * (sorted.len() - 1) as f64;
     let below = position as usize;

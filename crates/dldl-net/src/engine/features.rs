@@ -25,7 +25,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`NetError::Crop`] as for [`run`](Self::run); [`NetError::Spec`] for a
-    /// quantised model, which has no feature map in floating point.
+    /// quantized model, which has no feature map in floating point.
     pub fn feature_map(&self, crop: &Crop, mirrored: bool) -> Result<FeatureMap, NetError> {
         self.check(std::slice::from_ref(crop))?;
         let network = self.float("feature map")?;
@@ -42,7 +42,7 @@ impl Engine {
     /// the average of the feature map, plus the bias.
     ///
     /// # Errors
-    /// [`NetError::Spec`] for a quantised model.
+    /// [`NetError::Spec`] for a quantized model.
     pub fn head_weight(&self) -> Result<&[f32], NetError> {
         Ok(self.float("head")?.head_weight())
     }
@@ -50,8 +50,8 @@ impl Engine {
     fn float(&self, what: &str) -> Result<&Network, NetError> {
         match &self.layers {
             Layers::Float(network) => Ok(network),
-            Layers::Quantised(_) => Err(NetError::Spec(format!(
-                "the quantised model \"{}\" has no {what} in floating point; \
+            Layers::Quantized(_) => Err(NetError::Spec(format!(
+                "the quantized model \"{}\" has no {what} in floating point; \
                  use the model it was made from",
                 self.info.name
             ))),

@@ -17,7 +17,7 @@ pub(super) type Point = (f64, f64);
 /// A line of a panel.
 pub(super) struct Line {
     pub(super) name: &'static str,
-    pub(super) colour: RGBAColor,
+    pub(super) color: RGBAColor,
     pub(super) width: u32,
     pub(super) dots: bool,
     pub(super) points: Vec<Point>,
@@ -99,7 +99,7 @@ where
     }
 
     for line in lines.iter().filter(|l| !l.points.is_empty()) {
-        let style = ShapeStyle { color: line.colour, filled: true, stroke_width: line.width };
+        let style = ShapeStyle { color: line.color, filled: true, stroke_width: line.width };
         let inside = line.points.iter().copied().filter(|p| p.1 <= high);
         chart.draw_series(LineSeries::new(inside.clone(), style))?;
         // Dots on every epoch would run into each other in long trainings.

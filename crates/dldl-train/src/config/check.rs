@@ -104,7 +104,7 @@ impl TrainConfig {
             log_every: 1,
             checkpoint_minutes: 1.0,
             training_data: String::new(),
-            licence: String::new(),
+            license: String::new(),
             ..config.clone()
         };
         shape(self) == shape(other)

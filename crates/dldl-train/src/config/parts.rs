@@ -198,7 +198,7 @@ pub struct Phase {
     #[serde(default = "default_batch")]
     pub batch: usize,
     /// In how many parts a batch is computed, their gradients added up: as many
-    /// times less memory. The statistics of the batch normalisation are of the
+    /// times less memory. The statistics of the batch normalization are of the
     /// parts. Default: 1.
     #[serde(default = "default_parts")]
     pub accumulate: usize,
@@ -213,7 +213,7 @@ pub struct Phase {
     #[serde(default = "one")]
     pub head_lr_scale: f64,
     /// Whether a stage begins here: the learning rate's course starts anew and
-    /// spans the phases up to the next such one, and the optimiser is fresh
+    /// spans the phases up to the next such one, and the optimizer is fresh
     /// (specification 2.5). Default: no.
     #[serde(default)]
     pub restart: bool,

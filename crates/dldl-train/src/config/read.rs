@@ -301,7 +301,7 @@ mod tests {
             let config = TrainConfig::load(&path, &[]).unwrap();
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             assert_eq!(config.model_name(), name);
-            assert!(config.run.ends_with(&name) && !config.licence.is_empty(), "{name}");
+            assert!(config.run.ends_with(&name) && !config.license.is_empty(), "{name}");
             names.push(name);
         }
         assert!(names.contains(&"tiny".to_owned()), "{names:?}");

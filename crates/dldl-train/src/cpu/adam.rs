@@ -30,7 +30,7 @@ struct State {
 const CHUNK: usize = 1 << 14;
 
 impl Adam {
-    /// A fresh optimiser (no moments).
+    /// A fresh optimizer (no moments).
     pub fn new(config: &OptimizerConfig) -> Self {
         Self { config: config.clone(), states: BTreeMap::new() }
     }

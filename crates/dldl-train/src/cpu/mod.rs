@@ -3,7 +3,7 @@
 //! checkpoint is a copy of it, to the bit; its working memory is kept from step
 //! to step.
 //!
-//! `trunk.rs` walks through the convolutions, `adam.rs` is the optimiser. Losses
+//! `trunk.rs` walks through the convolutions, `adam.rs` is the optimizer. Losses
 //! and everything about data are elsewhere.
 
 mod adam;

@@ -12,7 +12,7 @@ use dldl_train::{Progress, RunFolder, TrainConfig};
 
 const SIDE: usize = 48;
 
-/// A BMP of one colour with a gradient, the brighter the older.
+/// A BMP of one color with a gradient, the brighter the older.
 fn picture(age: usize, variant: usize) -> Vec<u8> {
     let pixels = 3 * SIDE * SIDE;
     let mut out = b"BM".to_vec();

@@ -1,0 +1,142 @@
+//! `dldl bench`: how fast a model runs on this machine.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dldl::{Crop, Engine, models, quantize};
+use dldl_eval::{SpeedOptions, speed};
+
+use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::learn::Device;
+use crate::random;
+
+/// Measure how fast a model runs on this machine
+///
+/// Times the network on crops of noise: whole, and layer by layer, beside the
+/// peak of multiply-adds that this processor reaches and beside larger networks
+/// that run on the same kernels. CPU time is over all threads; figures of
+/// layers and of the larger networks are for one crop on one thread. "Effective"
+/// counts the multiply-adds of a direct convolution, of which Winograd's
+/// algorithm does a quarter: so it can be above the peak.
+///
+/// The environment variable DLDL_ISA forces the vector instructions (avx512,
+/// avx2, or what else this processor has), for this and all other commands. A
+/// model in 8-bit integers takes VNNI with avx512; AMX, where there is any, if
+/// nothing is forced.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name of a built-in model, the path of a weights file, or random-thin,
+    /// random-tiny (-int8): the paper's networks with weights that mean nothing
+    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
+    model: PathBuf,
+
+    /// Side of the crops in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    size: usize,
+
+    /// Crops in a run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+
+    /// Threads
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+
+    /// Runs that are timed
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    runs: u32,
+
+    /// Measure training instead: forward, loss, backward and Adam (needs a
+    /// build with the feature `train`). The model is thin or tiny, or one whose
+    /// network is taken
+    #[arg(long)]
+    train: bool,
+
+    /// With --train: where it learns
+    #[arg(long, value_enum, requires = "train")]
+    device: Option<Device>,
+
+    /// Leave the larger networks out
+    #[arg(long)]
+    no_comparators: bool,
+
+    /// How the figures are printed
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dldl bench
+  dldl bench --model random-thin --threads 2 --batch 16
+  dldl bench --model random-tiny-int8
+  dldl bench --train --model tiny --size 112 --batch 32 --runs 10
+  DLDL_ISA=avx2 dldl bench --size 96 --format json";
+
+pub fn run(args: Args) -> Result<Outcome> {
+    if args.train {
+        return training(args);
+    }
+    let engine = engine(&args.model)?;
+    let options = SpeedOptions {
+        size: args.size,
+        batch: args.batch.into(),
+        threads: args.threads.into(),
+        runs: args.runs as usize,
+        efficiency: !args.no_comparators,
+    };
+    let speed = speed(engine, &options).map_err(Usage::from)?;
+    match args.format {
+        ReportFormat::Table => cli::print(&speed.to_string())?,
+        ReportFormat::Json => cli::print(&speed.to_json())?,
+    }
+    Ok(Outcome::Complete)
+}
+
+#[cfg(feature = "train")]
+fn training(args: Args) -> Result<Outcome> {
+    use dldl_eval::{TrainingSpeedOptions, training_speed};
+    let named = args.model.to_str().and_then(random::net);
+    let net = match named {
+        Some(net) => net,
+        None => engine(&args.model)?.info().net.clone(),
+    };
+    let options = TrainingSpeedOptions {
+        size: args.size,
+        batch: args.batch.into(),
+        threads: args.threads.into(),
+        device: args.device.unwrap_or(Device::Cpu).into(),
+        runs: args.runs as usize,
+    };
+    let speed = training_speed(&net, &options).map_err(Usage::from)?;
+    match args.format {
+        ReportFormat::Table => cli::print(&speed.to_string())?,
+        ReportFormat::Json => cli::print(&speed.to_json())?,
+    }
+    Ok(Outcome::Complete)
+}
+
+#[cfg(not(feature = "train"))]
+fn training(_: Args) -> Result<Outcome> {
+    let what = "this build cannot train: build one that can with \
+                `cargo build --release --features train`";
+    Err(Usage::from(what.to_owned()).into())
+}
+
+fn engine(model: &Path) -> Result<Engine> {
+    let asked = model.to_str().unwrap_or_default();
+    if let Some(weights) = random::weights(asked)? {
+        return Ok(Engine::from_weights(&weights)?);
+    }
+    let float = asked.strip_suffix("-int8").unwrap_or_default();
+    let Some(weights) = random::weights(float)? else {
+        return Ok(models::engine(model).map_err(Usage::from)?);
+    };
+    // Scales that mean nothing either: those for one gray crop.
+    let size = weights.info.input_size;
+    let gray = Crop::new(size, vec![128; 3 * size * size])?;
+    let mut quantized = quantize(&weights, &[gray], "a gray crop")?;
+    quantized.describe(|info| info.name = asked.to_owned())?;
+    Ok(Engine::from_quantized(&quantized)?)
+}

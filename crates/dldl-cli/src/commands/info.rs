@@ -1,0 +1,155 @@
+//! `dldl info`: what a model says of itself.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dldl::{Method, ModelInfo, models};
+use serde::Serialize;
+
+use crate::cli::{self, Outcome, ReportFormat, Usage, thousands};
+
+/// Print what a model is: network, labels, training, license, figures
+///
+/// Everything is read from the weights file itself.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name of a built-in model, or the path of a weights file
+    #[arg(value_name = "MODEL", default_value = dldl::DEFAULT_MODEL)]
+    model: PathBuf,
+
+    /// How the description is printed
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dldl info
+  dldl info runs/mine/model.safetensors --format json";
+
+pub fn run(args: Args) -> Result<Outcome> {
+    let bytes = models::bytes(&args.model).map_err(Usage::from)?.len() as u64;
+    // The whole file, so that nothing is said of one that cannot be run.
+    let engine = models::engine(&args.model).map_err(Usage::from)?;
+    let info = engine.info();
+    match args.format {
+        ReportFormat::Table => cli::print(&text(info, bytes))?,
+        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&described(info, bytes))?)?,
+    }
+    Ok(Outcome::Complete)
+}
+
+/// The description as it stands in the file, and what follows from it.
+#[derive(Serialize)]
+struct Described<'a> {
+    #[serde(flatten)]
+    info: &'a ModelInfo,
+    /// The network's name.
+    network: String,
+    parameters: usize,
+    /// Multiply-accumulates for a crop of the input size.
+    macs: u64,
+    file_bytes: u64,
+}
+
+fn described(info: &ModelInfo, file_bytes: u64) -> Described<'_> {
+    let (network, parameters) = (info.net.name(), info.net.parameter_count());
+    Described { info, network, parameters, macs: info.net.macs(info.input_size), file_bytes }
+}
+
+fn text(info: &ModelInfo, bytes: u64) -> String {
+    let net = &info.net;
+    let widths: Vec<String> = net.layers().iter().map(|(w, _)| w.to_string()).collect();
+    let [left, right, ..] = info.template.points;
+    let size = info.input_size;
+    let said = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
+    let mut lines = vec![
+        ("model", info.name.clone()),
+        ("estimates", {
+            let tasks: Vec<String> = info.heads().into_iter().map(|(h, _)| h.task).collect();
+            tasks.join(" and ")
+        }),
+        ("network", format!("{}: 3x3 convolutions of {} channels", net.name(), widths.join(" "))),
+        ("parameters", thousands(net.parameter_count() as u64)),
+        (
+            "work",
+            format!("{} million multiply-adds per face", thousands(net.macs(size) / 1_000_000)),
+        ),
+        (
+            "input",
+            format!(
+                "{size}x{size} pixels, RGB; template {}, eyes {:.0} pixels apart",
+                info.template.name,
+                (right[0] - left[0]) * size as f64
+            ),
+        ),
+    ];
+    for (head, _) in info.heads() {
+        let labels = &head.labels;
+        let task =
+            if info.further_heads.is_empty() { String::new() } else { format!(" ({})", head.task) };
+        lines.push((
+            "labels",
+            format!(
+                "{}: {} to {} by {}{task}",
+                labels.len(),
+                labels.min(),
+                labels.max(),
+                labels.step()
+            ),
+        ));
+        lines.push(("method", method(&head.method)));
+        lines.push((
+            "intervals",
+            match head.intervals() {
+                Some(found) => format!("calibrated on {} pictures of {}", found.n, found.on),
+                None => "not calibrated".to_owned(),
+            },
+        ));
+        if let Some(calibration) = head.calibration.filter(|c| c.temperature != 1.0) {
+            lines.push(("temperature", calibration.temperature.to_string()));
+        }
+    }
+    if let Some(quantization) = &info.quantization {
+        lines.extend([
+            ("weights", quantization.weights.clone()),
+            ("activations", quantization.activations.clone()),
+            ("quantized with", quantization.calibration.clone()),
+        ]);
+    }
+    lines.extend([
+        ("training data", said(&info.training_data)),
+        ("recipe", first_paragraph(&said(&info.recipe))),
+        ("license", said(&info.license)),
+    ]);
+    for (i, figure) in info.figures.iter().enumerate() {
+        let name = if i == 0 { "figures" } else { "" };
+        lines.push((name, format!("{} {:.3} ({})", figure.name, figure.value, figure.of)));
+    }
+    lines.push(("file", format!("{} bytes", thousands(bytes))));
+    lines.iter().map(|(name, value)| format!("{name:14} {}\n", indented(value))).collect()
+}
+
+/// The method's name, and its parameters as the file has them.
+fn method(method: &Method) -> String {
+    let fields = serde_json::to_value(method).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
+    let parameters: Vec<String> = fields
+        .map(|(key, value)| format!("{key} {}", value.to_string().replace('"', "")))
+        .collect();
+    format!("{} {}", method.name(), parameters.join(", "))
+}
+
+/// A recipe may go on for pages, which are there as JSON.
+fn first_paragraph(text: &str) -> String {
+    match text.split_once("\n\n") {
+        Some((first, _)) => format!("{first}\n... (all of it with --format json)"),
+        None => text.to_owned(),
+    }
+}
+
+/// Further lines stand below the first.
+fn indented(value: &str) -> String {
+    value.trim_end().replace('\n', &format!("\n{:15}", ""))
+}

@@ -1,0 +1,73 @@
+//! `dldl robustness`: a model's errors when something is wrong with the pictures.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dldl::Estimator;
+use dldl_eval::{Disturbance, Progress, robustness};
+
+use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::labeled::{Labeled, Part, split};
+use crate::progress;
+
+/// Measure a model's errors when something is wrong with the pictures
+///
+/// Runs the model over the dataset as it is and once for each disturbance: crops
+/// moved and scaled as a detector may err, turned, narrow and wide pictures, blur,
+/// low resolution, JPEG, no colors, darkness. Faces are searched anew each time. A
+/// line has the mean absolute error with flip fusion and how much worse it is, the
+/// bias, how far the estimates have moved on average, and how many truths the
+/// intervals of 90 % still hold.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name of a built-in model, or the path of a weights file
+    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
+    model: PathBuf,
+
+    #[command(flatten)]
+    on: Labeled,
+
+    /// What to measure on: train, val, test, or all
+    #[arg(long, default_value = "test", value_parser = split)]
+    split: Part,
+
+    /// A disturbance, instead of the usual list; may be given several times:
+    /// move:RIGHT,DOWN (in sides of the crop), scale:FACTOR, rotate:DEGREES,
+    /// cut:FRACTION, blur:PIXELS, low:FRACTION, jpeg:QUALITY, gray, light:FACTOR
+    #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
+    disturb: Vec<Disturbance>,
+
+    /// How the table is printed
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dldl robustness --dataset utkface --root utkface
+  dldl robustness --dataset csv --root photos --split all --disturb blur:2 --disturb jpeg:10
+  dldl eval --dataset utkface --root utkface --disturb low:0.25     all figures, by groups";
+
+pub fn run(args: Args) -> Result<Outcome> {
+    let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
+    let source = args.on.open()?;
+    let options = args.on.options(args.split);
+    let list = match &args.disturb[..] {
+        [] => &Disturbance::STANDARD[..],
+        given => given,
+    };
+    let mut bar = None;
+    let mut show = |p: Progress| {
+        bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);
+    };
+    let found = robustness(estimator, &source, &options, list, &mut show).map_err(Usage::from)?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    match args.format {
+        ReportFormat::Table => cli::print(&found.to_string())?,
+        ReportFormat::Json => cli::print(&found.to_json())?,
+    }
+    Ok(Outcome::of(found.clean.failures))
+}

@@ -1,0 +1,145 @@
+//! The adapter for All-Age-Faces (Cheng et al., 2019): Asian faces aged 2 to 80,
+//! one picture a person, named `00000A02.jpg` for person 0 at 2 years.
+
+use std::path::Path;
+
+use crate::adapters::csv::{Row, for_each_row};
+use crate::annotation::{AGE, Annotation};
+use crate::files::Index;
+use crate::format::{ONE_AGE, age};
+use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+
+/// The published folders, or a table with the splits beside `images/`.
+pub const FORMAT: Format = Format {
+    name: "all-age-faces",
+    about: "`image sets/{train,val}.txt` and pictures 00000A02.jpg as published, or a table \
+            labels.csv of file,age,gender,split (gender 1 is female) beside images/",
+    tasks: &[age(ONE_AGE)],
+    splits: "labels.csv; as published val is for testing and a tenth of train for validation",
+    folds: &[],
+    citation: "Cheng, Li, Wang, Yu, Wang: Exploiting effective facial patches for robust gender \
+               recognition, Tsinghua Science and Technology 24(3), 2019",
+    terms: "non-commercial research",
+    load,
+};
+
+/// The publishers' numbers below this one are women's.
+const WOMEN: u32 = 7381;
+
+/// Reads `labels` or `labels.csv` in `root`, or, where there is none, the
+/// publishers' lists in `image sets`: age and sex are in the files' names (the
+/// numbers up to 7380 are women's), which are looked for in `original images`
+/// first and then anywhere.
+///
+/// # Errors
+/// The table or the lists cannot be read.
+fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
+    let mut set = Dataset::new(FORMAT.name, root, Vec::new());
+    let default = root.join("labels.csv");
+    let lists = root.join("image sets");
+    if labels.is_some() || default.is_file() || !lists.is_dir() {
+        let samples = &mut set.samples;
+        let table = labels.unwrap_or(&default);
+        for_each_row(table, &["file", "age"], &mut set.problems, |row| {
+            samples.push(sample(row)?);
+            Ok(())
+        })?;
+        return Ok(set);
+    }
+    let index = Index::below(root)?;
+    for (list, split) in [("train.txt", Split::Train), ("val.txt", Split::Test)] {
+        let path = lists.join(list);
+        let text = std::fs::read_to_string(&path).map_err(DataError::io(&path))?;
+        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            match listed(&index, line, split) {
+                Ok(sample) => set.samples.push(sample),
+                Err(reason) => {
+                    let file = format!("{} line {}", path.display(), i + 1);
+                    set.problems.push(Problem { file, reason });
+                }
+            }
+        }
+    }
+    Ok(set)
+}
+
+fn sample(row: &Row) -> Result<Sample, String> {
+    let file = row.needed("file")?;
+    let age = Annotation::value(row.number("age")?);
+    let sex = match row.cell("gender") {
+        Some("0") => Some(Sex::Male),
+        Some("1") => Some(Sex::Female),
+        Some(other) => return Err(format!("`{other}` is no gender: 0 is male, 1 is female")),
+        None => None,
+    };
+    let split = row.cell("split").map_or(Ok(Split::of_key(file)), str::parse)?;
+    Ok(Sample { sex, ..Sample::new(format!("images/{file}"), split).with(AGE, age) })
+}
+
+/// One line of a published list: a name, and a gender that the name says, too.
+fn listed(index: &Index, line: &str, split: Split) -> Result<Sample, String> {
+    let name = line.split_whitespace().next().unwrap_or_default();
+    let wrong = || format!("`{name}` is not of the form 00000A02.jpg");
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let (number, years) = stem.split_once('A').ok_or_else(wrong)?;
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    let years: u8 = years.parse().map_err(|_| wrong())?;
+    let sex = if number < WOMEN { Sex::Female } else { Sex::Male };
+    let file = match index.find(name, "original") {
+        Some(file) => file.to_owned(),
+        None => format!("original images/{name}"),
+    };
+    let split = if split == Split::Train { Split::of_train_key(stem) } else { split };
+    let age = Annotation::value(f64::from(years));
+    Ok(Sample { sex: Some(sex), ..Sample::new(file, split).with(AGE, age) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_folders_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["image sets", "original images", "aligned faces"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let train = "00000A02.jpg 0\n07381A80.jpg 1\nportrait.jpg 0\n";
+        std::fs::write(dir.path().join("image sets/train.txt"), train).unwrap();
+        std::fs::write(dir.path().join("image sets/val.txt"), "07380A33.jpg 0\n").unwrap();
+        for file in ["original images/00000A02.jpg", "aligned faces/00000A02.jpg"] {
+            std::fs::write(dir.path().join(file), b"").unwrap();
+        }
+        let set = crate::load("all-age-faces", dir.path(), None).unwrap();
+        let seen: Vec<(&str, f64, Option<Sex>)> = set
+            .samples
+            .iter()
+            .map(|s| (s.file.as_str(), s.annotation(AGE).unwrap().mean(), s.sex))
+            .collect();
+        let expected = [
+            ("original images/00000A02.jpg", 2.0, Some(Sex::Female)),
+            ("original images/07381A80.jpg", 80.0, Some(Sex::Male)),
+            ("original images/07380A33.jpg", 33.0, Some(Sex::Female)),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(set.samples[2].split, Split::Test);
+        assert!(set.samples[..2].iter().all(|s| s.split != Split::Test));
+        assert!(set.problems[0].file.ends_with("train.txt line 3"), "{:?}", set.problems);
+    }
+
+    #[test]
+    fn the_real_set() {
+        let Some(data) = crate::shared_data("all-age-faces") else { return };
+        let set = crate::load("all-age-faces", &data, None).unwrap();
+        let index = Index::below(&data).unwrap();
+        assert_eq!((set.samples.len(), set.problems.len()), (11_720, 0));
+        assert!(set.count(Split::Test) > 0);
+        for s in set.samples.iter().step_by(97) {
+            assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
+            // What the table says is what the published names say.
+            let name = s.file.trim_start_matches("images/");
+            let named = listed(&index, name, s.split).unwrap();
+            assert_eq!((&named.file, &named.labels, named.sex), (&s.file, &s.labels, s.sex));
+        }
+    }
+}

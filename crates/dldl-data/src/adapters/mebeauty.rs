@@ -1,0 +1,185 @@
+//! The adapter for MEBeauty (Lebedeva, Guo, Ying, 2021): scores 1 to 10, with all
+//! their answers where the table has them.
+
+use std::path::Path;
+
+use crate::adapters::csv::{Row, for_each_row};
+use crate::annotation::{ATTRACTIVENESS, Annotation};
+use crate::files::Index;
+use crate::format::attractiveness;
+use crate::sheet::number;
+use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+
+/// A table with the answers beside `images/`, or the publishers' lists of means.
+pub const FORMAT: Format = Format {
+    name: "mebeauty",
+    about: "a table labels.csv of file,split,official_mean,n1..n10 beside images/SEX/RACE/, or \
+            scores/{train,val,test}_2022.txt as published (means only)",
+    tasks: &[attractiveness(
+        10.0,
+        "the raters' answers; of the published lists none: assumed",
+        1.0,
+    )],
+    splits: "the publishers' train, val and test",
+    folds: &[],
+    citation: "Lebedeva, Guo, Ying: MEBeauty: a multi-ethnic facial beauty dataset in-the-wild, \
+               Neural Computing and Applications, 2021",
+    terms: "non-commercial research",
+    load,
+};
+
+/// Reads `labels` or `labels.csv` in `root`, or, where there is none, the
+/// publishers' lists of means in `scores`, whose paths end in
+/// `images/SEX/RACE/NAME`.
+///
+/// # Errors
+/// The table or the lists cannot be read.
+fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
+    let mut set = Dataset::new(FORMAT.name, root, Vec::new());
+    let default = root.join("labels.csv");
+    let lists = root.join("scores");
+    if labels.is_some() || default.is_file() || !lists.is_dir() {
+        let samples = &mut set.samples;
+        let needed = ["file", "official_mean", "n1", "n10"];
+        for_each_row(labels.unwrap_or(&default), &needed, &mut set.problems, |row| {
+            samples.push(sample(row)?);
+            Ok(())
+        })?;
+        return Ok(set);
+    }
+    let index = Index::below(root)?;
+    for split in Split::ALL {
+        let path = lists.join(format!("{split}_2022.txt"));
+        let text = std::fs::read_to_string(&path).map_err(DataError::io(&path))?;
+        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            match listed(root, &index, line, split) {
+                Ok(sample) => set.samples.push(sample),
+                Err(reason) => {
+                    let file = format!("{} line {}", path.display(), i + 1);
+                    set.problems.push(Problem { file, reason });
+                }
+            }
+        }
+    }
+    Ok(set)
+}
+
+fn sample(row: &Row) -> Result<Sample, String> {
+    let file = row.needed("file")?;
+    let mean = row.number("official_mean")?;
+    let mut histogram = Vec::new();
+    for score in 1..=10u8 {
+        let count = row.number(&format!("n{score}"))?;
+        if count > 0.0 {
+            histogram.push([f64::from(score), count]);
+        }
+    }
+    let rating = match histogram.is_empty() {
+        true => Annotation::value(mean),
+        false => Annotation::Histogram { mean, histogram },
+    };
+    let split = row.cell("split").map_or(Ok(Split::of_key(file)), str::parse)?;
+    Ok(labeled(format!("images/{file}"), file, split, rating))
+}
+
+/// One line of a published list: a path, in quotes where it has blanks, and a
+/// score.
+fn listed(root: &Path, index: &Index, line: &str, split: Split) -> Result<Sample, String> {
+    let (path, score) =
+        line.trim().rsplit_once(char::is_whitespace).ok_or("not a path and a score")?;
+    let mean = number(score, "score")?;
+    let path = path.trim().trim_matches('"');
+    let (_, inner) = path.rsplit_once("images/").ok_or("the path is not in `images/`")?;
+    let mut file = format!("images/{inner}");
+    // Different people's pictures have the same name: only in its own folder.
+    if !root.join(&file).is_file()
+        && let Some((folder, _)) = inner.rsplit_once('/')
+    {
+        let there = |path: &&String| {
+            path.rsplit_once('/').is_some_and(|(found, _)| found.ends_with(folder))
+        };
+        file = index.all(inner).iter().find(there).cloned().unwrap_or(file);
+    }
+    Ok(labeled(file, inner, split, Annotation::value(mean)))
+}
+
+/// Sex and race are the folders of the picture.
+fn labeled(file: String, inner: &str, split: Split, rating: Annotation) -> Sample {
+    let mut folders = inner.split('/');
+    let sex = match folders.next() {
+        Some("female") => Some(Sex::Female),
+        Some("male") => Some(Sex::Male),
+        _ => None,
+    };
+    let race = sex.and(folders.next()).map(str::to_owned);
+    Sample { sex, race, ..Sample::new(file, split).with(ATTRACTIVENESS, rating) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dldl_label::LabelSet;
+
+    #[test]
+    fn answers_are_kept_with_the_published_mean() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = "file,split,official_mean,n_ratings,mean,std,n1,n2,n3,n4,n5,n6,n7,n8,n9,n10\n\
+            female/black/a.webp,train,3.79,3,4,1,1,0,2,0,0,0,0,0,0,0\n\
+            x.webp,test,5,0,,,0,0,0,0,0,0,0,0,0,0\n";
+        std::fs::write(dir.path().join("labels.csv"), table).unwrap();
+        let set = crate::load("mebeauty", dir.path(), None).unwrap();
+        let answers = Annotation::Histogram { mean: 3.79, histogram: vec![[1.0, 1.0], [3.0, 2.0]] };
+        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&answers));
+        assert_eq!(set.samples[0].race.as_deref(), Some("black"));
+        assert_eq!(set.samples[1].annotation(ATTRACTIVENESS), Some(&Annotation::value(5.0)));
+        assert_eq!((set.samples[1].sex, set.samples[1].split), (None, Split::Test));
+    }
+
+    #[test]
+    fn the_published_lists_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("scores")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write(
+            "scores/train_2022.txt",
+            "/home/x/images/female/indian/w-1_1920.jpg 3.79\nnonsense\n",
+        );
+        write("scores/val_2022.txt", "\"/home/x/images/male/asian/b (1).jpg\" 7.546875\n");
+        write("scores/test_2022.txt", "/home/x/images/male/black/9.jpg high\n");
+        let folder = dir.path().join("cropped_images/male/asian");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("b (1).webp"), b"").unwrap();
+        let set = crate::load("mebeauty", dir.path(), None).unwrap();
+        let files: Vec<&str> = set.samples.iter().map(|s| s.file.as_str()).collect();
+        assert_eq!(
+            files,
+            ["images/female/indian/w-1_1920.jpg", "cropped_images/male/asian/b (1).webp"]
+        );
+        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&Annotation::value(3.79)));
+        assert_eq!((set.samples[1].split, set.samples[1].sex), (Split::Val, Some(Sex::Male)));
+        assert_eq!(set.problems.len(), 2);
+        assert!(set.problems[1].reason.contains("`high` is no score"), "{:?}", set.problems);
+    }
+
+    #[test]
+    fn the_real_answers_are_distributions_with_their_own_mean_and_spread() {
+        let Some(data) = crate::shared_data("mebeauty") else { return };
+        let set = crate::load("mebeauty", &data, None).unwrap();
+        assert_eq!((set.samples.len(), set.problems.len()), (2372, 0));
+        assert_eq!(Split::ALL.map(|s| set.count(s)), [1655, 211, 506]);
+        let labels = LabelSet::new(1.0, 10.0, 0.1).unwrap();
+        for s in set.samples.iter().step_by(97) {
+            assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
+            let Some(rating @ Annotation::Histogram { histogram, .. }) =
+                s.annotation(ATTRACTIVENESS)
+            else {
+                continue;
+            };
+            let made = rating.distribution(&labels, crate::Spread::Given, 1.0, 0.0).unwrap();
+            let count: f64 = histogram.iter().map(|[_, n]| n).sum();
+            let mean = histogram.iter().map(|[v, n]| v * n).sum::<f64>() / count;
+            assert!((made.expectation() - mean).abs() < 1e-9, "{s:?}");
+            assert!((made.std() - rating.sigma().unwrap()).abs() < 1e-6, "{s:?}");
+        }
+    }
+}

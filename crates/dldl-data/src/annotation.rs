@@ -1,0 +1,209 @@
+//! What a dataset says of one picture for one task: a value with or without a
+//! spread, the answers of its raters, or a range. How that becomes a label
+//! distribution.
+
+use dldl_label::{Distribution, LabelError, LabelSet};
+use serde::{Deserialize, Serialize};
+
+/// The task of ages, in years.
+pub const AGE: &str = "age";
+/// The task of true ages, in years, where [`AGE`] is the age that people look.
+pub const REAL_AGE: &str = "real_age";
+/// The task of attractiveness, on whatever scale a dataset's raters used.
+pub const ATTRACTIVENESS: &str = "attractiveness";
+
+/// What is known of one sample for one task, in the dataset's own unit.
+///
+/// As JSON `{"mean", "sigma"}`, `{"mean", "histogram": [[value, count], ...]}`
+/// or `{"interval": [low, high]}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Annotation {
+    /// The answers of the raters.
+    Histogram {
+        /// The published mean, which may be of more raters than the answers.
+        mean: f64,
+        /// Pairs of answer and how many gave it.
+        histogram: Vec<[f64; 2]>,
+    },
+    /// A range that holds the value, both ends included.
+    Interval {
+        /// Its ends.
+        interval: [f64; 2],
+    },
+    /// One value.
+    Value {
+        /// The raters' mean, or the one known value.
+        mean: f64,
+        /// The raters' standard deviation; none where only one value is known.
+        sigma: Option<f64>,
+    },
+}
+
+/// How a label distribution is made of a [`Annotation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spread {
+    /// From all that is known: the answers themselves, the range itself, or a
+    /// Gaussian with the raters' standard deviation.
+    #[default]
+    Given,
+    /// A Gaussian with the raters' mean and standard deviation.
+    Gaussian,
+    /// A Gaussian with the raters' mean and the same standard deviation for all.
+    Fixed,
+}
+
+impl Annotation {
+    /// One value of which no spread is known.
+    pub fn value(mean: f64) -> Self {
+        Self::Value { mean, sigma: None }
+    }
+
+    /// The mean; the middle of a range.
+    pub fn mean(&self) -> f64 {
+        match self {
+            Self::Value { mean, .. } | Self::Histogram { mean, .. } => *mean,
+            Self::Interval { interval: [low, high] } => 0.5 * (low + high),
+        }
+    }
+
+    /// The raters' standard deviation where it is known; of answers, that of
+    /// the answers themselves.
+    pub fn sigma(&self) -> Option<f64> {
+        match self {
+            Self::Value { sigma, .. } => *sigma,
+            Self::Histogram { histogram, .. } => {
+                let count: f64 = histogram.iter().map(|[_, n]| n).sum();
+                let mean = histogram.iter().map(|[v, n]| v * n).sum::<f64>() / count;
+                let squares = histogram.iter().map(|[v, n]| n * (v - mean).powi(2));
+                let sigma = (squares.sum::<f64>() / count).sqrt();
+                sigma.is_finite().then_some(sigma)
+            }
+            Self::Interval { .. } => None,
+        }
+    }
+
+    /// The same on another scale: linear, so that `from`'s ends come to `to`'s.
+    pub fn rescaled(&self, from: [f64; 2], to: [f64; 2]) -> Self {
+        let slope = (to[1] - to[0]) / (from[1] - from[0]);
+        let map = |v: f64| to[0] + slope * (v - from[0]);
+        match self {
+            Self::Value { mean, sigma } => {
+                Self::Value { mean: map(*mean), sigma: sigma.map(|s| s * slope.abs()) }
+            }
+            Self::Histogram { mean, histogram } => Self::Histogram {
+                mean: map(*mean),
+                histogram: histogram.iter().map(|&[v, n]| [map(v), n]).collect(),
+            },
+            Self::Interval { interval } => Self::Interval { interval: interval.map(map) },
+        }
+    }
+
+    /// The label distribution. `sigma` stands where no spread is known, and no
+    /// Gaussian is narrower than `min_sigma`; of answers, each is taken for a
+    /// Gaussian of `min_sigma` around it.
+    ///
+    /// # Errors
+    /// If a number is not finite or a spread is negative, or there are no answers.
+    pub fn distribution(
+        &self,
+        labels: &LabelSet,
+        spread: Spread,
+        sigma: f64,
+        min_sigma: f64,
+    ) -> Result<Distribution, LabelError> {
+        let gaussian =
+            |sigma: f64| Distribution::gaussian(labels, self.mean(), sigma.max(min_sigma));
+        match (spread, self) {
+            (Spread::Fixed, _) => gaussian(sigma),
+            (Spread::Given, Self::Histogram { histogram, .. }) => {
+                let mut weights = vec![0.0; labels.len()];
+                for &[answer, count] in histogram {
+                    let one = Distribution::gaussian(labels, answer, min_sigma)?;
+                    for (sum, p) in weights.iter_mut().zip(one.probabilities()) {
+                        *sum += count * p;
+                    }
+                }
+                let pairs: Vec<(f64, f64)> = labels.values().into_iter().zip(weights).collect();
+                Distribution::from_histogram(labels, &pairs)
+            }
+            (Spread::Given, Self::Interval { interval: [low, high] }) => {
+                let inside = labels.values().into_iter().filter(|v| (*low..=*high).contains(v));
+                let inside: Vec<(f64, f64)> = inside.map(|v| (v, 1.0)).collect();
+                // A range between two labels is as good as its middle.
+                if inside.is_empty() {
+                    return gaussian(0.0);
+                }
+                Distribution::from_histogram(labels, &inside)
+            }
+            (Spread::Given | Spread::Gaussian, _) => gaussian(self.sigma().unwrap_or(sigma)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers() -> Annotation {
+        let histogram = vec![[2.0, 1.0], [4.0, 2.0], [9.0, 1.0]];
+        Annotation::Histogram { mean: 4.8, histogram }
+    }
+
+    #[test]
+    fn json_tells_the_forms_apart_and_keeps_them() {
+        let forms = [
+            (Annotation::value(3.5), r#"{"mean":3.5,"sigma":null}"#),
+            (
+                Annotation::Histogram { mean: 2.0, histogram: vec![[1.0, 3.0]] },
+                r#"{"mean":2.0,"histogram":[[1.0,3.0]]}"#,
+            ),
+            (Annotation::Interval { interval: [10.0, 19.0] }, r#"{"interval":[10.0,19.0]}"#),
+        ];
+        for (annotation, json) in forms {
+            assert_eq!(serde_json::to_string(&annotation).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Annotation>(json).unwrap(), annotation);
+        }
+    }
+
+    #[test]
+    fn means_and_spreads_by_hand() {
+        // Mean of the answers 19 / 4, variance (7.5625 + 2 * 0.5625 + 18.0625) / 4.
+        assert_eq!(answers().mean(), 4.8);
+        assert!((answers().sigma().unwrap() - 6.6875f64.sqrt()).abs() < 1e-12);
+        assert_eq!(Annotation::Interval { interval: [3.0, 9.0] }.mean(), 6.0);
+        assert_eq!(Annotation::Histogram { mean: 1.0, histogram: vec![] }.sigma(), None);
+        let there = answers().rescaled([1.0, 10.0], [1.0, 5.0]);
+        assert!((there.mean() - (1.0 + 3.8 * 4.0 / 9.0)).abs() < 1e-12);
+        let narrower = answers().sigma().unwrap() * 4.0 / 9.0;
+        assert!((there.sigma().unwrap() - narrower).abs() < 1e-12);
+    }
+
+    #[test]
+    fn distributions_use_what_is_known() {
+        let labels = LabelSet::new(1.0, 10.0, 1.0).unwrap();
+        let of = |annotation: &Annotation, spread, min| {
+            annotation.distribution(&labels, spread, 2.0, min).unwrap()
+        };
+        let given = of(&answers(), Spread::Given, 0.0);
+        assert_eq!(given.probabilities()[1..4], [0.25, 0.0, 0.5]);
+        assert!((given.expectation() - 4.75).abs() < 1e-12);
+        let smooth = of(&answers(), Spread::Given, 0.5);
+        assert!(smooth.probabilities()[2] > 0.02 && smooth.probabilities()[2] < 0.2);
+        let gaussian = of(&answers(), Spread::Gaussian, 0.0);
+        let sigma = answers().sigma().unwrap();
+        assert_eq!(gaussian, Distribution::gaussian(&labels, 4.8, sigma).unwrap());
+        let fixed = of(&answers(), Spread::Fixed, 0.0);
+        assert_eq!(fixed, Distribution::gaussian(&labels, 4.8, 2.0).unwrap());
+        let plain = of(&Annotation::value(4.0), Spread::Given, 0.0);
+        assert_eq!(plain, Distribution::gaussian(&labels, 4.0, 2.0).unwrap());
+        let sharp = Annotation::Value { mean: 4.0, sigma: Some(0.0) };
+        let floor = of(&sharp, Spread::Given, 0.75);
+        assert_eq!(floor, Distribution::gaussian(&labels, 4.0, 0.75).unwrap());
+        let range = of(&Annotation::Interval { interval: [3.0, 5.0] }, Spread::Given, 0.0);
+        assert!((range.probabilities()[3] - 1.0 / 3.0).abs() < 1e-12);
+        let between = of(&Annotation::Interval { interval: [3.2, 3.6] }, Spread::Given, 0.0);
+        assert!((between.expectation() - 3.4).abs() < 1e-12);
+    }
+}

@@ -4,8 +4,7 @@
 //! promise ([`calibrate()`]); what becomes of them when pictures are poor
 //! ([`robustness()`]); what it looks at ([`understand`]), and all of this on one
 //! page ([`page`]); and how fast it runs ([`Speed`]) and, with the feature `train`,
-//! learns. With that feature there are also grids of trainings with their tables, in
-//! `experiment`. The formulas of the metrics are in `dldl-label`, running the model
+//! learns. The formulas of the metrics are in `dldl-label`, running the model
 //! in `dldl`, reading datasets in `dldl-data`.
 //!
 //! ```no_run
@@ -27,8 +26,6 @@ mod disturbance;
 pub mod draw;
 mod evaluate;
 pub mod evaluation;
-#[cfg(feature = "train")]
-pub mod experiment;
 pub mod figures;
 pub mod page;
 mod prediction;

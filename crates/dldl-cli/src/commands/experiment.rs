@@ -88,9 +88,8 @@ mod with_burn {
     use std::path::PathBuf;
 
     use anyhow::Result;
-    use dldl_eval::experiment::{
-        self, Cell, ExperimentError, Grid, Row, RunOptions, State, Table, Watch, read_rows,
-        write_tables,
+    use dldl_experiment::{
+        Cell, ExperimentError, Grid, Row, RunOptions, State, Table, Watch, read_rows, write_tables,
     };
     use dldl_train::log::EpochRecord;
     use dldl_train::{Progress, Start, Step};
@@ -123,7 +122,7 @@ mod with_burn {
         let data = args.data.or_else(named).unwrap_or_else(|| "../shared/data".into());
         let options = RunOptions { only: args.only, data, measure_again: args.measure_again };
         let mut lab = Lab(Live::new());
-        let ended = experiment::run(&grid, &out, &options, &mut lab).map_err(|e| match e {
+        let ended = dldl_experiment::run(&grid, &out, &options, &mut lab).map_err(|e| match e {
             ExperimentError::File { .. } => anyhow::Error::from(e),
             e => Usage::from(e).into(),
         })?;

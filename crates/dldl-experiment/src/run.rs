@@ -11,12 +11,12 @@ use dldl_train::log::{EpochRecord, Record};
 use dldl_train::{RunFolder, TrainConfig, TrainError};
 use serde::Serialize;
 
-use super::grid::{Cell, Grid, essence};
-use super::prepare::{dataset_root, prepare};
-use super::rows::{Measured, Row, Training, append, read_rows};
-use super::spec::{Keep, Test};
-use super::{ExperimentError, Table, figures, write_tables};
-use crate::{Options, Source, evaluate};
+use crate::grid::{Cell, Grid, essence};
+use crate::prepare::{dataset_root, prepare};
+use crate::rows::{Measured, Row, Training, append, read_rows};
+use crate::spec::{Keep, Test};
+use crate::{ExperimentError, Table, figures, write_tables};
+use dldl_eval::{Options, Source, evaluate};
 
 /// What is run, and where it finds its data.
 #[derive(Debug, Clone, Default)]

@@ -9,9 +9,9 @@ use std::path::Path;
 use dldl_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use super::ExperimentError;
-use super::grid::{Cell, essence};
-use super::spec::Test;
+use crate::ExperimentError;
+use crate::grid::{Cell, essence};
+use crate::spec::Test;
 
 /// A training that was tried. The last line of a training counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub struct Measured {
     pub pictures: usize,
     /// How many could not be used.
     pub failed: usize,
-    /// The figures by name ([`METRICS`](super::METRICS)), with flip fusion.
+    /// The figures by name ([`METRICS`](crate::METRICS)), with flip fusion.
     pub figures: BTreeMap<String, f64>,
 }
 
@@ -145,7 +145,7 @@ pub fn append(path: &Path, row: &Row) -> Result<(), ExperimentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::grid::tests::cells_of;
+    use crate::grid::tests::cells_of;
 
     const FILE: &str =
         "name = 'x'\n[recipe]\ncache = 'c'\n[[axis]]\nname = 'seed'\nvalues = [1, 2]\n";

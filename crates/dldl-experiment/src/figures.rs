@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::Evaluation;
-use crate::figures::Breakdown;
+use dldl_eval::Evaluation;
+use dldl_eval::figures::Breakdown;
 
 /// Which of two figures is the better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use dldl_data::{Cache, DataError, Parameters, Protocol};
 
-use super::ExperimentError;
-use super::grid::{Cell, Grid};
-use super::run::{RunOptions, Watch};
-use super::spec::{Prepare, Test};
+use crate::ExperimentError;
+use crate::grid::{Cell, Grid};
+use crate::run::{RunOptions, Watch};
+use crate::spec::{Prepare, Test};
 
 /// Makes the caches that `cells` need and the file knows how to make, and sees
 /// whether all the others are there.

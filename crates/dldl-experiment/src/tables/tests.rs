@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::experiment::grid::essence;
-use crate::experiment::grid::tests::grid_of;
-use crate::experiment::rows::{Measured, Training};
+use crate::grid::essence;
+use crate::grid::tests::grid_of;
+use crate::rows::{Measured, Training};
 
 const FILE: &str = "name = 'x'\ntitle = 'A & B'\ntraining = ['val']\n[recipe]\ncache = 'c'\n\
     [[axis]]\nname = 'lambda'\n\

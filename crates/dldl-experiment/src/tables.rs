@@ -3,10 +3,10 @@
 
 use serde::Serialize;
 
-use super::figures::{Better, Metric, metric};
-use super::grid::{Cell, Grid};
-use super::rows::Row;
-use super::spec::{Spec, Test};
+use crate::figures::{Better, Metric, metric};
+use crate::grid::{Cell, Grid};
+use crate::rows::Row;
+use crate::spec::{Spec, Test};
 
 /// The table of an experiment, as far as it is done.
 #[derive(Debug, Clone, PartialEq, Serialize)]

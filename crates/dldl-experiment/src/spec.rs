@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::ExperimentError;
-use super::figures::{METRICS, metric};
+use crate::ExperimentError;
+use crate::figures::{METRICS, metric};
 
 pub use parts::{Prepare, Published, Reference, Test};
 
@@ -163,7 +163,7 @@ impl TryFrom<Value> for Choice {
 
 impl Spec {
     /// Reads and checks an experiment's file. That its recipes make sense is
-    /// seen when the [`Grid`](super::Grid) is made.
+    /// seen when the [`Grid`](crate::Grid) is made.
     ///
     /// # Errors
     /// [`ExperimentError::Spec`] if the file cannot be read, is no TOML, has an

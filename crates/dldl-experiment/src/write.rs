@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::ExperimentError;
-use super::tables::{Line, Spread, Table};
+use crate::ExperimentError;
+use crate::tables::{Line, Spread, Table};
 
 /// Writes `table.md`, `table.csv` and `table.tex` into a folder.
 ///

@@ -1,11 +1,9 @@
 //! The ready files in `experiments/`, and those of the documentation: each is
 //! resolved and checked, training by training.
 
-#![cfg(feature = "train")]
-
 use std::path::{Path, PathBuf};
 
-use dldl_eval::experiment::{Grid, Spec};
+use dldl_experiment::{Grid, Spec};
 use dldl_train::TrainConfig;
 
 fn folder() -> PathBuf {

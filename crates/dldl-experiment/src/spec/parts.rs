@@ -39,7 +39,7 @@ pub struct Test {
     /// Whether faces are searched in pictures that are no cache. Default: yes.
     #[serde(default = "yes")]
     pub detect: bool,
-    /// Which figures the tables show, of [`METRICS`](crate::experiment::METRICS).
+    /// Which figures the tables show, of [`METRICS`](crate::METRICS).
     /// Default: `mae`, `rmse`.
     #[serde(default = "columns")]
     pub columns: Vec<String>,

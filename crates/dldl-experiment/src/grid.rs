@@ -9,8 +9,8 @@ use dldl_train::TrainConfig;
 use dldl_train::config::DeviceKind;
 use toml::{Table, Value};
 
-use super::ExperimentError;
-use super::spec::{Set, Spec, Test};
+use crate::ExperimentError;
+use crate::spec::{Set, Spec, Test};
 
 /// One training of the grid, and what its model is measured on.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,4 +248,4 @@ pub fn essence(config: &TrainConfig) -> TrainConfig {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

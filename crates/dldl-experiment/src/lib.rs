@@ -4,7 +4,7 @@
 //! training, and [`Table`] what is made of the rows.
 //!
 //! Not here: one training (`dldl-train`), the measuring of one model
-//! ([`crate::evaluate()`]), and drawing bars (whoever implements [`Watch`]).
+//! (`dldl-eval`), and drawing bars (whoever implements [`Watch`]).
 
 mod figures;
 mod grid;

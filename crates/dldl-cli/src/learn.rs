@@ -125,7 +125,7 @@ impl Recipe {
 }
 
 #[cfg(not(feature = "train"))]
-pub fn run(_: Recipe, kind: Kind) -> anyhow::Result<crate::cli::Outcome> {
+pub fn run(_: Recipe, kind: Kind) -> anyhow::Result<crate::outcome::Outcome> {
     let command = match kind {
         Kind::Train => "train",
         Kind::Pretrain => "pretrain",
@@ -135,7 +135,7 @@ pub fn run(_: Recipe, kind: Kind) -> anyhow::Result<crate::cli::Outcome> {
          cargo run --release --features train -- {command} CONFIG.toml\n\n\
          (it compiles for some minutes)"
     );
-    Err(crate::cli::Usage::from(what).into())
+    Err(crate::outcome::UsageError::new(what).into())
 }
 
 #[cfg(feature = "train")]
@@ -144,8 +144,9 @@ mod with_burn {
     use dldl_train::{RunFolder, TrainConfig, TrainError};
 
     use super::{Kind, Recipe};
-    use crate::cli::{self, Outcome, Usage};
     use crate::live::Live;
+    use crate::outcome::{Outcome, UsageError};
+    use crate::printing;
 
     pub fn run(args: Recipe, kind: Kind) -> Result<Outcome> {
         let overrides = args.overrides();
@@ -153,12 +154,12 @@ mod with_burn {
             Kind::Train => TrainConfig::load(&args.config, &overrides),
             Kind::Pretrain => TrainConfig::load_pretraining(&args.config, &overrides),
         };
-        let config = config.map_err(Usage::from)?;
+        let config = config.map_err(UsageError::new)?;
         let folder = RunFolder::new(&config.run);
         let mut live = Live::new();
         let train = if args.resume { dldl_train::resume } else { dldl_train::train };
         let summary = train(config, &mut live).map_err(|e| match e {
-            TrainError::Config(_) => anyhow::Error::from(Usage::from(e)),
+            TrainError::Config(_) => anyhow::Error::from(UsageError::new(e)),
             e => e.into(),
         })?;
         live.end();
@@ -177,7 +178,7 @@ mod with_burn {
         if !summary.finished {
             text += "stopped before the end: the same command with --resume goes on\n";
         }
-        cli::print(&text)?;
+        printing::print(&text)?;
         Ok(if summary.finished { Outcome::Complete } else { Outcome::Stopped })
     }
 

@@ -1,34 +1,36 @@
 //! The command `dldl`: arguments, progress and printing; no computation lives
-//! here. One file per subcommand in `commands`, and what they share: `inputs` (paths to
-//! files), `labeled` (datasets), `output` (records to text), `annotate`
-//! (drawing), `progress`, and `learn` with `live` for those that train.
+//! here. `commands` has a file for each subcommand; the other files are what they share.
 
 mod annotate;
 mod cli;
 mod commands;
+mod dataset_args;
 mod inputs;
-mod labeled;
 mod learn;
 #[cfg(feature = "train")]
 mod live;
+mod outcome;
 mod output;
+mod printing;
 mod progress;
 mod random;
+mod shared_args;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, Outcome, Usage};
+use cli::{Cli, Command};
 use commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
     pretrain, quantize, report, robustness, train,
 };
+use outcome::{Outcome, UsageError};
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let done = dldl::Level::from_environment().map_err(|e| Usage::from(e).into());
-    let done = done.and_then(|_| match command {
+    let result = dldl::Level::from_environment().map_err(|e| UsageError::new(e).into());
+    let result = result.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
         Command::Data(args) => data::run(args),
         Command::Prepare(args) => prepare::run(args),
@@ -46,16 +48,16 @@ fn main() -> ExitCode {
         Command::Quantize(args) => quantize::run(args),
         Command::Bench(args) => bench::run(args),
     });
-    match done {
+    match result {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         #[cfg(feature = "train")]
         Ok(Outcome::Stopped) => ExitCode::from(130),
-        // Who reads has seen enough (`| head`): nothing to complain about.
+        // The reader closed the pipe (`| head`): not an error.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
             let _ = writeln!(std::io::stderr(), "error: {e:#}");
-            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+            ExitCode::from(if e.is::<UsageError>() { 2 } else { 1 })
         }
     }
 }

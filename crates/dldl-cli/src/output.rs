@@ -8,7 +8,7 @@ use anyhow::Result;
 use dldl::{Distribution, FaceEstimate, LabelSet, ModelInfo, Picture, Reading};
 use serde::Serialize;
 
-use crate::cli;
+use crate::printing;
 
 /// How the results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -185,7 +185,7 @@ impl Printer {
                     head += &format!("  {task:>w$} {:>6}   {interval:>13}", "+/-");
                 }
                 head += &format!("  {:>5}  box (x y width height)", "score");
-                match cli::color() {
+                match printing::color() {
                     true => writeln!(self.out, "\x1b[1m{head}\x1b[0m")?,
                     false => writeln!(self.out, "{head}")?,
                 }

@@ -6,8 +6,9 @@ use anyhow::Result;
 use dldl::{Crop, Engine, models, quantize};
 use dldl_eval::{SpeedOptions, speed};
 
-use crate::cli::{self, Outcome, ReportFormat, Usage};
 use crate::learn::Device;
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, ReportFormat};
 use crate::random;
 
 /// Measure how fast a model runs on this machine
@@ -86,10 +87,10 @@ pub fn run(args: Args) -> Result<Outcome> {
         runs: args.runs as usize,
         efficiency: !args.no_comparators,
     };
-    let speed = speed(engine, &options).map_err(Usage::from)?;
+    let speed = speed(engine, &options).map_err(UsageError::new)?;
     match args.format {
-        ReportFormat::Table => cli::print(&speed.to_string())?,
-        ReportFormat::Json => cli::print(&speed.to_json())?,
+        ReportFormat::Table => printing::print(&speed.to_string())?,
+        ReportFormat::Json => printing::print(&speed.to_json())?,
     }
     Ok(Outcome::Complete)
 }
@@ -109,10 +110,10 @@ fn training(args: Args) -> Result<Outcome> {
         device: args.device.unwrap_or(Device::Cpu).into(),
         runs: args.runs as usize,
     };
-    let speed = training_speed(&net, &options).map_err(Usage::from)?;
+    let speed = training_speed(&net, &options).map_err(UsageError::new)?;
     match args.format {
-        ReportFormat::Table => cli::print(&speed.to_string())?,
-        ReportFormat::Json => cli::print(&speed.to_json())?,
+        ReportFormat::Table => printing::print(&speed.to_string())?,
+        ReportFormat::Json => printing::print(&speed.to_json())?,
     }
     Ok(Outcome::Complete)
 }
@@ -121,7 +122,7 @@ fn training(args: Args) -> Result<Outcome> {
 fn training(_: Args) -> Result<Outcome> {
     let what = "this build cannot train: build one that can with \
                 `cargo build --release --features train`";
-    Err(Usage::from(what.to_owned()).into())
+    Err(UsageError::new(what.to_owned()).into())
 }
 
 fn engine(model: &Path) -> Result<Engine> {
@@ -131,7 +132,7 @@ fn engine(model: &Path) -> Result<Engine> {
     }
     let float = asked.strip_suffix("-int8").unwrap_or_default();
     let Some(weights) = random::weights(float)? else {
-        return Ok(models::engine(model).map_err(Usage::from)?);
+        return Ok(models::engine(model).map_err(UsageError::new)?);
     };
     // Scales that mean nothing either: those for one gray crop.
     let size = weights.info.input_size;

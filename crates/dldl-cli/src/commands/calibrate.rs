@@ -8,9 +8,11 @@ use dldl::{Estimator, models, save_described};
 use dldl_data::Split;
 use dldl_eval::{Calibrated, LEVELS, Progress, calibrate, suits_calibration};
 
-use crate::cli::{self, Outcome, Usage};
-use crate::labeled::{Labeled, Part, split};
+use crate::dataset_args::{DatasetArgs, SplitArg};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing;
 use crate::progress;
+use crate::shared_args::ModelArgs;
 
 /// Calibrate a model's intervals on held-out pictures
 ///
@@ -23,16 +25,15 @@ use crate::progress;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     #[command(flatten)]
-    on: Labeled,
+    dataset: DatasetArgs,
 
     /// What to calibrate on: train, val, test, or all
-    #[arg(long, default_value = "val", value_parser = split)]
-    split: Part,
+    #[arg(long, default_value = "val", value_parser = SplitArg::parse)]
+    split: SplitArg,
 
     /// Calibrate on another split than val: on pictures that the model was trained
     /// on, it would be too sure of itself; on those that it is measured on, the
@@ -63,19 +64,19 @@ pub fn run(args: Args) -> Result<Outcome> {
     if !suits_calibration(args.split.0) && !args.force {
         let name = args.split.0.map_or("all", Split::name);
         let what = "models are trained or measured on it; calibrate on val, or say --force";
-        return Err(Usage::from(format!("--split {name}: {what}")).into());
+        return Err(UsageError::new(format!("--split {name}: {what}")).into());
     }
-    let bytes = models::bytes(&args.model).map_err(Usage::from)?;
-    let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
+    let bytes = models::bytes(&args.model.path).map_err(UsageError::new)?;
+    let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
     let name = estimator.engine().info().name.clone();
-    let source = args.on.open()?;
-    let options = args.on.options(args.split);
+    let source = args.dataset.open()?;
+    let options = args.dataset.options(args.split);
     let mut bar = None;
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);
     };
     let found = calibrate(estimator, &source, &options, args.temperature, &mut show);
-    let found = found.map_err(Usage::from)?;
+    let found = found.map_err(UsageError::new)?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
@@ -83,7 +84,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         info.calibrate(&found.task, found.calibration.clone());
     })?;
     let text = report(&name, &found) + &format!("\nwritten to {}", args.out.display());
-    cli::print(&text)?;
+    printing::print(&text)?;
     for problem in &found.failed {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use dldl_eval::{Comparison, Evaluation, Layout};
 
-use crate::cli::{self, Outcome, Usage};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing;
 
 /// Put evaluations side by side: models, datasets, methods
 ///
@@ -47,19 +48,19 @@ Examples:
 
 pub fn run(args: Args) -> Result<Outcome> {
     let read = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
-    let evaluations = args.evaluations.iter().map(read).collect::<Result<Vec<_>, Usage>>()?;
+    let evaluations = args.evaluations.iter().map(read).collect::<Result<Vec<_>, UsageError>>()?;
     let layout = match args.format {
         Format::Table => Layout::Text,
         Format::Markdown => Layout::Markdown,
         Format::Csv => Layout::Csv,
         Format::Json => Layout::Json,
     };
-    cli::print(&Comparison::new(&evaluations).to_text(layout))?;
+    printing::print(&Comparison::new(&evaluations).to_text(layout))?;
     Ok(Outcome::Complete)
 }
 
-fn read(path: &Path) -> Result<Evaluation, Usage> {
-    let named = |what: String| Usage::from(format!("{}: {what}", path.display()));
+fn read(path: &Path) -> Result<Evaluation, UsageError> {
+    let named = |what: String| UsageError::new(format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| named(format!("cannot be read: {e}")))?;
     serde_json::from_str(&text).map_err(|e| named(format!("no evaluation of `dldl eval`: {e}")))
 }

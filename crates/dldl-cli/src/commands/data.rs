@@ -8,8 +8,11 @@ use clap::Subcommand;
 use dldl_data::check::{Bin, Labeled, PerSplit};
 use dldl_data::{Checkup, FORMATS, Format, Problem, Protocol, Task, check};
 
-use crate::cli::{self, Outcome, ReportFormat, Usage, thousands};
+use crate::dataset_args::{self, PROTOCOL_HELP};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, ReportFormat, thousands};
 use crate::progress;
+use crate::shared_args::ThreadArgs;
 
 /// List the datasets that are known, or check one
 #[derive(clap::Args)]
@@ -36,7 +39,7 @@ enum Command {
 #[derive(clap::Args)]
 struct ListArgs {
     /// Only these [default: all]
-    #[arg(value_name = "DATASET", value_parser = cli::dataset_names(false))]
+    #[arg(value_name = "DATASET", value_parser = dataset_args::dataset_names(false))]
     names: Vec<String>,
 
     /// How the list is printed
@@ -55,7 +58,7 @@ struct ListArgs {
 #[command(after_help = EXAMPLES)]
 struct CheckArgs {
     /// How the dataset lies on disk
-    #[arg(value_name = "DATASET", value_parser = cli::dataset_names(false))]
+    #[arg(value_name = "DATASET", value_parser = dataset_args::dataset_names(false))]
     dataset: String,
 
     /// The dataset's folder
@@ -66,18 +69,15 @@ struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
-    /// How it is divided: published, published:FOLD, random:SEED, kfold:K:FOLD,
-    /// subjects:K:FOLD (people apart) or leave-out:PERSON
-    #[arg(long, value_name = "PROTOCOL", default_value_t)]
+    #[arg(long, value_name = "PROTOCOL", default_value_t, help = PROTOCOL_HELP)]
     protocol: Protocol,
 
     /// How the report is printed; as JSON it names everything that was found
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
-    /// Threads [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 pub fn run(args: Args) -> Result<Outcome> {
@@ -91,10 +91,10 @@ fn list(args: &ListArgs) -> Result<Outcome> {
     let wanted = |f: &&Format| args.names.is_empty() || args.names.iter().any(|n| n == f.name);
     let formats: Vec<&Format> = FORMATS.iter().filter(wanted).collect();
     match args.format {
-        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&formats)?)?,
+        ReportFormat::Json => printing::print(&serde_json::to_string_pretty(&formats)?)?,
         ReportFormat::Table => {
             let texts: Vec<String> = formats.into_iter().map(described).collect();
-            cli::print(&texts.join("\n"))?;
+            printing::print(&texts.join("\n"))?;
         }
     }
     Ok(Outcome::Complete)
@@ -113,17 +113,17 @@ fn described(format: &Format) -> String {
 fn check_one(args: &CheckArgs) -> Result<Outcome> {
     let (root, labels) = (&args.root, args.labels.as_deref());
     let dataset = dldl_data::load_with(&args.dataset, root, labels, &args.protocol);
-    let dataset = dataset.map_err(Usage::from)?;
+    let dataset = dataset.map_err(UsageError::new)?;
     let bar = progress::bar(dataset.samples.len());
     let show = |p: dldl_data::Progress| bar.set_position(p.done as u64);
-    let found = check(&dataset, args.threads.map_or(0, usize::from), &show)?;
+    let found = check(&dataset, args.threads.count(), &show)?;
     bar.finish_and_clear();
     match args.format {
-        ReportFormat::Table => cli::print(&report(&found)?)?,
+        ReportFormat::Table => printing::print(&report(&found)?)?,
         ReportFormat::Json => {
             let mut json = serde_json::to_value(&found)?;
             json["faults"] = found.faults().into();
-            cli::print(&serde_json::to_string_pretty(&json)?)?;
+            printing::print(&serde_json::to_string_pretty(&json)?)?;
         }
     }
     Ok(Outcome::of(found.faults()))

@@ -7,10 +7,11 @@ use anyhow::Result;
 use dldl::{Error, Estimator, FaceError, FaceEstimate, Picture, Reading, parallel};
 
 use crate::annotate::{self, Copies};
-use crate::cli::{Outcome, Usage};
 use crate::inputs::{self, Input};
+use crate::outcome::{Outcome, UsageError};
 use crate::output::{Format, Printer, Record, Rounding};
 use crate::progress;
+use crate::shared_args::{ModelArgs, ThreadArgs};
 
 /// Estimate the ages of the faces in pictures
 ///
@@ -36,9 +37,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
 
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     /// Do not search faces: take the middle square of each picture for a face
     /// that is aligned already
@@ -59,9 +59,8 @@ pub struct Args {
     #[arg(long)]
     no_flip: bool,
 
-    /// Threads [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -93,15 +92,16 @@ fn level(text: &str) -> Result<f64, String> {
 pub fn run(args: Args) -> Result<Outcome> {
     if args.distribution && args.format == Format::Table {
         let what = "--distribution needs --format json, ndjson or csv: a table has no room for it";
-        return Err(Usage::from(what).into());
+        return Err(UsageError::new(what).into());
     }
-    let estimator = Estimator::load(&args.model).map_err(Usage::from)?.flip_fusion(!args.no_flip);
+    let estimator =
+        Estimator::load(&args.model.path).map_err(UsageError::new)?.flip_fusion(!args.no_flip);
     let inputs = inputs::expand(&args.inputs, args.annotate.as_deref())?;
     let copies = match &args.annotate {
         Some(dir) => {
             let paths: Vec<&Path> = inputs.iter().map(|i| i.path.as_path()).collect();
             let plan = Copies::plan(dir, &paths);
-            Some(plan.map_err(|e| Usage::from(format!("{}: {e}", dir.display())))?)
+            Some(plan.map_err(|e| UsageError::new(format!("{}: {e}", dir.display())))?)
         }
         None => None,
     };
@@ -116,7 +116,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let bar = progress::bar(inputs.len());
     let mut failures = 0;
     bar.suspend(|| printer.begin())?;
-    let threads = args.threads.map_or(0, usize::from);
+    let threads = args.threads.count();
     parallel::ordered(&numbered, threads, work, |_, record| {
         failures += usize::from(record.error.is_some());
         bar.inc(1);

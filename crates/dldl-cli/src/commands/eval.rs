@@ -6,9 +6,11 @@ use anyhow::{Context, Result};
 use dldl::Estimator;
 use dldl_eval::{Disturbance, Options, Progress, evaluate};
 
-use crate::cli::{self, Outcome, ReportFormat, Usage};
-use crate::labeled::{Labeled, Part, split};
+use crate::dataset_args::{DatasetArgs, SplitArg};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, ReportFormat};
 use crate::progress;
+use crate::shared_args::ModelArgs;
 
 /// Measure a model's errors on a labeled dataset
 ///
@@ -24,16 +26,15 @@ use crate::progress;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     #[command(flatten)]
-    on: Labeled,
+    dataset: DatasetArgs,
 
     /// What to measure on: train, val, test, or all
-    #[arg(long, default_value = "test", value_parser = split)]
-    split: Part,
+    #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
+    split: SplitArg,
 
     /// Disturb every picture on purpose, as `dldl robustness` does: blur:2, jpeg:10,
     /// scale:0.8
@@ -61,14 +62,14 @@ Examples:
   dldl eval --model scut.safetensors --dataset london --root london --rescale 1:7";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
-    let source = args.on.open()?;
-    let options = Options { disturbance: args.disturb, ..args.on.options(args.split) };
+    let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
+    let source = args.dataset.open()?;
+    let options = Options { disturbance: args.disturb, ..args.dataset.options(args.split) };
     let mut bar = None;
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);
     };
-    let evaluation = evaluate(estimator, &source, &options, &mut show).map_err(Usage::from)?;
+    let evaluation = evaluate(estimator, &source, &options, &mut show).map_err(UsageError::new)?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
@@ -80,8 +81,8 @@ pub fn run(args: Args) -> Result<Outcome> {
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     match args.format {
-        ReportFormat::Table => cli::print(&evaluation.to_string())?,
-        ReportFormat::Json => cli::print(&evaluation.to_json())?,
+        ReportFormat::Table => printing::print(&evaluation.to_string())?,
+        ReportFormat::Json => printing::print(&evaluation.to_json())?,
     }
     Ok(Outcome::of(evaluation.failures + evaluation.problems.len()))
 }

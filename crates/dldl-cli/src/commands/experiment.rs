@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::ReportFormat;
 use crate::learn::Device;
+use crate::printing::ReportFormat;
 
 #[cfg(feature = "train")]
 pub use with_burn::run;
@@ -76,11 +76,11 @@ Exit codes: 0 done, 1 some trainings failed, 2 wrong usage, 130 stopped by Ctrl-
 with a checkpoint: the same command goes on.";
 
 #[cfg(not(feature = "train"))]
-pub fn run(_: Args) -> anyhow::Result<crate::cli::Outcome> {
+pub fn run(_: Args) -> anyhow::Result<crate::outcome::Outcome> {
     let what = "this build cannot train. Build one that can, in the project's folder:\n\n  \
                 cargo run --release --features train -- experiment FILE.toml\n\n\
                 (it compiles for some minutes)";
-    Err(crate::cli::Usage::from(what).into())
+    Err(crate::outcome::UsageError::new(what).into())
 }
 
 #[cfg(feature = "train")]
@@ -96,26 +96,27 @@ mod with_burn {
     use indicatif::ProgressFinish;
 
     use super::Args;
-    use crate::cli::{self, Outcome, ReportFormat, Usage};
     use crate::live::Live;
+    use crate::outcome::{Outcome, UsageError};
+    use crate::printing::{self, ReportFormat};
     use crate::progress;
 
     pub fn run(args: Args) -> Result<Outcome> {
-        let mut grid = Grid::load(&args.file).map_err(Usage::from)?;
+        let mut grid = Grid::load(&args.file).map_err(UsageError::new)?;
         if let Some(device) = args.device {
             grid = grid.on(device.into());
         }
         let out = args.out.clone().unwrap_or_else(|| grid.spec.out.clone());
         if args.list {
             let rows = read_rows(&out.join("rows.jsonl"))?;
-            let cells = grid.select(&args.only).map_err(Usage::from)?;
-            cli::print(&listed(&cells, &rows, args.format)?)?;
+            let cells = grid.select(&args.only).map_err(UsageError::new)?;
+            printing::print(&listed(&cells, &rows, args.format)?)?;
             return Ok(Outcome::Complete);
         }
         if args.tables_only {
             let table = Table::new(&grid, &read_rows(&out.join("rows.jsonl"))?);
             write_tables(&table, &out)?;
-            cli::print(&shown(&table, args.format)?)?;
+            printing::print(&shown(&table, args.format)?)?;
             return Ok(Outcome::Complete);
         }
         let named = || std::env::var_os("DLDL_DATA").map(PathBuf::from);
@@ -124,10 +125,10 @@ mod with_burn {
         let mut lab = Lab(Live::new());
         let ended = dldl_experiment::run(&grid, &out, &options, &mut lab).map_err(|e| match e {
             ExperimentError::File { .. } => anyhow::Error::from(e),
-            e => Usage::from(e).into(),
+            e => UsageError::new(e).into(),
         })?;
         lab.0.end();
-        cli::print(&shown(&ended.table, args.format)?)?;
+        printing::print(&shown(&ended.table, args.format)?)?;
         let (selected, done) = (ended.selected, ended.done);
         lab.0.note(&format!(
             "{done} of {selected} trainings done, {} failed; tables: {}",

@@ -13,9 +13,11 @@ use dldl_eval::understand::{
 };
 use dldl_eval::{Progress, Source, draw};
 
-use crate::cli::{self, Outcome, Usage};
-use crate::labeled::{self, Part};
+use crate::dataset_args::{self, SplitArg};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing;
 use crate::progress;
+use crate::shared_args::{ModelArgs, ThreadArgs};
 
 /// Show what a model looks at, and how Ranking and DLDL hang together
 ///
@@ -69,16 +71,15 @@ struct MapArgs {
     #[arg(value_name = "PICTURE", required_unless_present = "dataset", conflicts_with = "dataset")]
     picture: Option<PathBuf>,
 
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     /// Where the maps are drawn, as PNG
     #[arg(short, long, value_name = "FILE.png")]
     out: Option<PathBuf>,
 
     #[command(flatten)]
-    on: On,
+    input: InputArgs,
 }
 
 #[derive(clap::Args)]
@@ -96,14 +97,14 @@ struct RankingArgs {
     out: Option<PathBuf>,
 
     #[command(flatten)]
-    on: On,
+    input: InputArgs,
 }
 
-/// What is looked at, and how.
+/// The pictures to explain, and how.
 #[derive(clap::Args)]
-struct On {
+struct InputArgs {
     /// How the dataset lies on disk
-    #[arg(long, value_name = "FORMAT", requires = "root", value_parser = cli::dataset_names(true))]
+    #[arg(long, value_name = "FORMAT", requires = "root", value_parser = dataset_args::dataset_names(true))]
     dataset: Option<String>,
 
     /// The dataset's folder
@@ -119,8 +120,8 @@ struct On {
     protocol: Protocol,
 
     /// Which part of the dataset: train, val, test, or all
-    #[arg(long, default_value = "test", value_parser = labeled::split)]
-    split: Part,
+    #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
+    split: SplitArg,
 
     /// No more than so many pictures of the dataset, taken evenly
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -148,9 +149,8 @@ struct On {
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
-    /// Threads [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -163,7 +163,7 @@ enum Format {
     Csv,
 }
 
-impl On {
+impl InputArgs {
     fn options(&self) -> SetOptions {
         SetOptions {
             task: self.task.clone(),
@@ -171,14 +171,14 @@ impl On {
             limit: self.limit.map(|n| n as usize),
             no_detect: self.no_detect,
             size: self.size.map(usize::from),
-            threads: self.threads.map_or(0, usize::from),
+            threads: self.threads.count(),
         }
     }
 
     /// The dataset, if one is named.
     fn source(&self) -> Result<Option<Source>> {
         let (Some(dataset), Some(root)) = (&self.dataset, &self.root) else { return Ok(None) };
-        labeled::open(dataset, root, self.labels.as_deref(), &self.protocol).map(Some)
+        dataset_args::open(dataset, root, self.labels.as_deref(), &self.protocol).map(Some)
     }
 }
 
@@ -191,28 +191,28 @@ pub fn run(args: Args) -> Result<Outcome> {
 }
 
 fn maps(kind: Kind, args: MapArgs) -> Result<Outcome> {
-    let estimator = load(&args.model, &args.on)?;
-    let maps = match args.on.source()? {
+    let estimator = load(&args.model.path, &args.input)?;
+    let maps = match args.input.source()? {
         Some(source) => {
             let mut bar = Bar::default();
             let done =
-                over_set(kind, &estimator, &source, &args.on.options(), &mut |p| bar.show(p));
+                over_set(kind, &estimator, &source, &args.input.options(), &mut |p| bar.show(p));
             bar.end();
-            done.map_err(Usage::from)?
+            done.map_err(UsageError::new)?
         }
         None => {
             let path = args.picture.as_deref().context("a picture or a dataset is needed")?;
-            let head = head(&estimator, &args.on)?;
-            let crops = crops(std::slice::from_ref(&estimator), path, &args.on)?.remove(0);
+            let head = head(&estimator, &args.input)?;
+            let crops = crops(std::slice::from_ref(&estimator), path, &args.input)?.remove(0);
             let engine = estimator.engine();
             let name = path.to_string_lossy();
-            Maps::of_crops(kind, engine, head, &crops, &name).map_err(Usage::from)?
+            Maps::of_crops(kind, engine, head, &crops, &name).map_err(UsageError::new)?
         }
     };
     if let Some(out) = &args.out {
         write(out, &draw::png(&paint(&maps)))?;
     }
-    cli::print(&match args.on.format {
+    printing::print(&match args.input.format {
         Format::Table => maps.to_string(),
         Format::Json => maps.to_json(),
         Format::Csv => maps.to_csv(),
@@ -225,34 +225,37 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
         let figure = theorem_figure();
         match &args.out {
             Some(out) => write(out, figure.as_bytes())?,
-            None => cli::print(&figure)?,
+            None => printing::print(&figure)?,
         }
         return Ok(Outcome::Complete);
     };
     let models: Vec<Estimator> =
-        paths.iter().map(|path| load(path, &args.on)).collect::<Result<_>>()?;
-    let learned = match (args.on.source()?, &args.picture) {
+        paths.iter().map(|path| load(path, &args.input)).collect::<Result<_>>()?;
+    let learned = match (args.input.source()?, &args.picture) {
         (Some(source), _) => {
             let mut bar = Bar::default();
-            let done = learned_over_set(&models, &source, &args.on.options(), &mut |p| bar.show(p));
+            let done =
+                learned_over_set(&models, &source, &args.input.options(), &mut |p| bar.show(p));
             bar.end();
-            done.map_err(Usage::from)?
+            done.map_err(UsageError::new)?
         }
         (None, Some(path)) => {
             let heads: Vec<usize> =
-                models.iter().map(|model| head(model, &args.on)).collect::<Result<_>>()?;
-            let crops = crops(&models, path, &args.on)?;
+                models.iter().map(|model| head(model, &args.input)).collect::<Result<_>>()?;
+            let crops = crops(&models, path, &args.input)?;
             learned_of_crops(&models, &heads, &crops, &path.to_string_lossy())
-                .map_err(Usage::from)?
+                .map_err(UsageError::new)?
         }
         (None, None) => {
-            return Err(Usage::from("--models needs a PICTURE, or --dataset with --root").into());
+            return Err(
+                UsageError::new("--models needs a PICTURE, or --dataset with --root").into()
+            );
         }
     };
     if let Some(out) = &args.out {
         write(out, learned_figure(&learned).as_bytes())?;
     }
-    cli::print(&match args.on.format {
+    printing::print(&match args.input.format {
         Format::Table => learned.to_string(),
         Format::Json => learned.to_json(),
         Format::Csv => learned.to_csv(),
@@ -260,12 +263,12 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
     Ok(Outcome::of(learned.failed.len()))
 }
 
-fn load(model: &Path, on: &On) -> Result<Estimator> {
-    let estimator = Estimator::load(model).map_err(Usage::from)?.flip_fusion(false);
+fn load(model: &Path, input: &InputArgs) -> Result<Estimator> {
+    let estimator = Estimator::load(model).map_err(UsageError::new)?.flip_fusion(false);
     let step = estimator.engine().info().net.size_step();
-    match on.size {
+    match input.size {
         Some(size) if !usize::from(size).is_multiple_of(step) => {
-            Err(Usage::from(format!("--size {size}: the network needs a multiple of {step}"))
+            Err(UsageError::new(format!("--size {size}: the network needs a multiple of {step}"))
                 .into())
         }
         _ => Ok(estimator),
@@ -273,24 +276,24 @@ fn load(model: &Path, on: &On) -> Result<Estimator> {
 }
 
 /// The number of the head that is asked for.
-fn head(estimator: &Estimator, on: &On) -> Result<usize> {
+fn head(estimator: &Estimator, input: &InputArgs) -> Result<usize> {
     let heads = estimator.engine().info().heads();
     let tasks: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
-    let Some(task) = &on.task else { return Ok(0) };
+    let Some(task) = &input.task else { return Ok(0) };
     match tasks.iter().position(|known| known == task) {
         Some(head) => Ok(head),
         None => {
             let known = tasks.join(" and ");
-            Err(Usage::from(format!("the model does not estimate {task}, but {known}")).into())
+            Err(UsageError::new(format!("the model does not estimate {task}, but {known}")).into())
         }
     }
 }
 
 /// The faces of a picture as each model wants to see them.
-fn crops(models: &[Estimator], path: &Path, on: &On) -> Result<Vec<Vec<Crop>>> {
+fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec<Crop>>> {
     let picture: Picture = dldl::decode_file(path)?;
-    let size = |model: &Estimator| on.size.map_or(model.engine().info().input_size, usize::from);
-    if on.no_detect {
+    let size = |model: &Estimator| input.size.map_or(model.engine().info().input_size, usize::from);
+    if input.no_detect {
         let whole = |model: &Estimator| vec![dldl::whole_picture(&picture, size(model))];
         return Ok(models.iter().map(whole).collect());
     }
@@ -299,7 +302,7 @@ fn crops(models: &[Estimator], path: &Path, on: &On) -> Result<Vec<Vec<Crop>>> {
         let what = "no face found; --no-detect takes the picture for an aligned face";
         anyhow::bail!("{}: {what}", path.display());
     }
-    if on.main
+    if input.main
         && let Some(main) = main_face(&faces, picture.width, picture.height)
     {
         faces = vec![faces.swap_remove(main)];

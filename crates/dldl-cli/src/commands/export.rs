@@ -6,7 +6,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use dldl::{NetError, models, onnx};
 
-use crate::cli::{self, Outcome, Usage};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing;
 use crate::random;
 
 /// Write a model as a file for other runtimes
@@ -57,15 +58,15 @@ metadata, as JSON under the key `dldl`.";
 pub fn run(args: Args) -> Result<Outcome> {
     let weights = match random::weights(args.model.to_str().unwrap_or_default())? {
         Some(weights) => weights,
-        None => models::weights(&args.model).map_err(Usage::from)?,
+        None => models::weights(&args.model).map_err(UsageError::new)?,
     };
     let written = match args.format {
         Format::Onnx => onnx::save(&weights, &args.out, onnx::Options { size: args.size }),
     };
     match written {
-        Err(e @ NetError::Crop(_)) => return Err(Usage::from(e).into()),
+        Err(e @ NetError::Crop(_)) => return Err(UsageError::new(e).into()),
         other => other?,
     }
-    cli::print(&format!("{} written to {}", weights.info.name, args.out.display()))?;
+    printing::print(&format!("{} written to {}", weights.info.name, args.out.display()))?;
     Ok(Outcome::Complete)
 }

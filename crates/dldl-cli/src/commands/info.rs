@@ -6,7 +6,8 @@ use anyhow::Result;
 use dldl::{Method, ModelInfo, models};
 use serde::Serialize;
 
-use crate::cli::{self, Outcome, ReportFormat, Usage, thousands};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, ReportFormat, thousands};
 
 /// Print what a model is: network, labels, training, license, figures
 ///
@@ -29,13 +30,15 @@ Examples:
   dldl info runs/mine/model.safetensors --format json";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let bytes = models::bytes(&args.model).map_err(Usage::from)?.len() as u64;
+    let bytes = models::bytes(&args.model).map_err(UsageError::new)?.len() as u64;
     // The whole file, so that nothing is said of one that cannot be run.
-    let engine = models::engine(&args.model).map_err(Usage::from)?;
+    let engine = models::engine(&args.model).map_err(UsageError::new)?;
     let info = engine.info();
     match args.format {
-        ReportFormat::Table => cli::print(&text(info, bytes))?,
-        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&described(info, bytes))?)?,
+        ReportFormat::Table => printing::print(&text(info, bytes))?,
+        ReportFormat::Json => {
+            printing::print(&serde_json::to_string_pretty(&described(info, bytes))?)?
+        }
     }
     Ok(Outcome::Complete)
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use dldl_data::{Parameters, Protocol, Report};
 
-use crate::cli::{self, Outcome, ReportFormat, Usage};
+use crate::dataset_args::{self, PROTOCOL_HELP};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, ReportFormat};
 use crate::progress;
+use crate::shared_args::ThreadArgs;
 
 /// Pack a dataset into a cache of aligned faces, for training
 ///
@@ -18,7 +21,7 @@ use crate::progress;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// How the dataset lies on disk
-    #[arg(long, value_name = "FORMAT", value_parser = cli::dataset_names(false))]
+    #[arg(long, value_name = "FORMAT", value_parser = dataset_args::dataset_names(false))]
     dataset: String,
 
     /// The dataset's folder
@@ -29,9 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
-    /// How it is divided: published, published:FOLD, random:SEED, kfold:K:FOLD,
-    /// subjects:K:FOLD (people apart) or leave-out:PERSON
-    #[arg(long, value_name = "PROTOCOL", default_value_t)]
+    #[arg(long, value_name = "PROTOCOL", default_value_t, help = PROTOCOL_HELP)]
     protocol: Protocol,
 
     /// The cache's folder, created where missing
@@ -50,9 +51,8 @@ pub struct Args {
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
-    /// Threads [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -70,19 +70,19 @@ to --root. Without a split, one is chosen by the group or the file's name.";
 pub fn run(args: Args) -> Result<Outcome> {
     let (root, labels) = (&args.root, args.labels.as_deref());
     let dataset = dldl_data::load_with(&args.dataset, root, labels, &args.protocol);
-    let dataset = dataset.map_err(Usage::from)?;
+    let dataset = dataset.map_err(UsageError::new)?;
     let mut parameters = Parameters { crop_size: args.size, ..Parameters::default() };
     if args.no_detect {
         parameters.detector = None;
     }
     let bar = progress::bar(dataset.samples.len());
-    let threads = args.threads.map_or(0, usize::from);
+    let threads = args.threads.count();
     let show = |p: dldl_data::Progress| bar.set_position(p.done as u64);
     let report = dldl_data::prepare(&dataset, &args.out, &parameters, threads, &show)?;
     bar.finish_and_clear();
     match args.format {
-        ReportFormat::Table => cli::print(&text(&report, &args.out.display().to_string()))?,
-        ReportFormat::Json => cli::print(&serde_json::to_string_pretty(&report)?)?,
+        ReportFormat::Table => printing::print(&text(&report, &args.out.display().to_string()))?,
+        ReportFormat::Json => printing::print(&serde_json::to_string_pretty(&report)?)?,
     }
     Ok(Outcome::of(report.failed.len() + report.problems.len()))
 }

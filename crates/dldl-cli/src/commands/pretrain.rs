@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::Outcome;
 use crate::learn::{self, Kind, Recipe};
+use crate::outcome::Outcome;
 
 /// Teach a network faces before it learns ages (needs the feature `train`)
 ///

@@ -9,9 +9,11 @@ use dldl::{Crop, Engine, Estimator, Figure, Weights, models, parallel, quantize}
 use dldl_data::{Cache, Split, main_face};
 use dldl_eval::{Options, Progress, Source, evaluate};
 
-use crate::cli::{self, Outcome, Usage, thousands};
 use crate::inputs::{self, Input};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, thousands};
 use crate::progress;
+use crate::shared_args::{ModelArgs, ThreadArgs};
 
 /// Make a model of 8-bit integers from one in floating point
 ///
@@ -24,9 +26,8 @@ use crate::progress;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     /// A folder of pictures (searched with the folders below it), or a cache
     /// that `dldl prepare` made, of which the train split is taken. The largest
@@ -47,9 +48,8 @@ pub struct Args {
     #[arg(long)]
     no_detect: bool,
 
-    /// Threads [default: as many as there are processors]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -62,9 +62,9 @@ Exit codes: 0 all done, 1 some pictures failed (the rest were used) or nothing
 could be written, 2 wrong usage.";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let weights = models::weights(&args.model).map_err(Usage::from)?;
-    let before = models::bytes(&args.model).map_err(Usage::from)?.len();
-    let threads = args.threads.map_or(0, usize::from);
+    let weights = models::weights(&args.model.path).map_err(UsageError::new)?;
+    let before = models::bytes(&args.model.path).map_err(UsageError::new)?.len();
+    let threads = args.threads.count();
     let taken = match args.crops.join("cache.json").is_file() {
         true => of_cache(&args, &weights, threads)?,
         false => of_folder(&args, &weights, threads)?,
@@ -113,14 +113,14 @@ pub fn run(args: Args) -> Result<Outcome> {
     if let Some([before, after]) = errors {
         text += &format!("\nMAE on the cache's val split: {after:.3} instead of {before:.3}");
     }
-    cli::print(&text)?;
+    printing::print(&text)?;
     Ok(Outcome::of(taken.failed.len()))
 }
 
 /// The mean absolute error on the cache's val split, without flip fusion.
 fn measured(args: &Args, engine: Engine) -> Result<f64> {
     let source = Source::open("cache", &args.crops, None)?;
-    let threads = args.threads.map_or(0, usize::from);
+    let threads = args.threads.count();
     let options = Options { split: Some(Split::Val), threads, ..Options::default() };
     let mut bar = None;
     let mut show = |p: Progress| {
@@ -147,12 +147,12 @@ struct Taken {
 
 fn of_cache(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
     if args.no_detect {
-        return Err(Usage::from("--no-detect: the crops of a cache are aligned already").into());
+        return Err(UsageError::new("--no-detect: the crops of a cache are aligned already").into());
     }
-    let cache = Cache::open(&args.crops).map_err(Usage::from)?;
+    let cache = Cache::open(&args.crops).map_err(UsageError::new)?;
     let (given, wanted) = (&cache.manifest().parameters.template, &weights.info.template);
     if given != wanted {
-        return Err(Usage::from(format!(
+        return Err(UsageError::new(format!(
             "{}: aligned by the template \"{}\", the model needs \"{}\"",
             args.crops.display(),
             given.name,
@@ -177,7 +177,7 @@ fn of_cache(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
 fn of_folder(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
     if !args.crops.is_dir() {
         let what = "neither a folder of pictures nor a cache that `dldl prepare` made";
-        return Err(Usage::from(format!("{}: {what}", args.crops.display())).into());
+        return Err(UsageError::new(format!("{}: {what}", args.crops.display())).into());
     }
     let estimator = Estimator::new(Engine::from_weights(weights)?);
     let chosen = spread(&inputs::expand(std::slice::from_ref(&args.crops), None)?, args.count);

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use dldl_eval::page::{Heading, Parts};
 
-use crate::cli::{self, Outcome, Usage};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing;
 
 /// Write evaluations, trainings and maps as one HTML page
 ///
@@ -41,7 +42,7 @@ Examples:
   dldl report a.json b.json c.json --out comparison.html --json comparison.json";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let parts = Parts::read(&args.parts).map_err(Usage::from)?;
+    let parts = Parts::read(&args.parts).map_err(UsageError::new)?;
     let words: Vec<String> =
         std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())).collect();
     let heading = Heading {
@@ -64,7 +65,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         count(parts.maps.len() + parts.learned.len(), "set of maps", "sets of maps"),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();
-    cli::print(&format!("{}: {}", args.out.display(), said.join(", ")))?;
+    printing::print(&format!("{}: {}", args.out.display(), said.join(", ")))?;
     Ok(Outcome::Complete)
 }
 

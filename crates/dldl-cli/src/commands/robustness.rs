@@ -1,14 +1,14 @@
 //! `dldl robustness`: a model's errors when something is wrong with the pictures.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use dldl::Estimator;
 use dldl_eval::{Disturbance, Progress, robustness};
 
-use crate::cli::{self, Outcome, ReportFormat, Usage};
-use crate::labeled::{Labeled, Part, split};
+use crate::dataset_args::{DatasetArgs, SplitArg};
+use crate::outcome::{Outcome, UsageError};
+use crate::printing::{self, ReportFormat};
 use crate::progress;
+use crate::shared_args::ModelArgs;
 
 /// Measure a model's errors when something is wrong with the pictures
 ///
@@ -21,16 +21,15 @@ use crate::progress;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     #[command(flatten)]
-    on: Labeled,
+    dataset: DatasetArgs,
 
     /// What to measure on: train, val, test, or all
-    #[arg(long, default_value = "test", value_parser = split)]
-    split: Part,
+    #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
+    split: SplitArg,
 
     /// A disturbance, instead of the usual list; may be given several times:
     /// move:RIGHT,DOWN (in sides of the crop), scale:FACTOR, rotate:DEGREES,
@@ -50,9 +49,9 @@ Examples:
   dldl eval --dataset utkface --root utkface --disturb low:0.25     all figures, by groups";
 
 pub fn run(args: Args) -> Result<Outcome> {
-    let estimator = Estimator::load(&args.model).map_err(Usage::from)?;
-    let source = args.on.open()?;
-    let options = args.on.options(args.split);
+    let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
+    let source = args.dataset.open()?;
+    let options = args.dataset.options(args.split);
     let list = match &args.disturb[..] {
         [] => &Disturbance::STANDARD[..],
         given => given,
@@ -61,13 +60,14 @@ pub fn run(args: Args) -> Result<Outcome> {
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);
     };
-    let found = robustness(estimator, &source, &options, list, &mut show).map_err(Usage::from)?;
+    let found =
+        robustness(estimator, &source, &options, list, &mut show).map_err(UsageError::new)?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
     match args.format {
-        ReportFormat::Table => cli::print(&found.to_string())?,
-        ReportFormat::Json => cli::print(&found.to_json())?,
+        ReportFormat::Table => printing::print(&found.to_string())?,
+        ReportFormat::Json => printing::print(&found.to_json())?,
     }
     Ok(Outcome::of(found.clean.failures))
 }

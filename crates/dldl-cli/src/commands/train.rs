@@ -1,8 +1,8 @@
 //! `dldl train`: a recipe to a model. The command is always there; its work
 //! needs the cargo feature `train`. What it shares with `pretrain` is in `learn`.
 
-use crate::cli::Outcome;
 use crate::learn::{self, Kind, Recipe};
+use crate::outcome::Outcome;
 
 /// Train a model by a recipe (needs a build with the feature `train`)
 ///

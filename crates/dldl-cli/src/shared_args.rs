@@ -1,0 +1,39 @@
+//! Arguments that many commands share: the model and the number of threads.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The model that a command runs.
+#[derive(Args)]
+pub struct ModelArgs {
+    #[arg(
+        id = "model",
+        short,
+        long,
+        value_name = "NAME|PATH",
+        default_value = dldl::DEFAULT_MODEL,
+        help = model_help()
+    )]
+    pub path: PathBuf,
+}
+
+/// Help text of an argument that takes a model.
+pub fn model_help() -> String {
+    format!("Built-in model ({}) or path of a weights file", dldl::models::names().join(", "))
+}
+
+/// The number of threads.
+#[derive(Args)]
+pub struct ThreadArgs {
+    /// Number of threads [default: one per processor]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+impl ThreadArgs {
+    /// The number of threads; 0 means one per processor.
+    pub fn count(&self) -> usize {
+        self.threads.map_or(0, usize::from)
+    }
+}

@@ -61,8 +61,8 @@ pub fn write(
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
     let side = |n: usize| u16::try_from(n).context("a JPEG has at most 65535 pixels a side");
-    let (width, height) = (side(picture.width)?, side(picture.height)?);
-    encoder.encode(&picture.rgb, width, height, ColorType::Rgb)?;
+    let (width, height) = (side(picture.width())?, side(picture.height())?);
+    encoder.encode(picture.rgb(), width, height, ColorType::Rgb)?;
     let mut part = target.as_os_str().to_owned();
     part.push(".part");
     std::fs::write(&part, jpeg)
@@ -73,7 +73,7 @@ pub fn write(
 /// Boxes and points first, so that no label is hidden by a neighbor's box.
 fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
     // What is visible depends on the size at which the whole picture is shown.
-    let unit = (picture.width as f32 * picture.height as f32).sqrt();
+    let unit = (picture.width() as f32 * picture.height() as f32).sqrt();
     // A thick line would hide a small face.
     let lines = faces.iter().map(|f| (unit / 300.0).min(f.bbox[2] / 24.0).round().max(1.0));
     let lines: Vec<f32> = lines.collect();
@@ -108,12 +108,12 @@ fn label(picture: &mut Picture, face: &FaceEstimate, said: &[Reading], line: f32
     let edge = (line / 2.0).floor();
     // Flush with the box, or in the middle of one that is narrower.
     let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
-    let left = left.min(picture.width as f32 - width).max(0.0);
+    let left = left.min(picture.width() as f32 - width).max(0.0);
     let above = y.round() - edge - height;
     let below = (y + h).round() + edge;
     let top = match () {
         () if above >= 0.0 => above,
-        () if below + height <= picture.height as f32 => below,
+        () if below + height <= picture.height() as f32 => below,
         () => y.max(0.0),
     };
     draw::fill(picture, [left, top, width, height], BRIGHT, 1.0);

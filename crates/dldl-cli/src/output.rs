@@ -95,8 +95,8 @@ impl Record {
         model: &ModelInfo,
         rounding: &Rounding,
     ) {
-        self.width = Some(picture.width);
-        self.height = Some(picture.height);
+        self.width = Some(picture.width());
+        self.height = Some(picture.height());
         let face = |face: &FaceEstimate| FaceRecord {
             bbox: face.bbox.map(|v| round(v.into(), 1)),
             score: face.score.map(|s| round(s.into(), 4)),

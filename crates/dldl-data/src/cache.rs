@@ -181,10 +181,10 @@ impl Cache {
             |reason: String| DataError::corrupt(path, format!("{}: {reason}", self.samples[i].key));
         let picture = dldl_face::decode(&bytes).map_err(|e| broken(e.to_string()))?;
         let size = self.manifest.parameters.crop_size;
-        if (picture.width, picture.height) != (size, size) {
-            let (w, h) = (picture.width, picture.height);
+        if (picture.width(), picture.height()) != (size, size) {
+            let (w, h) = (picture.width(), picture.height());
             return Err(broken(format!("{w}x{h} pixels, expected {size}x{size}")));
         }
-        Ok(Crop { size, rgb: picture.rgb })
+        Ok(Crop { size, rgb: picture.into_rgb() })
     }
 }

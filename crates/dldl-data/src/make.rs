@@ -55,7 +55,7 @@ impl<'a> Maker<'a> {
                 other => other.to_string(),
             })?;
         let faces = self.detector.as_ref().map_or_else(Vec::new, |d| d.detect(&picture));
-        let face = main_face(&faces, picture.width, picture.height).map(|i| &faces[i]);
+        let face = main_face(&faces, picture.width(), picture.height()).map(|i| &faces[i]);
         let size = self.parameters.crop_size;
         let crop = match face {
             Some(face) => {
@@ -72,7 +72,7 @@ impl<'a> Maker<'a> {
             bbox: face.map(|f| f.bbox),
             score: face.map(|f| f.score),
             landmarks: face.map(|f| f.landmarks),
-            picture: [picture.width, picture.height],
+            picture: [picture.width(), picture.height()],
             jpeg_crc32: crc32fast::hash(&jpeg),
         };
         Ok((cached, jpeg))

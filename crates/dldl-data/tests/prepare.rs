@@ -122,7 +122,7 @@ fn counts_failures_and_keeps_the_rest() {
         assert_eq!(set.samples[cached.key.parse::<usize>().unwrap()], cached.sample);
         assert!(!cached.aligned && cached.landmarks.is_none());
         let source = dldl_face::decode_file(&dir.path().join(&cached.sample.file)).unwrap();
-        assert_eq!(cached.picture, [source.width, source.height]);
+        assert_eq!(cached.picture, [source.width(), source.height()]);
         // What comes out of the cache is what the crop was, but for the JPEG.
         let crop = cache.decode(i).unwrap();
         let expected = dldl_face::whole_picture(&source, 32);

@@ -64,7 +64,7 @@ impl Disturbance {
 
     /// The picture as it is then.
     pub fn picture(&self, picture: Picture) -> Picture {
-        let (w, h) = (picture.width, picture.height);
+        let (w, h) = (picture.width(), picture.height());
         match *self {
             Self::Move(_) | Self::Scale(_) => picture,
             Self::Rotate(degrees) => rotated(&picture, degrees.to_radians()),
@@ -170,7 +170,7 @@ impl TryFrom<String> for Disturbance {
 
 /// A picture with its pixels replaced.
 fn mapped(mut picture: Picture, map: impl Fn([f32; 3]) -> [f32; 3]) -> Picture {
-    for pixel in picture.rgb.as_chunks_mut::<3>().0 {
+    for pixel in picture.rgb_mut().as_chunks_mut::<3>().0 {
         *pixel = map(pixel.map(f32::from)).map(rounded);
     }
     picture
@@ -192,9 +192,9 @@ fn sampled(
     for y in 0..height {
         for x in 0..width {
             let (u, v) = place(x as f32, y as f32);
-            let (u, v) = (u.clamp(0.0, last(from.width)), v.clamp(0.0, last(from.height)));
+            let (u, v) = (u.clamp(0.0, last(from.width())), v.clamp(0.0, last(from.height())));
             let (x0, y0) = (u as usize, v as usize);
-            let (x1, y1) = ((x0 + 1).min(from.width - 1), (y0 + 1).min(from.height - 1));
+            let (x1, y1) = ((x0 + 1).min(from.width() - 1), (y0 + 1).min(from.height() - 1));
             let (across, down) = (u - x0 as f32, v - y0 as f32);
             let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| from.pixel(x, y));
             for c in 0..3 {
@@ -204,13 +204,13 @@ fn sampled(
             }
         }
     }
-    Picture { width, height, rgb }
+    Picture::new(width, height, rgb).expect("three bytes were pushed for every pixel")
 }
 
 fn rotated(picture: &Picture, angle: f64) -> Picture {
     let (sin, cos) = (angle.sin() as f32, angle.cos() as f32);
-    let (cx, cy) = ((picture.width - 1) as f32 / 2.0, (picture.height - 1) as f32 / 2.0);
-    sampled(picture, (picture.width, picture.height), |x, y| {
+    let (cx, cy) = ((picture.width() - 1) as f32 / 2.0, (picture.height() - 1) as f32 / 2.0);
+    sampled(picture, (picture.width(), picture.height()), |x, y| {
         let (x, y) = (x - cx, y - cy);
         (cx + cos * x + sin * y, cy - sin * x + cos * y)
     })
@@ -221,9 +221,9 @@ fn cut(picture: &Picture, fraction: f64) -> Picture {
         let most = (n as f64 - 1.0) / 2.0;
         (n as f64 * fraction).round().min(most.floor())
     };
-    let (x, y) = (off(picture.width), off(picture.height));
+    let (x, y) = (off(picture.width()), off(picture.height()));
     let left = |n: usize, off: f64| (n as f64 - 2.0 * off) as usize;
-    let size = (left(picture.width, x), left(picture.height, y));
+    let size = (left(picture.width(), x), left(picture.height(), y));
     sampled(picture, size, |u, v| (u + x as f32, v + y as f32))
 }
 
@@ -233,7 +233,7 @@ fn blurred(picture: &Picture, sigma: f64) -> Picture {
     let weight = |i: isize| (-0.5 * (i as f64 / sigma).powi(2)).exp() as f32;
     let weights: Vec<f32> = (-reach..=reach).map(weight).collect();
     let sum: f32 = weights.iter().sum();
-    let (w, h) = (picture.width as isize, picture.height as isize);
+    let (w, h) = (picture.width() as isize, picture.height() as isize);
     let pass = |from: &[f32], along: (isize, isize)| -> Vec<f32> {
         let mut to = vec![0.0; from.len()];
         for y in 0..h {
@@ -251,19 +251,19 @@ fn blurred(picture: &Picture, sigma: f64) -> Picture {
         }
         to
     };
-    let from: Vec<f32> = picture.rgb.iter().map(|&v| f32::from(v)).collect();
+    let from: Vec<f32> = picture.rgb().iter().map(|&v| f32::from(v)).collect();
     let rgb = pass(&pass(&from, (1, 0)), (0, 1)).into_iter().map(rounded).collect();
-    Picture { rgb, ..*picture }
+    Picture::new(picture.width(), picture.height(), rgb).expect("one value for each one before")
 }
 
 /// A picture too large for JPEG is left as it is.
 fn compressed(picture: Picture, quality: u8) -> Picture {
     let mut bytes = Vec::new();
-    let (Ok(width), Ok(height)) = (picture.width.try_into(), picture.height.try_into()) else {
+    let (Ok(width), Ok(height)) = (picture.width().try_into(), picture.height().try_into()) else {
         return picture;
     };
     jpeg_encoder::Encoder::new(&mut bytes, quality)
-        .encode(&picture.rgb, width, height, jpeg_encoder::ColorType::Rgb)
+        .encode(picture.rgb(), width, height, jpeg_encoder::ColorType::Rgb)
         .expect("three bytes a pixel, into memory");
     dldl::decode(&bytes).expect("what was just compressed is a JPEG")
 }
@@ -323,9 +323,9 @@ mod tests {
         ]
         .map(|d| d.picture(picture.clone()));
         assert_eq!(turned.pixel(0, 0), picture.pixel(39, 29));
-        assert_eq!((narrow.width, narrow.height), (32, 24));
+        assert_eq!((narrow.width(), narrow.height()), (32, 24));
         assert_eq!(narrow.pixel(0, 0), picture.pixel(4, 3));
-        assert_eq!((wide.width, wide.height), (80, 60));
+        assert_eq!((wide.width(), wide.height()), (80, 60));
         assert_eq!([wide.pixel(0, 0), wide.pixel(20, 15)], [picture.pixel(0, 0); 2]);
         assert_eq!(dark.pixel(39, 29)[0], 98);
         // A quarter turn clockwise brings the left border to the top.
@@ -333,7 +333,7 @@ mod tests {
         let quarter = Disturbance::Rotate(90.0).picture(square);
         assert_eq!([quarter.pixel(0, 0), quarter.pixel(1, 0)], [[9; 3]; 2]);
         let gray = Disturbance::Gray.picture(picture.clone());
-        assert!(gray.rgb.as_chunks::<3>().0.iter().all(|p| p[0] == p[1] && p[1] == p[2]));
+        assert!(gray.rgb().as_chunks::<3>().0.iter().all(|p| p[0] == p[1] && p[1] == p[2]));
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
             assert!(middle.abs_diff(100) < 5, "{disturbance}: {middle}");
         }
         let jpeg = Disturbance::Jpeg(10).picture(slope());
-        assert_eq!((jpeg.width, jpeg.height), (40, 30));
+        assert_eq!((jpeg.width(), jpeg.height()), (40, 30));
         assert_ne!(jpeg, slope());
         assert!(jpeg.pixel(20, 15)[0].abs_diff(100) < 40);
     }

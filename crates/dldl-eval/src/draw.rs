@@ -13,11 +13,11 @@ pub type Color = [u8; 3];
 /// Lays a color over a pixel; outside the picture nothing happens.
 pub fn blend(picture: &mut Picture, x: i64, y: i64, color: Color, alpha: f32) {
     let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
-    if x >= picture.width || y >= picture.height {
+    if x >= picture.width() || y >= picture.height() {
         return;
     }
-    let at = 3 * (y * picture.width + x);
-    for (value, color) in picture.rgb[at..at + 3].iter_mut().zip(color) {
+    let at = 3 * (y * picture.width() + x);
+    for (value, color) in picture.rgb_mut()[at..at + 3].iter_mut().zip(color) {
         let mixed = f32::from(*value) + alpha * (f32::from(color) - f32::from(*value));
         *value = mixed.round() as u8;
     }
@@ -27,8 +27,8 @@ pub fn blend(picture: &mut Picture, x: i64, y: i64, color: Color, alpha: f32) {
 pub fn fill(picture: &mut Picture, rect: [f32; 4], color: Color, alpha: f32) {
     let [x, y, w, h] = rect;
     let inside = |v: f32, size: usize| v.round().clamp(0.0, size as f32) as i64;
-    let (left, right) = (inside(x, picture.width), inside(x + w, picture.width));
-    for y in inside(y, picture.height)..inside(y + h, picture.height) {
+    let (left, right) = (inside(x, picture.width()), inside(x + w, picture.width()));
+    for y in inside(y, picture.height())..inside(y + h, picture.height()) {
         for x in left..right {
             blend(picture, x, y, color, alpha);
         }
@@ -115,10 +115,10 @@ impl Text {
 pub fn png(picture: &Picture) -> Vec<u8> {
     let mut out = Vec::new();
     let side = |n: usize| u32::try_from(n).expect("sides fit 32 bits");
-    let mut encoder = png::Encoder::new(&mut out, side(picture.width), side(picture.height));
+    let mut encoder = png::Encoder::new(&mut out, side(picture.width()), side(picture.height()));
     encoder.set_color(png::ColorType::Rgb);
     let written = encoder.write_header().and_then(|mut writer| {
-        writer.write_image_data(&picture.rgb)?;
+        writer.write_image_data(picture.rgb())?;
         writer.finish()
     });
     written.expect("a picture has as many bytes as its sides say, and memory takes them all");

@@ -339,7 +339,7 @@ impl<'a> Run<'a> {
                     true => Vec::new(),
                     false => self.estimator.detect(&picture),
                 };
-                match main_face(&faces, picture.width, picture.height) {
+                match main_face(&faces, picture.width(), picture.height()) {
                     Some(face) => {
                         let (landmarks, size) = (&faces[face].landmarks, engine.info().input_size);
                         (dldl::align(&picture, landmarks, &template, size), true)

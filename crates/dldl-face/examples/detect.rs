@@ -32,8 +32,8 @@ fn main() {
         };
         decoding += start.elapsed();
         if let Some(folder) = &dump {
-            let header = format!("P6 {} {} 255\n", picture.width, picture.height);
-            let ppm = [header.as_bytes(), &picture.rgb].concat();
+            let header = format!("P6 {} {} 255\n", picture.width(), picture.height());
+            let ppm = [header.as_bytes(), picture.rgb()].concat();
             std::fs::write(Path::new(folder).join(format!("{i}.ppm")), ppm)
                 .expect("a writable folder");
         }
@@ -41,7 +41,7 @@ fn main() {
         let faces = detector.detect(&picture);
         detecting += start.elapsed();
         with_faces[faces.len().min(2)] += 1;
-        println!("{} ({}x{}): {}", file.display(), picture.width, picture.height, faces.len());
+        println!("{} ({}x{}): {}", file.display(), picture.width(), picture.height(), faces.len());
         for face in &faces {
             println!(
                 "  box {:.1?} score {:.4} landmarks {:.1?}",

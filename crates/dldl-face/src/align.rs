@@ -39,9 +39,10 @@ pub fn align(
 /// # Panics
 /// If `size` is 0.
 pub fn whole_picture(picture: &Picture, size: usize) -> Crop {
-    let side = picture.width.min(picture.height) as f64;
-    let (x, y) = ((picture.width as f64 - side) / 2.0, (picture.height as f64 - side) / 2.0);
-    Crop { size, rgb: picture.part_resized([x, y, side, side], size, size).rgb }
+    let side = picture.width().min(picture.height()) as f64;
+    let (x, y) = ((picture.width() as f64 - side) / 2.0, (picture.height() as f64 - side) / 2.0);
+    let square = picture.part_resized([x, y, side, side], size, size);
+    Crop::new(size, square.into_rgb()).expect("a resized picture has the requested size")
 }
 
 /// The crop whose point p shows the picture's point `map(p)`.
@@ -66,8 +67,8 @@ fn warp(picture: &Picture, map: &Similarity, size: usize) -> Crop {
         let low = low.floor().clamp(0.0, last);
         (low, high.ceil().clamp(low + 1.0, len as f64) - low)
     };
-    let (x, width) = span(0, picture.width);
-    let (y, height) = span(1, picture.height);
+    let (x, width) = span(0, picture.width());
+    let (y, height) = span(1, picture.height());
     let reduced = |n: f64| (n / scale).round().max(1.0);
     let (w, h) = (reduced(width), reduced(height));
     let part = picture.part_resized([x, y, width, height], w as usize, h as usize);
@@ -83,6 +84,7 @@ fn sample(
     map: &Similarity,
     size: usize,
 ) -> Crop {
+    let from = pixels.rgb();
     let mut rgb = Vec::with_capacity(3 * size * size);
     // The two neighbors of a position between pixel centers, and the weight
     // of the second.
@@ -94,11 +96,11 @@ fn sample(
     for v in 0..size {
         for u in 0..size {
             let [x, y] = map.apply([u as f64 + 0.5, v as f64 + 0.5]);
-            let (x0, x1, fx) = neighbors((x - origin[0]) * zoom[0], pixels.width);
-            let (y0, y1, fy) = neighbors((y - origin[1]) * zoom[1], pixels.height);
+            let (x0, x1, fx) = neighbors((x - origin[0]) * zoom[0], pixels.width());
+            let (y0, y1, fy) = neighbors((y - origin[1]) * zoom[1], pixels.height());
             let at = |x: usize, y: usize| {
-                let at = 3 * (y * pixels.width + x);
-                &pixels.rgb[at..at + 3]
+                let at = 3 * (y * pixels.width() + x);
+                &from[at..at + 3]
             };
             let (a, b, c, d) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
             for k in 0..3 {
@@ -108,5 +110,5 @@ fn sample(
             }
         }
     }
-    Crop { size, rgb }
+    Crop::new(size, rgb).expect("three bytes were pushed for every pixel")
 }

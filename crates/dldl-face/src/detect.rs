@@ -145,8 +145,8 @@ impl Detector {
         let candidates = self.refine(&searched, &candidates, begin);
         let mut faces = self.decide(&searched, &candidates, begin);
         let zoom = [
-            picture.width as f32 / searched.width as f32,
-            picture.height as f32 / searched.height as f32,
+            picture.width() as f32 / searched.width() as f32,
+            picture.height() as f32 / searched.height() as f32,
         ];
         for face in &mut faces {
             for (i, v) in face.bbox.iter_mut().enumerate() {
@@ -162,20 +162,20 @@ impl Detector {
     }
 
     fn reduced<'a>(&self, picture: &'a Picture) -> Cow<'a, Picture> {
-        let short = picture.width.min(picture.height);
+        let short = picture.width().min(picture.height());
         let limit = self.params.max_short_side;
         if short <= limit {
             return Cow::Borrowed(picture);
         }
         let side = |n: usize| ((n as f64 * limit as f64 / short as f64).round() as usize).max(1);
-        Cow::Owned(picture.resized(side(picture.width), side(picture.height)))
+        Cow::Owned(picture.resized(side(picture.width()), side(picture.height())))
     }
 
     /// P-Net over the pyramid.
     fn propose(&self, picture: &Picture, begin: &(impl Fn(DetectorStage) + Sync)) -> Vec<Scored> {
         let DetectorParams { min_face, factor, thresholds, .. } = self.params;
         let tiles: Vec<Tile> =
-            scales(picture.width, picture.height, min_face.into(), factor.into())
+            scales(picture.width(), picture.height(), min_face.into(), factor.into())
                 .into_iter()
                 .flat_map(|scale| Tile::split(picture, scale))
                 .collect();
@@ -315,7 +315,7 @@ fn look_at(
 fn inside(window: &Scored, picture: &Picture) -> Option<Part> {
     let [x1, y1, x2, y2] = window.corners.map(|v| v as i64);
     let (x1, y1) = (x1.max(1) - 1, y1.max(1) - 1);
-    let (x2, y2) = (x2.min(picture.width as i64), y2.min(picture.height as i64));
+    let (x2, y2) = (x2.min(picture.width() as i64), y2.min(picture.height() as i64));
     (x2 > x1 && y2 > y1).then(|| Part {
         x: x1 as usize,
         y: y1 as usize,

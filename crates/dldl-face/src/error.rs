@@ -69,7 +69,9 @@ pub enum FaceError {
     #[error("decoding this {0} file needs too much memory")]
     TooMuchMemory(&'static str),
     /// Pixels whose number does not fit the size.
-    #[error("{width}x{height} RGB pixels need {} bytes, got {bytes}", 3 * width * height)]
+    #[error(
+        "an RGB picture of {width}x{height} pixels cannot have {bytes} bytes: expected 3 per pixel, and at least one pixel"
+    )]
     WrongLength {
         /// Width in pixels.
         width: usize,

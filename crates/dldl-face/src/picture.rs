@@ -4,29 +4,53 @@ use crate::FaceError;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// An upright RGB picture, 8 bits per channel, sRGB values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An upright RGB picture, 8 bits per channel, sRGB values. It has at least one
+/// pixel, and exactly three bytes per pixel.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Width in pixels, at least 1.
-    pub width: usize,
-    /// Height in pixels, at least 1.
-    pub height: usize,
-    /// `3 * width * height` bytes: rows from the top, pixels from the left,
-    /// red, green, blue.
-    pub rgb: Vec<u8>,
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
 }
 
 impl Picture {
-    /// A picture from its pixels.
+    /// A picture from its pixels: `3 * width * height` bytes, rows from the top,
+    /// pixels from the left, each as red, green, blue.
     ///
     /// # Errors
-    /// [`FaceError::WrongLength`] if `rgb` does not hold `3 * width * height`
-    /// bytes, or there are none.
+    /// [`FaceError::WrongLength`] if `rgb` has another length, or the picture
+    /// has no pixels.
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self, FaceError> {
-        if rgb.is_empty() || rgb.len() != 3 * width * height {
+        let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
+        if rgb.is_empty() || expected != Some(rgb.len()) {
             return Err(FaceError::WrongLength { width, height, bytes: rgb.len() });
         }
         Ok(Self { width, height, rgb })
+    }
+
+    /// Width in pixels, at least 1.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels, at least 1.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The pixels: `[height][width][3]` bytes, rows from the top.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The pixels, to be changed in place.
+    pub fn rgb_mut(&mut self) -> &mut [u8] {
+        &mut self.rgb
+    }
+
+    /// The pixels without the picture.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
     }
 
     /// Red, green and blue at column `x` of row `y`.
@@ -65,15 +89,33 @@ impl Picture {
     }
 }
 
+/// The size only: a picture has millions of pixels.
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn length_is_checked() {
+    fn new_checks_the_length() {
         assert!(Picture::new(2, 1, vec![0; 6]).is_ok());
         assert!(Picture::new(2, 1, vec![0; 5]).is_err());
         assert!(Picture::new(0, 1, vec![]).is_err());
+    }
+
+    #[test]
+    fn sizes_whose_product_wraps_are_refused() {
+        // With wrapping multiplication, 3 * width * height is 6 and 2.
+        let half = 1 << (usize::BITS - 1);
+        let third = usize::MAX / 3 + 1;
+        for (width, height, bytes) in [(half + 1, 2, 6), (third, 1, 2)] {
+            let error = Picture::new(width, height, vec![0; bytes]).unwrap_err().to_string();
+            assert!(error.contains(&width.to_string()), "{error}");
+        }
     }
 
     #[test]
@@ -81,7 +123,7 @@ mod tests {
         // One-pixel stripes of 0 and 200 must become gray, not an alias of them.
         let rgb = (0..64 * 48).flat_map(|i| [if i % 2 == 0 { 0 } else { 200 }; 3]).collect();
         let small = Picture::new(64, 48, rgb).unwrap().resized(16, 12);
-        assert_eq!((small.width, small.height), (16, 12));
+        assert_eq!((small.width(), small.height()), (16, 12));
         for y in 1..11 {
             for x in 1..15 {
                 assert!(small.pixel(x, y)[0].abs_diff(100) < 4, "{:?}", small.pixel(x, y));

@@ -47,7 +47,7 @@ impl Reduction {
         columns: Range<usize>,
         out: &mut Vec<Color>,
     ) {
-        let whole = Part { x: 0, y: 0, width: picture.width, height: picture.height };
+        let whole = Part { x: 0, y: 0, width: picture.width(), height: picture.height() };
         out.resize(rows.len() * columns.len(), Color::default());
         self.rows(picture, whole, size, rows, columns, out);
     }
@@ -75,10 +75,10 @@ impl Reduction {
         out: &mut [Color],
     ) {
         self.0.plan(part.x, part.width, width, columns.clone());
-        let stride = 3 * picture.width;
+        let stride = 3 * picture.width();
         for (y, out) in rows.zip(out.chunks_exact_mut(columns.len())) {
             let lines = AreaAverage::window(y, part.height, height);
-            let lines = &picture.rgb[(part.y + lines.start) * stride..][..lines.len() * stride];
+            let lines = &picture.rgb()[(part.y + lines.start) * stride..][..lines.len() * stride];
             self.0.row(lines.chunks_exact(stride), 127.5, 0.0078125, out);
         }
     }

@@ -53,7 +53,7 @@ impl Tile {
     /// The tiles of one scale, in rows from the top, each from the left.
     pub(crate) fn split(picture: &Picture, scale: f64) -> Vec<Tile> {
         let side = |n: usize| (n as f64 * scale + 1.0) as usize;
-        let (width, height) = (side(picture.width), side(picture.height));
+        let (width, height) = (side(picture.width()), side(picture.height()));
         // 3x3 convolution, 2x2 pooling (rounded up), two 3x3 convolutions.
         let output = |n: usize| (n - 2).div_ceil(2) - 4;
         // Equal parts, but for rounding.

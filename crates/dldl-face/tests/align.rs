@@ -66,8 +66,8 @@ fn pixels_are_scikit_images() {
     // mean over a pixel's area there, and here a bicubic reduction.
     for (name, mean_limit, max_limit) in [("align_crop", 0.4, 6), ("align_crop_small", 4.0, 40)] {
         let expected = decode(&format!("tests/data/{name}.png"));
-        let crop = align(&astronaut(), &golden.landmarks, &template(), expected.width);
-        let (mean, max) = difference(&crop, &expected.rgb);
+        let crop = align(&astronaut(), &golden.landmarks, &template(), expected.width());
+        let (mean, max) = difference(&crop, expected.rgb());
         assert!(mean < mean_limit && max <= max_limit, "{name}: mean {mean}, max {max}");
     }
 }
@@ -93,9 +93,9 @@ fn moved(
             let sx = (there.a * dx + there.b * dy) / square - 0.5;
             let sy = (there.a * dy - there.b * dx) / square - 0.5;
             let clamp = |v: f64, n: usize| v.clamp(0.0, (n - 1) as f64);
-            let (sx, sy) = (clamp(sx, picture.width), clamp(sy, picture.height));
+            let (sx, sy) = (clamp(sx, picture.width()), clamp(sy, picture.height()));
             let (x0, y0) = (sx as usize, sy as usize);
-            let (x1, y1) = ((x0 + 1).min(picture.width - 1), (y0 + 1).min(picture.height - 1));
+            let (x1, y1) = ((x0 + 1).min(picture.width() - 1), (y0 + 1).min(picture.height() - 1));
             let (fx, fy) = (sx - x0 as f64, sy - y0 as f64);
             for c in 0..3 {
                 let at = |x, y| f64::from(picture.pixel(x, y)[c]);

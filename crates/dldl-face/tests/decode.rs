@@ -24,7 +24,7 @@ fn check(
     tolerance: u8,
     expected: impl Fn([u8; 3], usize) -> [u8; 3],
 ) {
-    assert_eq!((picture.width, picture.height), (48, 32), "{name}");
+    assert_eq!((picture.width(), picture.height()), (48, 32), "{name}");
     for (row, colors) in COLORS.iter().enumerate() {
         for (column, &color) in colors.iter().enumerate() {
             for (dx, dy) in [(2, 2), (13, 2), (8, 8), (2, 13), (13, 13)] {
@@ -245,7 +245,7 @@ fn the_limit_leaves_room_for_50_megapixels() {
     let pixels = vec![77u8; (width * height) as usize];
     image::save_buffer(&file, &pixels, width, height, image::ColorType::L8).unwrap();
     let picture = decode_file(&file).unwrap();
-    assert_eq!((picture.width, picture.height), (8688, 5792));
+    assert_eq!((picture.width(), picture.height()), (8688, 5792));
     assert_eq!(picture.pixel(8687, 5791), [77; 3]);
 }
 
@@ -266,7 +266,7 @@ fn damaged_bytes_never_panic() {
             let mut damaged = whole.clone();
             damaged[i] ^= 0x55;
             if let Ok(picture) = decode(&damaged) {
-                assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
+                assert_eq!(picture.rgb().len(), 3 * picture.width() * picture.height());
             }
         }
     }

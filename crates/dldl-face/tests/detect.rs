@@ -66,7 +66,11 @@ fn agrees_with_facenet_pytorch_on_photographs() {
             continue;
         }
         let picture = decode_file(&path).unwrap();
-        assert_eq!((picture.width, picture.height), (expected.width, expected.height), "{name}");
+        assert_eq!(
+            (picture.width(), picture.height()),
+            (expected.width, expected.height),
+            "{name}"
+        );
         let faces = detector.detect(&picture);
         assert_eq!(faces.len(), expected.faces.len(), "faces in {name}");
         for (face, expected) in faces.iter().zip(&expected.faces) {
@@ -113,7 +117,7 @@ fn collage(sizes: &[usize], width: usize, height: usize) -> Picture {
     let mut left = 0;
     for &size in sizes {
         let small = face.resized(size, size);
-        for (y, row) in small.rgb.chunks_exact(3 * size).enumerate() {
+        for (y, row) in small.rgb().chunks_exact(3 * size).enumerate() {
             let at = 3 * (y * width + left);
             rgb[at..at + 3 * size].copy_from_slice(row);
         }

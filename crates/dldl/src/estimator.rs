@@ -129,9 +129,9 @@ impl Estimator {
     /// # Errors
     /// As [`Estimator::estimate`].
     pub fn estimate_whole(&self, picture: &Picture) -> Result<FaceEstimate, Error> {
-        let side = picture.width.min(picture.height) as f32;
-        let left = (picture.width as f32 - side) / 2.0;
-        let top = (picture.height as f32 - side) / 2.0;
+        let side = picture.width().min(picture.height()) as f32;
+        let left = (picture.width() as f32 - side) / 2.0;
+        let top = (picture.height() as f32 - side) / 2.0;
         let labels = self.engine.run_heads(&[self.whole_crop(picture)])?.pop();
         let mut further = labels.ok_or_else(|| NetError::Crop("a crop without a result".into()))?;
         let (bbox, label) = ([left, top, side, side], further.remove(0));

@@ -303,7 +303,7 @@ fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec
         anyhow::bail!("{}: {what}", path.display());
     }
     if input.main
-        && let Some(main) = main_face(&faces, picture.width, picture.height)
+        && let Some(main) = main_face(&faces, picture.width(), picture.height())
     {
         faces = vec![faces.swap_remove(main)];
     }

@@ -195,7 +195,7 @@ fn aligned(estimator: &Estimator, path: &Path, no_detect: bool) -> Result<Crop, 
     let bytes = std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))?;
     let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
     let faces = if no_detect { Vec::new() } else { estimator.detect(&picture) };
-    Ok(match main_face(&faces, picture.width, picture.height) {
+    Ok(match main_face(&faces, picture.width(), picture.height()) {
         Some(face) => estimator.crop(&picture, &faces[face]),
         None => estimator.whole_crop(&picture),
     })

@@ -30,7 +30,8 @@ pub fn paint(maps: &Maps) -> Picture {
     let width = 2 * MARGIN + (across * (TILE + GAP) - GAP).max(widest);
     let top = MARGIN + 48;
     let height = top + rows.len() * (ABOVE + TILE + BELOW + GAP);
-    let mut picture = Picture { width, height, rgb: vec![255; 3 * width * height] };
+    let mut picture = Picture::new(width, height, vec![255; 3 * width * height])
+        .expect("the margins alone give it a size");
     let left = MARGIN as f32;
     heading[0].draw(&mut picture, [left, (MARGIN + 13) as f32], INK);
     heading[1].draw(&mut picture, [left, (MARGIN + 33) as f32], MUTED);
@@ -173,12 +174,13 @@ fn value_at(map: &Map, kind: Kind, x: usize, y: usize) -> f64 {
 
 /// A face in gray, so that colors mean the map alone: `[side][side]`.
 fn gray(face: &Crop, side: usize) -> Vec<u8> {
-    let picture = Picture { width: face.size, height: face.size, rgb: face.rgb.clone() };
+    let picture = Picture::new(face.size, face.size, face.rgb.clone())
+        .expect("a crop has as many bytes as its size says");
     let light = |p: &[u8]| {
         let [r, g, b] = [p[0], p[1], p[2]].map(f32::from);
         (0.299 * r + 0.587 * g + 0.114 * b).round() as u8
     };
-    picture.resized(side, side).rgb.chunks_exact(3).map(light).collect()
+    picture.resized(side, side).rgb().chunks_exact(3).map(light).collect()
 }
 
 /// Numbers to colors: symmetric about 0 where 0 divides.
@@ -289,11 +291,11 @@ mod tests {
     fn many_groups_are_set_in_rows_and_an_even_map_is_no_division_by_0() {
         let one = paint(&maps(Kind::Cam, Measure::Contribution, [0.0; 4], 1));
         let six = paint(&maps(Kind::Cam, Measure::Contribution, [0.0; 4], 6));
-        assert!(six.width == 2 * MARGIN + 5 * TILE + 4 * GAP && six.height > one.height);
+        assert!(six.width() == 2 * MARGIN + 5 * TILE + 4 * GAP && six.height() > one.height());
         let even = paint(&maps(Kind::Occlusion, Measure::Mae, [4.0; 4], 1));
         assert_eq!(even.pixel(MARGIN + 50, MARGIN + 48 + ABOVE + 50), color::viridis(0.0));
         let none =
             paint(&Maps { groups: Vec::new(), ..maps(Kind::Cam, Measure::Change, [0.0; 4], 1) });
-        assert!(none.width > 0);
+        assert!(none.width() > 0);
     }
 }

@@ -151,7 +151,7 @@ impl<'a> Samples<'a> {
                     true => Vec::new(),
                     false => self.estimator.detect(&picture),
                 };
-                let face = main_face(&faces, picture.width, picture.height);
+                let face = main_face(&faces, picture.width(), picture.height());
                 let template = &self.estimator.engine().info().template;
                 Ok(match face {
                     Some(face) => align(&picture, &faces[face].landmarks, template, self.size),

@@ -26,3 +26,7 @@ pub use peak::{burst_macs, multiply_add_burst};
 pub use planes::{LANES, Lanes, Planes, TILE, average_planes, max_pool_planes};
 pub use stem::StemConv;
 pub use winograd::{Conv3x3, Scratch, Winograd};
+
+/// Epsilon of batch normalization, `gamma (z - mean) / sqrt(variance + epsilon) +
+/// beta`, in training and in inference (PyTorch's default).
+pub const BN_EPSILON: f64 = 1e-5;

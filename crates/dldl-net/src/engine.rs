@@ -19,9 +19,6 @@ use crate::{Crop, Head, ModelInfo, NetError, Part, QuantizedWeights, Weights};
 
 pub use features::FeatureMap;
 
-/// Added to the variance before the root (Torch's default; specification 2.1).
-pub const BN_EPSILON: f64 = 1e-5;
-
 /// A loaded model, ready to run. Results do not depend on the number of
 /// threads, nor on which crops are run together.
 ///

@@ -21,11 +21,11 @@ mod spec;
 mod weights;
 
 pub use dldl_kernels::int8::Isa;
-pub use dldl_kernels::{LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
+pub use dldl_kernels::{BN_EPSILON, LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
 pub use describe::{described, save_described};
-pub use engine::{BN_EPSILON, Engine, FeatureMap};
+pub use engine::{Engine, FeatureMap};
 pub use error::NetError;
 pub use heads::Head;
 pub use info::{Calibration, Figure, IntervalCalibration, ModelInfo, Normalization, Quantization};

@@ -12,13 +12,12 @@ use burn::tensor::module::{batch_norm, batch_norm_train, conv2d, linear, max_poo
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use dldl_data::sample_rng;
+use dldl_kernels::BN_EPSILON;
 use dldl_net::NetSpec;
 use rand::RngExt;
 
 use crate::error::TrainError;
 
-/// Epsilon of the batch normalization (Torch's default; specification 2.1).
-pub const BN_EPSILON: f64 = 1e-5;
 /// Share of the newest batch in the running statistics (Torch's default).
 pub const BN_MOMENTUM: f64 = 0.1;
 

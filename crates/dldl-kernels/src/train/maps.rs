@@ -1,10 +1,8 @@
 //! How a picture's activations lie in memory while a network learns, and the
 //! batch norm that is applied to them on the way.
 
+use crate::BN_EPSILON;
 use crate::planes::{LANES, Lanes};
-
-/// Added to the variance before its root is taken (Torch's default).
-pub const EPSILON: f32 = 1e-5;
 
 /// Activations of one picture: `[row][channel block][column]` of [`Lanes`],
 /// without a border. Lanes beyond the channels are zero.
@@ -83,7 +81,8 @@ impl Norm {
     pub fn new(mean: &[f32], variance: &[f32], gamma: &[f32], beta: &[f32]) -> Self {
         let n = mean.len();
         assert!(variance.len() == n && gamma.len() == n && beta.len() == n, "norm: lengths differ");
-        let inverse_std: Vec<f32> = variance.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
+        let inverse_std: Vec<f32> =
+            variance.iter().map(|v| 1.0 / (v + BN_EPSILON as f32).sqrt()).collect();
         let scale: Vec<f32> = gamma.iter().zip(&inverse_std).map(|(g, i)| g * i).collect();
         let shift: Vec<f32> =
             beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();

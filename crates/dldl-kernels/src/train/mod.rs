@@ -30,7 +30,7 @@ pub use average::{average, average_backward};
 pub use backward::{Gradient, backward};
 pub use forward::{Output, forward};
 pub use kernels::Kernels;
-pub use maps::{Chain, EPSILON, Maps, Norm, Source, Sums};
+pub use maps::{Chain, Maps, Norm, Source, Sums};
 pub use stem::{stem_backward, stem_forward};
 pub use step::Scratch;
 

@@ -3,7 +3,7 @@
 //! has.
 
 use super::*;
-use crate::{LANES, Lanes, Level};
+use crate::{BN_EPSILON, LANES, Lanes, Level};
 
 /// `[batch, channels, height, width]` or a convolution's weights, row-major.
 type Numbers = Vec<f64>;
@@ -103,7 +103,7 @@ impl Case {
             let n = (self.batch * area) as f64;
             let mean = each().sum::<f64>() / n;
             let variance = each().map(|z| (z - mean).powi(2)).sum::<f64>() / n;
-            let scale = self.gamma[layer][k] / (variance + f64::from(EPSILON)).sqrt();
+            let scale = self.gamma[layer][k] / (variance + BN_EPSILON).sqrt();
             for z in out.chunks_mut(area).skip(k).step_by(c).flatten() {
                 *z = (*z - mean) * scale + self.beta[layer][k];
             }

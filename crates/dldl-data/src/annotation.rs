@@ -5,13 +5,6 @@
 use dldl_label::{Distribution, LabelError, LabelSet};
 use serde::{Deserialize, Serialize};
 
-/// The task of ages, in years.
-pub const AGE: &str = "age";
-/// The task of true ages, in years, where [`AGE`] is the age that people look.
-pub const REAL_AGE: &str = "real_age";
-/// The task of attractiveness, on whatever scale a dataset's raters used.
-pub const ATTRACTIVENESS: &str = "attractiveness";
-
 /// What is known of one sample for one task, in the dataset's own unit.
 ///
 /// As JSON `{"mean", "sigma"}`, `{"mean", "histogram": [[value, count], ...]}`

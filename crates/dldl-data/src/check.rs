@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dldl_label::Task;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -273,7 +274,7 @@ fn equal(root: &Path, samples: Vec<&Sample>) -> Vec<Duplicates> {
 
 /// Whether two samples of one picture say different things of it.
 fn contradicts(a: &Sample, b: &Sample) -> bool {
-    let differ = |task: &String, annotation: &Annotation| {
+    let differ = |task: &Task, annotation: &Annotation| {
         b.labels.get(task).is_some_and(|other| other != annotation)
     };
     a.labels.iter().any(|(task, annotation)| differ(task, annotation))

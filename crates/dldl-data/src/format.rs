@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
+use dldl_label::Task;
 use serde::Serialize;
 
 use crate::adapters::{
     agedb, all_age_faces, cfd, chalearn, csv, fairface, fgnet, london, mebeauty,
 };
 use crate::adapters::{morph, people, scut, scut500, utkface};
-use crate::annotation::{AGE, ATTRACTIVENESS};
 use crate::protocol::Protocol;
 use crate::{DataError, Dataset};
 
@@ -22,7 +22,7 @@ pub struct Format {
     /// What the folder and the labels look like, in one line.
     pub about: &'static str,
     /// What its pictures are labeled with; none where they are not.
-    pub tasks: &'static [Task],
+    pub tasks: &'static [LabelInfo],
     /// Where the splits come from.
     pub splits: &'static str,
     /// The formats that are the publishers' folds of this dataset, in order:
@@ -38,12 +38,13 @@ pub struct Format {
     pub load: fn(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError>,
 }
 
-/// What a dataset's pictures are labeled with.
+/// The labels of one task in a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Task {
-    /// The task's name, the key in [`crate::Sample::labels`].
-    pub name: &'static str,
-    /// The lowest label of the set that the dataset is learned with.
+pub struct LabelInfo {
+    /// What is labeled, the key in [`crate::Sample::labels`].
+    #[serde(rename = "name")]
+    pub task: Task,
+    /// The lowest label of the label set used for training.
     pub min: f64,
     /// The highest label.
     pub max: f64,
@@ -61,13 +62,13 @@ pub(crate) const ONE_AGE: &str = "one age, no spread: sigma is assumed";
 
 /// Ages from 0 to 100 in years (spec 1.1), with 2 years where no spread is
 /// known, the value used for Morph (spec 1.3).
-pub(crate) const fn age(spread: &'static str) -> Task {
-    Task { name: AGE, min: 0.0, max: 100.0, step: 1.0, spread, sigma: 2.0 }
+pub(crate) const fn age(spread: &'static str) -> LabelInfo {
+    LabelInfo { task: Task::Age, min: 0.0, max: 100.0, step: 1.0, spread, sigma: 2.0 }
 }
 
 /// Scores from 1 to `max` in steps of 0.1 (spec 1.1).
-pub(crate) const fn attractiveness(max: f64, spread: &'static str, sigma: f64) -> Task {
-    Task { name: ATTRACTIVENESS, min: 1.0, max, step: 0.1, spread, sigma }
+pub(crate) const fn attractiveness(max: f64, spread: &'static str, sigma: f64) -> LabelInfo {
+    LabelInfo { task: Task::Attractiveness, min: 1.0, max, step: 0.1, spread, sigma }
 }
 
 /// The formats there are. A new one is a file of its own and a line here.

@@ -26,12 +26,12 @@ pub mod sample;
 mod shard;
 mod sheet;
 
-pub use annotation::{AGE, ATTRACTIVENESS, Annotation, REAL_AGE, Spread};
+pub use annotation::{Annotation, Spread};
 pub use augment::{Augment, sample_rng};
 pub use cache::{Cache, CachedSample};
 pub use check::{Checkup, check};
 pub use error::DataError;
-pub use format::{FORMATS, Format, Task, format, load, load_with};
+pub use format::{FORMATS, Format, LabelInfo, format, load, load_with};
 pub use make::main_face;
 pub use manifest::{Counts, Finished, Manifest, Shard};
 pub use parameters::Parameters;

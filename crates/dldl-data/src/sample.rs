@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use dldl_label::Task;
 use serde::{Deserialize, Serialize};
 
-use crate::annotation::{AGE, Annotation};
+use crate::annotation::Annotation;
 use crate::protocol::Protocol;
 
 /// Which part of a dataset a sample belongs to.
@@ -113,8 +114,8 @@ pub enum Sex {
 pub struct Sample {
     /// The picture, relative to the dataset's root, with `/` between folders.
     pub file: String,
-    /// What is known of it, by task ([`AGE`], [`ATTRACTIVENESS`](crate::ATTRACTIVENESS)).
-    pub labels: BTreeMap<String, Annotation>,
+    /// Its labels by task.
+    pub labels: BTreeMap<Task, Annotation>,
     /// Which part of the dataset it belongs to.
     pub split: Split,
     /// Sex, where recorded.
@@ -144,14 +145,14 @@ impl Sample {
     }
 
     /// The same with a label.
-    pub fn with(mut self, task: &str, annotation: Annotation) -> Self {
-        self.labels.insert(task.into(), annotation);
+    pub fn with(mut self, task: Task, annotation: Annotation) -> Self {
+        self.labels.insert(task, annotation);
         self
     }
 
-    /// What is known for a task.
-    pub fn annotation(&self, task: &str) -> Option<&Annotation> {
-        self.labels.get(task)
+    /// The label of a task.
+    pub fn annotation(&self, task: Task) -> Option<&Annotation> {
+        self.labels.get(&task)
     }
 }
 
@@ -169,7 +170,7 @@ struct Stored {
     race: Option<String>,
     group: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<String, Annotation>,
+    labels: BTreeMap<Task, Annotation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
 }
@@ -178,7 +179,7 @@ impl From<Stored> for Sample {
     fn from(stored: Stored) -> Self {
         let Stored { file, label, sigma, split, sex, race, group, mut labels, identity } = stored;
         if let Some(mean) = label {
-            labels.insert(AGE.into(), Annotation::Value { mean, sigma: sigma.flatten() });
+            labels.insert(Task::Age, Annotation::Value { mean, sigma: sigma.flatten() });
         }
         Self { file, labels, split, sex, race, group, identity }
     }
@@ -188,9 +189,9 @@ impl From<Sample> for Stored {
     fn from(sample: Sample) -> Self {
         let Sample { file, mut labels, split, sex, race, group, identity } = sample;
         let (mut label, mut spread) = (None, None);
-        if let Some(Annotation::Value { mean, sigma }) = labels.get(AGE) {
+        if let Some(Annotation::Value { mean, sigma }) = labels.get(&Task::Age) {
             (label, spread) = (Some(*mean), Some(*sigma));
-            labels.remove(AGE);
+            labels.remove(&Task::Age);
         }
         Self { file, label, sigma: spread, split, sex, race, group, labels, identity }
     }
@@ -243,20 +244,21 @@ mod tests {
     /// Caches and their hashes are of this form: it must not change.
     #[test]
     fn ages_are_stored_as_ever_and_other_labels_beside_them() {
-        let age = Sample::new("a.jpg", Split::Train).with(AGE, Annotation::value(31.5));
+        let age = Sample::new("a.jpg", Split::Train).with(Task::Age, Annotation::value(31.5));
         let json = r#"{"file":"a.jpg","label":31.5,"sigma":null,"split":"train","sex":null,"race":null,"group":null}"#;
         assert_eq!(serde_json::to_string(&age).unwrap(), json);
         assert_eq!(serde_json::from_str::<Sample>(json).unwrap(), age);
 
         let annotation =
             Annotation::Histogram { mean: 2.5, histogram: vec![[2.0, 1.0], [3.0, 1.0]] };
-        let both = Sample { identity: Some("x".into()), ..age }.with("attractiveness", annotation);
+        let both =
+            Sample { identity: Some("x".into()), ..age }.with(Task::Attractiveness, annotation);
         let json = serde_json::to_string(&both).unwrap();
         assert!(json.contains(r#""labels":{"attractiveness":{"mean":2.5,"#), "{json}");
         assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), both);
 
         let bin = Annotation::Interval { interval: [3.0, 9.0] };
-        let bin = Sample::new("b.jpg", Split::Val).with(AGE, bin);
+        let bin = Sample::new("b.jpg", Split::Val).with(Task::Age, bin);
         let json = serde_json::to_string(&bin).unwrap();
         assert!(!json.contains("sigma") && json.contains("interval"), "{json}");
         assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), bin);

@@ -11,6 +11,7 @@ use dldl_data::{
     main_face, prepare,
 };
 use dldl_face::{Detector, DetectorParams, Face};
+use dldl_label::Task;
 use dldl_net::Template;
 use tempfile::TempDir;
 
@@ -27,7 +28,7 @@ fn picture(seed: usize) -> Vec<u8> {
 }
 
 fn sample(file: &str, split: Split) -> Sample {
-    Sample::new(file, split).with("age", Annotation::value(30.0))
+    Sample::new(file, split).with(Task::Age, Annotation::value(30.0))
 }
 
 fn dataset(root: &Path, samples: Vec<Sample>) -> Dataset {
@@ -48,7 +49,7 @@ fn made_up(root: &Path) -> Dataset {
         let split = [Split::Train, Split::Test, Split::Train, Split::Val][i % 4];
         let sample = sample(&file, split);
         let sigma = (i % 2 == 0).then_some(1.0 + i as f64 / 3.0);
-        sample.with("age", Annotation::Value { mean: 30.0, sigma })
+        sample.with(Task::Age, Annotation::Value { mean: 30.0, sigma })
     });
     dataset(root, samples.collect())
 }
@@ -217,7 +218,7 @@ fn refuses_to_mix() {
     assert!(message.contains("cache.json"), "{message}");
     assert!(message.contains("parameters.jpeg_quality: 95 there, 90 asked for"), "{message}");
     assert!(message.contains("parameters.detector"), "{message}");
-    set.samples[0] = set.samples[0].clone().with("age", Annotation::value(31.0));
+    set.samples[0] = set.samples[0].clone().with(Task::Age, Annotation::value(31.0));
     let error = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err();
     assert!(matches!(error, DataError::OtherCache { .. }), "{error}");
     assert!(contents(&out) == before);

@@ -248,7 +248,7 @@ impl<'a> Run<'a> {
         let samples = source.samples();
         let wanted: Vec<usize> = (0..samples.len())
             .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
-            .filter(|&i| samples[i].annotation(&head.task).is_some())
+            .filter(|&i| annotation(samples[i], &head.task).is_some())
             .collect();
         if wanted.is_empty() {
             let dataset = source.name().to_owned();
@@ -291,7 +291,7 @@ impl<'a> Run<'a> {
 
     /// What is known of sample `i`, on the scale of the model's labels.
     fn annotation(&self, i: usize) -> Option<Annotation> {
-        let annotation = self.samples[i].annotation(&self.head.task)?;
+        let annotation = annotation(self.samples[i], &self.head.task)?;
         let labels = &self.head.labels;
         Some(match self.options.rescale {
             Some(from) => annotation.rescaled(from, [labels.min(), labels.max()]),
@@ -362,4 +362,9 @@ impl<'a> Run<'a> {
 
 fn fitted(crop: Crop, size: usize) -> Crop {
     if crop.size == size { crop } else { dldl_data::resize(&crop, size) }
+}
+
+/// The label of a task by its name.
+pub(crate) fn annotation<'a>(sample: &'a Sample, task: &str) -> Option<&'a Annotation> {
+    sample.annotation(task.parse().ok()?)
 }

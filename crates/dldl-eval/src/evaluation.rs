@@ -5,7 +5,8 @@
 //! neighbors.
 
 use dldl::{Calibration, LabelSet};
-use dldl_data::{AGE, Problem};
+use dldl_data::Problem;
+use dldl_label::Task;
 use dldl_label::metrics::mae;
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +154,9 @@ impl Evaluation {
             baseline,
             breakdowns: figures::breakdowns(&predictions, task, labels, scale),
             hits: figures::hits(&predictions, labels),
-            assurance: (task == AGE).then(|| figures::assurance(&predictions)).flatten(),
+            assurance: (task == Task::Age.name())
+                .then(|| figures::assurance(&predictions))
+                .flatten(),
             failed,
             problems,
             subject,

@@ -4,7 +4,7 @@
 //! the labels.
 
 use dldl::LabelSet;
-use dldl_data::AGE;
+use dldl_label::Task;
 use serde::{Deserialize, Serialize};
 
 /// The scale of a task.
@@ -27,7 +27,7 @@ pub struct Scale {
 impl Scale {
     /// The scale of a task with these labels.
     pub fn new(task: &str, labels: &LabelSet) -> Self {
-        if task == AGE {
+        if task == Task::Age.name() {
             let bands = [0.0, 3.0, 10.0, 18.0, 30.0, 40.0, 50.0, 60.0, 70.0, 100.0];
             return Self { name: "years".into(), unit: 1.0, bands: bands.into(), digits: 3 };
         }

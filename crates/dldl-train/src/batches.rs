@@ -78,8 +78,10 @@ impl Source {
                 let sample = &cache.samples()[at].sample;
                 if datasets.is_useful(&heads[0], data, sample) {
                     samples.push((data, at));
-                    let label =
-                        sample.annotation(&sampling.task).map(|annotation| annotation.mean());
+                    let task = sampling.task.parse().ok();
+                    let label = task
+                        .and_then(|task| sample.annotation(task))
+                        .map(|annotation| annotation.mean());
                     wanted.push((config.weight, label));
                 }
             }

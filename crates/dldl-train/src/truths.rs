@@ -4,13 +4,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dldl_data::{Cache, Sample, Split, Spread};
+use dldl_data::{Annotation, Cache, Sample, Split, Spread};
 use dldl_label::Method;
 
 use crate::config::{DataConfig, HeadConfig, Sigma, TrainConfig};
 use crate::error::TrainError;
 use crate::head::{Goal, Head, Truth, Truths};
 use crate::teacher::Teacher;
+
+/// A sample's label for a head that is named after its task.
+fn annotation<'a>(sample: &'a Sample, head: &Head) -> Option<&'a Annotation> {
+    sample.annotation(head.name.parse().ok()?)
+}
 
 /// The datasets of a training.
 pub(crate) struct Datasets {
@@ -102,7 +107,7 @@ impl Datasets {
     /// Whether anything is learned from a sample of dataset number `data`.
     pub(crate) fn is_useful(&self, heads: &[Head], data: usize, sample: &Sample) -> bool {
         self.origins.iter().zip(heads).any(|(origin, head)| match origin {
-            Origin::Labels { .. } => sample.annotation(&head.name).is_some(),
+            Origin::Labels { .. } => annotation(sample, head).is_some(),
             Origin::Identity(classes) => class(classes, data, sample).is_some(),
             Origin::Embedding(teacher) => teacher.of(&sample.file).is_some(),
         })
@@ -120,7 +125,7 @@ impl Datasets {
     ) -> Result<Truths, TrainError> {
         let truth = |(head, origin): (&Head, &Origin)| match (&head.goal, origin) {
             (Goal::Labels { method, labels }, Origin::Labels { spread, sigma, min_sigma }) => {
-                let Some(annotation) = sample.annotation(&head.name) else { return Ok(None) };
+                let Some(annotation) = annotation(sample, head) else { return Ok(None) };
                 let rescale = self.caches[data].0.rescale.as_ref();
                 let annotation = match rescale.filter(|r| r.task == head.name) {
                     Some(scale) => annotation.rescaled(scale.from, scale.to),

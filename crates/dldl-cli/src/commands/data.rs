@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 use dldl_data::check::{Bin, Labeled, PerSplit};
-use dldl_data::{Checkup, FORMATS, Format, Problem, Protocol, Task, check};
+use dldl_data::{Checkup, FORMATS, Format, LabelInfo, Problem, Protocol, check};
 
 use crate::dataset_args::{self, PROTOCOL_HELP};
 use crate::outcome::{Outcome, UsageError};
@@ -102,8 +102,8 @@ fn list(args: &ListArgs) -> Result<Outcome> {
 
 fn described(format: &Format) -> String {
     let mut text = format!("{}\n  files      {}\n", format.name, format.about);
-    for Task { name, min, max, step, spread, sigma } in format.tasks {
-        text += &format!("  {name:10} {min} to {max} by {step}; {spread}; sigma {sigma}\n");
+    for LabelInfo { task, min, max, step, spread, sigma } in format.tasks {
+        text += &format!("  {task:10} {min} to {max} by {step}; {spread}; sigma {sigma}\n");
     }
     text += &format!("  splits     {}\n", format.splits);
     text += &format!("  citation   {}\n  terms      {}\n", format.citation, format.terms);

@@ -2,8 +2,10 @@
 //! CVPRW 2017), named `0_MariaCallas_35_f.jpg`, and AFAD (Niu et al., CVPR 2016),
 //! in folders of age and sex.
 
+use dldl_label::Task;
+
 use crate::adapters::fgnet::from_names;
-use crate::annotation::{AGE, Annotation};
+use crate::annotation::Annotation;
 use crate::format::{ONE_AGE, age};
 use crate::{Format, Sample, Sex, Split};
 
@@ -24,7 +26,7 @@ pub const AGEDB: Format = Format {
 /// AFAD: Asian faces of a social network, the whole set or its parts.
 pub const AFAD: Format = Format {
     name: "afad",
-    about: "AFAD-Full or AFAD-Lite: folders AGE/111 (men) and AGE/112 (women) of pictures \
+    about: "AFAD-Full or AFAD-Lite: folders Task::Age/111 (men) and Task::Age/112 (women) of pictures \
             474596-0.jpg",
     tasks: &[age(ONE_AGE)],
     splits: "none published; 80/10/10 by a hash of the photograph. The publishers' is random:SEED",
@@ -52,7 +54,7 @@ fn agedb(file: &str) -> Result<Sample, String> {
     };
     let sample = Sample::new(file, Split::of_key(person));
     Ok(Sample { sex: Some(sex), group: Some(person.to_owned()), ..sample }
-        .with(AGE, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(f64::from(years))))
 }
 
 /// The number before the dash is the photograph's, of which there may be several
@@ -72,7 +74,7 @@ fn afad(file: &str) -> Result<Sample, String> {
     let photograph = stem.split_once('-').map_or(stem, |(number, _)| number);
     let sample = Sample::new(file, Split::of_key(photograph));
     Ok(Sample { sex: Some(sex), group: Some(photograph.to_owned()), ..sample }
-        .with(AGE, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(f64::from(years))))
 }
 
 #[cfg(test)]
@@ -102,10 +104,16 @@ mod tests {
         let set = set("agedb", &files);
         assert_eq!((set.samples.len(), set.problems.len()), (3, 3));
         let [a, b, c] = &set.samples[..] else { panic!() };
-        assert_eq!((a.annotation(AGE), a.sex), (Some(&Annotation::value(35.0)), Some(Sex::Female)));
+        assert_eq!(
+            (a.annotation(Task::Age), a.sex),
+            (Some(&Annotation::value(35.0)), Some(Sex::Female))
+        );
         assert_eq!((a.group.as_deref(), a.split), (Some("MariaCallas"), b.split));
         assert_eq!(c.group.as_deref(), Some("Robert_De_Niro"));
-        assert_eq!((c.annotation(AGE), c.sex), (Some(&Annotation::value(101.0)), Some(Sex::Male)));
+        assert_eq!(
+            (c.annotation(Task::Age), c.sex),
+            (Some(&Annotation::value(101.0)), Some(Sex::Male))
+        );
     }
 
     #[test]
@@ -120,8 +128,11 @@ mod tests {
         let set = set("afad", &files);
         assert_eq!((set.samples.len(), set.problems.len()), (3, 2));
         let [a, b, c] = &set.samples[..] else { panic!() };
-        assert_eq!((a.annotation(AGE), a.sex), (Some(&Annotation::value(15.0)), Some(Sex::Male)));
+        assert_eq!(
+            (a.annotation(Task::Age), a.sex),
+            (Some(&Annotation::value(15.0)), Some(Sex::Male))
+        );
         assert_eq!((b.sex, b.group.as_deref()), (Some(Sex::Female), Some("474596")));
-        assert_eq!((a.split, c.annotation(AGE)), (b.split, Some(&Annotation::value(72.0))));
+        assert_eq!((a.split, c.annotation(Task::Age)), (b.split, Some(&Annotation::value(72.0))));
     }
 }

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use dldl_label::Task;
+
 use crate::adapters::csv::{Row, for_each_row};
-use crate::annotation::{AGE, Annotation};
+use crate::annotation::Annotation;
 use crate::files::Index;
 use crate::format::{ONE_AGE, age};
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
@@ -73,7 +75,7 @@ fn sample(row: &Row) -> Result<Sample, String> {
         None => None,
     };
     let split = row.cell("split").map_or(Ok(Split::of_key(file)), str::parse)?;
-    Ok(Sample { sex, ..Sample::new(format!("images/{file}"), split).with(AGE, age) })
+    Ok(Sample { sex, ..Sample::new(format!("images/{file}"), split).with(Task::Age, age) })
 }
 
 /// One line of a published list: a name, and a gender that the name says, too.
@@ -91,7 +93,7 @@ fn listed(index: &Index, line: &str, split: Split) -> Result<Sample, String> {
     };
     let split = if split == Split::Train { Split::of_train_key(stem) } else { split };
     let age = Annotation::value(f64::from(years));
-    Ok(Sample { sex: Some(sex), ..Sample::new(file, split).with(AGE, age) })
+    Ok(Sample { sex: Some(sex), ..Sample::new(file, split).with(Task::Age, age) })
 }
 
 #[cfg(test)]
@@ -114,7 +116,7 @@ mod tests {
         let seen: Vec<(&str, f64, Option<Sex>)> = set
             .samples
             .iter()
-            .map(|s| (s.file.as_str(), s.annotation(AGE).unwrap().mean(), s.sex))
+            .map(|s| (s.file.as_str(), s.annotation(Task::Age).unwrap().mean(), s.sex))
             .collect();
         let expected = [
             ("original images/00000A02.jpg", 2.0, Some(Sex::Female)),

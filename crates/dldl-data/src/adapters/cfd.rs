@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::annotation::{AGE, ATTRACTIVENESS, Annotation};
+use dldl_label::Task;
+
+use crate::annotation::Annotation;
 use crate::files::sorted_pictures;
 use crate::format::{age, attractiveness};
 use crate::sheet::{self, Line};
@@ -133,9 +135,9 @@ fn rated(neutral: &mut HashMap<String, String>, line: &Line) -> Result<Sample, S
     let sample = Sample::new(file, Split::of_key(model));
     let group = Some(model.to_owned());
     let mut sample = Sample { sex, race: race.map(str::to_owned), group, ..sample }
-        .with(ATTRACTIVENESS, Annotation::value(score));
+        .with(Task::Attractiveness, Annotation::value(score));
     if let Some(years) = years {
-        sample = sample.with(AGE, Annotation::value(years));
+        sample = sample.with(Task::Age, Annotation::value(years));
     }
     Ok(sample)
 }
@@ -174,8 +176,8 @@ mod tests {
         assert_eq!(set.samples.len(), 2);
         let first = &set.samples[0];
         assert_eq!(first.file, "Images/CFD/AF-200/CFD-AF-200-228-N.jpg");
-        assert_eq!(first.annotation(ATTRACTIVENESS), Some(&Annotation::value(4.111111)));
-        assert_eq!(first.annotation(AGE), Some(&Annotation::value(32.571429)));
+        assert_eq!(first.annotation(Task::Attractiveness), Some(&Annotation::value(4.111111)));
+        assert_eq!(first.annotation(Task::Age), Some(&Annotation::value(32.571429)));
         assert_eq!((first.sex, first.race.as_deref()), (Some(Sex::Female), Some("Asian")));
         let reasons: Vec<&str> = set.problems.iter().map(|p| p.reason.as_str()).collect();
         assert!(reasons[0].contains("not of the form"), "{reasons:?}");
@@ -195,7 +197,7 @@ mod tests {
         std::fs::write(dir.path().join("CFD 2.0.3 Norming Data.csv"), table).unwrap();
         let set = crate::load("cfd", dir.path(), None).unwrap();
         assert_eq!(set.samples.len(), 1);
-        assert_eq!(set.samples[0].annotation(AGE), Some(&Annotation::value(32.5)));
+        assert_eq!(set.samples[0].annotation(Task::Age), Some(&Annotation::value(32.5)));
         assert!(set.problems[1].reason.contains("score 9"), "{:?}", set.problems);
         std::fs::remove_file(dir.path().join("CFD 2.0.3 Norming Data.csv")).unwrap();
         let message = crate::load("cfd", dir.path(), None).unwrap_err().to_string();

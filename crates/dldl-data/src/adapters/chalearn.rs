@@ -5,14 +5,16 @@
 
 use std::path::{Path, PathBuf};
 
+use dldl_label::Task;
+
 use crate::adapters::csv::for_each_row;
-use crate::annotation::{AGE, Annotation, REAL_AGE};
+use crate::annotation::Annotation;
 use crate::files::Index;
-use crate::format::{ONE_AGE, Task, age};
+use crate::format::{LabelInfo, ONE_AGE, age};
 use crate::sheet::{self, number};
 use crate::{DataError, Dataset, Format, Problem, Sample, Split};
 
-const GUESSES: Task = age("the guesses' standard deviation of each picture");
+const GUESSES: LabelInfo = age("the guesses' standard deviation of each picture");
 
 /// The challenge of 2015.
 pub const CHALEARN15: Format = Format {
@@ -54,7 +56,7 @@ pub const APPA_REAL: Format = Format {
     name: "appa-real",
     about: "appa-real-release: gt_avg_{train,valid,test}.csv beside the folders train, valid and \
             test of pictures X.jpg and their faces X.jpg_face.jpg, which are taken where there",
-    tasks: &[GUESSES, Task { name: REAL_AGE, ..age(ONE_AGE) }],
+    tasks: &[GUESSES, LabelInfo { task: Task::RealAge, ..age(ONE_AGE) }],
     splits: "the publishers' train, valid and test",
     folds: &[],
     citation: "Agustsson, Timofte, Escalera, Baro, Guyon, Rothe: Apparent and real age estimation \
@@ -126,7 +128,7 @@ fn guessed(
     let sigma = cells[2].map(|cell| number(cell, "standard deviation")).transpose()?;
     let file = index.find(name, part).map_or_else(|| format!("{part}/{name}"), str::to_owned);
     let split = if split == Split::Train { Split::of_train_key(name) } else { split };
-    Ok(Sample::new(file, split).with(AGE, Annotation::Value { mean, sigma }))
+    Ok(Sample::new(file, split).with(Task::Age, Annotation::Value { mean, sigma }))
 }
 
 /// Reads the three tables of means in `labels` (a folder, by default `root`).
@@ -146,9 +148,9 @@ fn appa_real(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
             let mean = row.number("apparent_age_avg")?;
             let sigma = Some(row.number("apparent_age_std")?);
             let mut sample = Sample::new(if whole_only { whole } else { face }, split)
-                .with(AGE, Annotation::Value { mean, sigma });
+                .with(Task::Age, Annotation::Value { mean, sigma });
             if row.cell("real_age").is_some() {
-                sample = sample.with(REAL_AGE, Annotation::value(row.number("real_age")?));
+                sample = sample.with(Task::RealAge, Annotation::value(row.number("real_age")?));
             }
             samples.push(sample);
             Ok(())
@@ -185,7 +187,7 @@ mod tests {
         assert_eq!(set.samples.len(), 301);
         assert_eq!(set.samples[7].file, "Train/image_7.jpg");
         let age = Annotation::Value { mean: 7.5, sigma: Some(4.25) };
-        assert_eq!(set.samples[7].annotation(AGE), Some(&age));
+        assert_eq!(set.samples[7].annotation(Task::Age), Some(&age));
         let last = &set.samples[300];
         assert_eq!((last.file.as_str(), last.split), ("Validation/image_900.webp", Split::Test));
         assert_eq!(set.count(Split::Test), 1);
@@ -239,9 +241,9 @@ mod tests {
             ["train/000000.jpg_face.jpg", "valid/000002.jpg", "test/000003.jpg_face.jpg"]
         );
         let age = Annotation::Value { mean: 5.0, sigma: Some(1.5) };
-        assert_eq!(set.samples[0].annotation(AGE), Some(&age));
-        assert_eq!(set.samples[0].annotation(REAL_AGE), Some(&Annotation::value(4.0)));
-        assert_eq!(set.samples[1].annotation(REAL_AGE), None);
+        assert_eq!(set.samples[0].annotation(Task::Age), Some(&age));
+        assert_eq!(set.samples[0].annotation(Task::RealAge), Some(&Annotation::value(4.0)));
+        assert_eq!(set.samples[1].annotation(Task::RealAge), None);
         assert_eq!(set.problems.len(), 1);
     }
 
@@ -253,7 +255,8 @@ mod tests {
         // As published: 4113, 1500 and 1978 (spec 3.1).
         assert_eq!(Split::ALL.map(|s| set.count(s)), [4113, 1500, 1978]);
         for s in &set.samples {
-            let (guess, real) = (s.annotation(AGE).unwrap(), s.annotation(REAL_AGE).unwrap());
+            let (guess, real) =
+                (s.annotation(Task::Age).unwrap(), s.annotation(Task::RealAge).unwrap());
             assert!((0.0..=100.0).contains(&guess.mean()), "{s:?}");
             assert!((0.0..=101.0).contains(&real.mean()), "{s:?}");
             assert!(guess.sigma().is_some_and(|sigma| sigma < 30.0), "{s:?}");

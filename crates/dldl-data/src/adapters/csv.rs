@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::annotation::{AGE, ATTRACTIVENESS, Annotation};
+use dldl_label::Task;
+
+use crate::annotation::Annotation;
 use crate::format::{age, attractiveness};
 use crate::sheet::number;
 use crate::{DataError, Dataset, Format, Problem, Sample, Split};
@@ -61,12 +63,13 @@ pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
             let mean = finite(cell).filter(|v| *v >= 0.0);
             let mean =
                 mean.ok_or_else(|| format!("`{cell}` is no age: use a number, 0 or more"))?;
-            sample = sample.with(AGE, Annotation::Value { mean, sigma: spread(row, "sigma")? });
+            sample =
+                sample.with(Task::Age, Annotation::Value { mean, sigma: spread(row, "sigma")? });
         }
         if let Some(cell) = row.cell("attractiveness") {
             let mean = finite(cell).ok_or_else(|| format!("`{cell}` is no score: use a number"))?;
             let sigma = spread(row, "attractiveness_sigma")?;
-            sample = sample.with(ATTRACTIVENESS, Annotation::Value { mean, sigma });
+            sample = sample.with(Task::Attractiveness, Annotation::Value { mean, sigma });
         }
         if sample.labels.is_empty() {
             return Err("no `age`".to_owned());
@@ -181,10 +184,13 @@ mod tests {
         assert_eq!(set.problems, []);
         let a = &set.samples[0];
         assert_eq!(a.file, "a/b.jpg");
-        assert_eq!(a.annotation(AGE), Some(&Annotation::Value { mean: 31.5, sigma: Some(2.25) }));
+        assert_eq!(
+            a.annotation(Task::Age),
+            Some(&Annotation::Value { mean: 31.5, sigma: Some(2.25) })
+        );
         assert_eq!((a.split, a.group.as_deref()), (Split::Test, Some("7")));
         let c = &set.samples[1];
-        assert_eq!((c.annotation(AGE), c.split), (Some(&Annotation::value(4.0)), Split::Val));
+        assert_eq!((c.annotation(Task::Age), c.split), (Some(&Annotation::value(4.0)), Split::Val));
     }
 
     #[test]
@@ -193,10 +199,10 @@ mod tests {
             a.jpg,30,2.5,0.5,me,train\nb.jpg,,4,,,train\nc.jpg,,,,,train\n";
         let set = read(table).unwrap();
         let look = Annotation::Value { mean: 2.5, sigma: Some(0.5) };
-        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&look));
-        assert_eq!(set.samples[0].annotation(AGE), Some(&Annotation::value(30.0)));
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&look));
+        assert_eq!(set.samples[0].annotation(Task::Age), Some(&Annotation::value(30.0)));
         assert_eq!(set.samples[0].identity.as_deref(), Some("me"));
-        assert_eq!(set.samples[1].annotation(AGE), None);
+        assert_eq!(set.samples[1].annotation(Task::Age), None);
         assert_eq!((set.samples.len(), set.problems.len()), (2, 1));
     }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use dldl_label::Task;
+
 use crate::adapters::csv::{Row, for_each_row};
-use crate::annotation::{AGE, Annotation};
+use crate::annotation::Annotation;
 use crate::format::age;
 use crate::{DataError, Dataset, Format, Sample, Sex, Split};
 
@@ -73,7 +75,7 @@ fn sample(row: &Row) -> Result<Sample, String> {
     Ok(Sample {
         sex,
         race,
-        ..Sample::new(file, split).with(AGE, Annotation::Interval { interval })
+        ..Sample::new(file, split).with(Task::Age, Annotation::Interval { interval })
     })
 }
 
@@ -91,7 +93,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("images")).unwrap();
         let set = crate::load("fairface", dir.path(), None).unwrap();
         let ratings: Vec<&Annotation> =
-            set.samples.iter().filter_map(|s| s.annotation(AGE)).collect();
+            set.samples.iter().filter_map(|s| s.annotation(Task::Age)).collect();
         let range = |low, high| Annotation::Interval { interval: [low, high] };
         assert_eq!(ratings, [&range(3.0, 9.0), &range(70.0, 89.0), &range(0.0, 2.0)]);
         assert_eq!((set.samples[0].split, set.samples[0].sex), (Split::Test, Some(Sex::Male)));
@@ -125,10 +127,11 @@ mod tests {
         let labels = LabelSet::age();
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
-            let Some(Annotation::Interval { interval: [low, high] }) = s.annotation(AGE) else {
+            let Some(Annotation::Interval { interval: [low, high] }) = s.annotation(Task::Age)
+            else {
                 panic!("{s:?}")
             };
-            let made = s.annotation(AGE).unwrap();
+            let made = s.annotation(Task::Age).unwrap();
             let made = made.distribution(&labels, crate::Spread::Given, 2.0, 0.0).unwrap();
             for (year, p) in labels.values().into_iter().zip(made.probabilities()) {
                 let expected =

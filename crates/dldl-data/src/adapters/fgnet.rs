@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use crate::annotation::{AGE, Annotation};
+use dldl_label::Task;
+
+use crate::annotation::Annotation;
 use crate::files::sorted_pictures;
 use crate::format::{ONE_AGE, age};
 use crate::{DataError, Dataset, Format, Problem, Sample, Split};
@@ -67,7 +69,7 @@ fn named(file: &str) -> Result<Sample, String> {
     let years: u8 = years.parse().map_err(|_| wrong())?;
     let sample = Sample::new(file, Split::of_key(person));
     Ok(Sample { group: Some(person.to_owned()), ..sample }
-        .with(AGE, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(f64::from(years))))
 }
 
 #[cfg(test)]
@@ -89,7 +91,9 @@ mod tests {
         let seen: Vec<(&str, f64, Split)> = set
             .samples
             .iter()
-            .map(|s| (s.group.as_deref().unwrap(), s.annotation(AGE).unwrap().mean(), s.split))
+            .map(|s| {
+                (s.group.as_deref().unwrap(), s.annotation(Task::Age).unwrap().mean(), s.split)
+            })
             .collect();
         let expected = [
             ("001", 2.0, Split::Train),

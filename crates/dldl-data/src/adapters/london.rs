@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use dldl_label::Task;
+
 use crate::adapters::csv::{Row, for_each_row};
-use crate::annotation::{AGE, ATTRACTIVENESS, Annotation};
+use crate::annotation::Annotation;
 use crate::files::{Index, sorted_pictures};
 use crate::format::{ONE_AGE, age, attractiveness};
 use crate::sheet;
@@ -96,7 +98,7 @@ fn portrait(
     let race = ethnicity.map(str::to_owned);
     let sample = Sample { sex, race, group, ..Sample::new(file, Split::of_key(person)) };
     Ok(match years {
-        Some(years) => sample.with(AGE, Annotation::value(sheet::number(years, "age")?)),
+        Some(years) => sample.with(Task::Age, Annotation::value(sheet::number(years, "age")?)),
         None => sample,
     })
 }
@@ -117,7 +119,7 @@ fn sample(row: &Row) -> Result<Sample, String> {
         if histogram.is_empty() {
             return Err("a mean of no ratings".to_owned());
         }
-        sample = sample.with(ATTRACTIVENESS, Annotation::Histogram { mean, histogram });
+        sample = sample.with(Task::Attractiveness, Annotation::Histogram { mean, histogram });
     }
     if let Some(split) = row.cell("split") {
         sample.split = split.parse()?;
@@ -145,7 +147,8 @@ fn published(root: &Path, set: &mut Dataset) -> Result<(), DataError> {
                     counts.iter().map(|(&score, &n)| [f64::from(score), f64::from(n)]).collect();
                 let count: f64 = histogram.iter().map(|[_, n]| n).sum();
                 let mean = histogram.iter().map(|[v, n]| v * n).sum::<f64>() / count;
-                sample = sample.with(ATTRACTIVENESS, Annotation::Histogram { mean, histogram });
+                sample =
+                    sample.with(Task::Attractiveness, Annotation::Histogram { mean, histogram });
             }
             add(sample, samples, left_out);
             Ok(())
@@ -207,11 +210,14 @@ mod tests {
         assert_eq!(files, expected);
         let mean = 11.0 / 3.0;
         let answers = Annotation::Histogram { mean, histogram: vec![[3.0, 2.0], [5.0, 1.0]] };
-        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&answers));
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&answers));
         assert_eq!(set.samples[1].labels.len(), 1);
-        assert_eq!(set.samples[1].annotation(AGE), Some(&Annotation::value(24.0)));
+        assert_eq!(set.samples[1].annotation(Task::Age), Some(&Annotation::value(24.0)));
         assert_eq!(set.samples[0].split, set.samples[1].split);
-        assert_eq!((set.samples[2].sex, set.samples[2].annotation(AGE)), (Some(Sex::Male), None));
+        assert_eq!(
+            (set.samples[2].sex, set.samples[2].annotation(Task::Age)),
+            (Some(Sex::Male), None)
+        );
         let left: Vec<&str> = set.left_out.iter().map(|p| p.reason.as_str()).collect();
         assert_eq!(left.len(), 2);
         assert!(left[0].contains("neither") && left[1].contains("nobody"), "{left:?}");
@@ -243,7 +249,7 @@ mod tests {
         let labels = LabelSet::attractiveness_7();
         let mut rated = 0;
         for s in &set.samples {
-            let Some(rating) = s.annotation(ATTRACTIVENESS) else { continue };
+            let Some(rating) = s.annotation(Task::Attractiveness) else { continue };
             let (mean, std) = published[&s.file];
             let made = rating.distribution(&labels, Spread::Given, 1.0, 0.0).unwrap();
             assert!((made.expectation() - mean).abs() < 1e-4, "{s:?}");

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use dldl_label::Task;
+
 use crate::adapters::csv::{Row, for_each_row};
-use crate::annotation::{ATTRACTIVENESS, Annotation};
+use crate::annotation::Annotation;
 use crate::files::Index;
 use crate::format::attractiveness;
 use crate::sheet::number;
@@ -112,7 +114,7 @@ fn labeled(file: String, inner: &str, split: Split, rating: Annotation) -> Sampl
         _ => None,
     };
     let race = sex.and(folders.next()).map(str::to_owned);
-    Sample { sex, race, ..Sample::new(file, split).with(ATTRACTIVENESS, rating) }
+    Sample { sex, race, ..Sample::new(file, split).with(Task::Attractiveness, rating) }
 }
 
 #[cfg(test)]
@@ -129,9 +131,9 @@ mod tests {
         std::fs::write(dir.path().join("labels.csv"), table).unwrap();
         let set = crate::load("mebeauty", dir.path(), None).unwrap();
         let answers = Annotation::Histogram { mean: 3.79, histogram: vec![[1.0, 1.0], [3.0, 2.0]] };
-        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&answers));
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&answers));
         assert_eq!(set.samples[0].race.as_deref(), Some("black"));
-        assert_eq!(set.samples[1].annotation(ATTRACTIVENESS), Some(&Annotation::value(5.0)));
+        assert_eq!(set.samples[1].annotation(Task::Attractiveness), Some(&Annotation::value(5.0)));
         assert_eq!((set.samples[1].sex, set.samples[1].split), (None, Split::Test));
     }
 
@@ -155,7 +157,7 @@ mod tests {
             files,
             ["images/female/indian/w-1_1920.jpg", "cropped_images/male/asian/b (1).webp"]
         );
-        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&Annotation::value(3.79)));
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&Annotation::value(3.79)));
         assert_eq!((set.samples[1].split, set.samples[1].sex), (Split::Val, Some(Sex::Male)));
         assert_eq!(set.problems.len(), 2);
         assert!(set.problems[1].reason.contains("`high` is no score"), "{:?}", set.problems);
@@ -171,7 +173,7 @@ mod tests {
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
             let Some(rating @ Annotation::Histogram { histogram, .. }) =
-                s.annotation(ATTRACTIVENESS)
+                s.annotation(Task::Attractiveness)
             else {
                 continue;
             };

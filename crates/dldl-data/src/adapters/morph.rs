@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::annotation::{AGE, Annotation};
+use dldl_label::Task;
+
+use crate::annotation::Annotation;
 use crate::files::{Index, sorted_pictures};
-use crate::format::{Task, age};
+use crate::format::{LabelInfo, age};
 use crate::sheet;
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
 
-const AGES: Task = age("one age, no spread: sigma is 2 years, as in the paper");
+const AGES: LabelInfo = age("one age, no spread: sigma is 2 years, as in the paper");
 
 /// The published table, or the pictures alone.
 pub const FORMAT: Format = Format {
@@ -102,7 +104,7 @@ fn row(root: &Path, index: &Index, line: &sheet::Line) -> Result<Sample, String>
     let rating = Annotation::value(years);
     let (group, sex) = match named(&photo) {
         Ok(named) => {
-            if named.annotation(AGE) != Some(&rating) {
+            if named.annotation(Task::Age) != Some(&rating) {
                 return Err(format!("{years} years, but the picture is named {photo}"));
             }
             if sex.is_some() && sex != named.sex {
@@ -114,7 +116,7 @@ fn row(root: &Path, index: &Index, line: &sheet::Line) -> Result<Sample, String>
     };
     let split = Split::of_key(group.as_deref().unwrap_or(&photo));
     let race = race.map(str::to_owned);
-    Ok(Sample { sex, race, group, ..Sample::new(file, split).with(AGE, rating) })
+    Ok(Sample { sex, race, group, ..Sample::new(file, split).with(Task::Age, rating) })
 }
 
 /// What a picture's name says.
@@ -133,7 +135,7 @@ fn named(file: &str) -> Result<Sample, String> {
     let sex = if rest.as_bytes()[at] == b'M' { Sex::Male } else { Sex::Female };
     let sample = Sample::new(file, Split::of_key(person));
     Ok(Sample { sex: Some(sex), group: Some(person.to_owned()), ..sample }
-        .with(AGE, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(f64::from(years))))
 }
 
 #[cfg(test)]
@@ -159,7 +161,7 @@ mod tests {
         let expected = ["Album2/009055_1M54.JPG", "aligned/009055_2M55.png", "Album2/renamed.JPG"];
         assert_eq!(files, expected);
         let first = &set.samples[0];
-        assert_eq!(first.annotation(AGE), Some(&Annotation::value(54.0)));
+        assert_eq!(first.annotation(Task::Age), Some(&Annotation::value(54.0)));
         assert_eq!((first.sex, first.race.as_deref()), (Some(Sex::Male), Some("Black")));
         assert_eq!(first.group, set.samples[1].group);
         assert_eq!((first.group.as_deref(), first.split), (Some("009055"), set.samples[1].split));
@@ -178,7 +180,7 @@ mod tests {
         }
         let set = crate::load("morph", dir.path(), None).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (2, 1));
-        assert_eq!(set.samples[1].annotation(AGE), Some(&Annotation::value(16.0)));
+        assert_eq!(set.samples[1].annotation(Task::Age), Some(&Annotation::value(16.0)));
         assert_eq!(set.samples[1].group.as_deref(), Some("100001"));
     }
 

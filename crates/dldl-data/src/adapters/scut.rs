@@ -7,14 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use crate::annotation::{ATTRACTIVENESS, Annotation};
-use crate::format::{Task, attractiveness};
+use dldl_label::Task;
+
+use crate::annotation::Annotation;
+use crate::format::{LabelInfo, attractiveness};
 use crate::sheet;
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
 
 const LISTS: &str = "train_test_files";
 
-const TASKS: &[Task] = &[attractiveness(
+const TASKS: &[LabelInfo] = &[attractiveness(
     5.0,
     "the 60 answers where All_Ratings.xlsx is there; else the mean alone: sigma is assumed",
     0.5,
@@ -157,7 +159,7 @@ fn parse(root: &Path, answers: &Answers, line: &str, split: Split) -> Result<Sam
         None => Annotation::value(mean),
     };
     let sample = Sample::new(stored(root, file), split);
-    Ok(Sample { sex, race: race.map(str::to_owned), ..sample }.with(ATTRACTIVENESS, rating))
+    Ok(Sample { sex, race: race.map(str::to_owned), ..sample }.with(Task::Attractiveness, rating))
 }
 
 /// Where the picture is: the lists say `.jpg`, a copy of the set may hold other
@@ -180,7 +182,7 @@ mod tests {
         let sample = parse("CM643.jpg 2.883333").unwrap();
         assert_eq!((sample.file.as_str(), sample.split), ("Images/CM643.jpg", Split::Test));
         assert_eq!((sample.sex, sample.race.as_deref()), (Some(Sex::Male), Some("Caucasian")));
-        assert_eq!(sample.annotation(ATTRACTIVENESS), Some(&Annotation::value(2.883333)));
+        assert_eq!(sample.annotation(Task::Attractiveness), Some(&Annotation::value(2.883333)));
         for (line, part) in [("a.jpg", "not a name"), ("a.jpg x", "no score"), ("a.jpg 7", "1..=5")]
         {
             let reason = parse(line).unwrap_err();
@@ -200,8 +202,8 @@ mod tests {
         std::fs::write(&table, format!("Rater,Filename,Rating,original Rating\n{rows}")).unwrap();
         let set = crate::load("scut-fbp5500", dir.path(), None).unwrap();
         let answers = Annotation::Histogram { mean: 2.75, histogram: vec![[2.0, 1.0], [3.0, 3.0]] };
-        assert_eq!(set.samples[0].annotation(ATTRACTIVENESS), Some(&answers));
-        assert_eq!(set.samples[1].annotation(ATTRACTIVENESS), Some(&Annotation::value(2.5)));
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&answers));
+        assert_eq!(set.samples[1].annotation(Task::Attractiveness), Some(&Annotation::value(2.5)));
         std::fs::write(&table, "Filename,Rating\nCF437.jpg,6\n").unwrap();
         let message = crate::load("scut-fbp5500", dir.path(), None).unwrap_err().to_string();
         assert!(message.contains("line 2: no rating 1 to 5"), "{message}");

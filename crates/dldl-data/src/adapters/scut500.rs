@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::annotation::{ATTRACTIVENESS, Annotation};
+use dldl_label::Task;
+
+use crate::annotation::Annotation;
 use crate::files::Index;
 use crate::format::attractiveness;
 use crate::sheet::{self, number};
@@ -73,7 +75,7 @@ fn rated(index: &Index, cells: [Option<&str>; 3]) -> Result<Sample, String> {
     let file = found.map_or_else(|| format!("Data_Collection/{name}"), str::to_owned);
     let sample = Sample::new(file, Split::of_key(&name));
     Ok(Sample { sex: Some(Sex::Female), race: Some("Asian".to_owned()), ..sample }
-        .with(ATTRACTIVENESS, Annotation::Value { mean, sigma }))
+        .with(Task::Attractiveness, Annotation::Value { mean, sigma }))
 }
 
 #[cfg(test)]
@@ -94,7 +96,7 @@ mod tests {
         let first = &set.samples[0];
         assert_eq!(first.file, "Data_Collection/SCUT-FBP-1.jpg");
         let rating = Annotation::Value { mean: 2.5125, sigma: Some(0.75) };
-        assert_eq!(first.annotation(ATTRACTIVENESS), Some(&rating));
+        assert_eq!(first.annotation(Task::Attractiveness), Some(&rating));
         let reasons: Vec<&str> = set.problems.iter().map(|p| p.reason.as_str()).collect();
         assert_eq!(reasons, ["no score", "the score 55 is not within 1..=5"]);
         assert!(set.problems[0].file.ends_with("line 8"), "{:?}", set.problems);

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use dldl_label::Task;
+
 use crate::adapters::csv::for_each_row;
-use crate::annotation::{AGE, Annotation};
+use crate::annotation::Annotation;
 use crate::files::pictures;
 use crate::format::{ONE_AGE, age};
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
@@ -115,7 +117,8 @@ fn parse(file: &str) -> Result<Sample, String> {
         sex: Some(sex),
         race,
         group: Some(time.to_owned()),
-        ..Sample::new(file, Split::of_key(time)).with(AGE, Annotation::value(f64::from(years)))
+        ..Sample::new(file, Split::of_key(time))
+            .with(Task::Age, Annotation::value(f64::from(years)))
     })
 }
 
@@ -128,14 +131,14 @@ mod tests {
         for ending in [".jpg", ".jpg.chip.jpg", ".jpg.chip.webp", ".png", " .jpg", "jpg.chip.jpg"] {
             let s = parse(&format!("part1/26_1_3_20170116200018422{ending}")).unwrap();
             assert_eq!(
-                (s.annotation(AGE), s.sex),
+                (s.annotation(Task::Age), s.sex),
                 (Some(&Annotation::value(26.0)), Some(Sex::Female))
             );
             assert_eq!(s.race.as_deref(), Some("Indian"));
             assert_eq!(s.group.as_deref(), Some("20170116200018422"));
         }
         let without_race = parse("61_0_20170109142408075.jpg.chip.jpg").unwrap();
-        assert_eq!(without_race.annotation(AGE), Some(&Annotation::value(61.0)));
+        assert_eq!(without_race.annotation(Task::Age), Some(&Annotation::value(61.0)));
         assert_eq!(without_race.sex, Some(Sex::Male));
         assert_eq!(without_race.race, None);
     }
@@ -218,7 +221,7 @@ mod tests {
         assert_eq!(set.samples.iter().filter(|s| s.race.is_none()).count(), 3);
         let mut split_of = std::collections::HashMap::new();
         for s in &set.samples {
-            assert!((1.0..=116.0).contains(&s.annotation(AGE).unwrap().mean()), "{s:?}");
+            assert!((1.0..=116.0).contains(&s.annotation(Task::Age).unwrap().mean()), "{s:?}");
             let group = s.group.clone().unwrap();
             assert_eq!(*split_of.entry(group).or_insert(s.split), s.split, "{s:?}");
             assert!(data.join(&s.file).is_file(), "{s:?}");

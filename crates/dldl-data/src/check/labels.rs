@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use dldl_label::Task;
 use serde::Serialize;
 
 use super::PerSplit;
-use crate::{Annotation, Sample, Task};
+use crate::{Annotation, LabelInfo, Sample};
 
 /// The labels of one task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Labeled {
     /// The task.
-    pub task: String,
+    pub task: Task,
     /// Samples with such a label.
     pub samples: PerSplit,
     /// The lowest mean of a label.
@@ -49,20 +50,20 @@ pub struct Bin {
 }
 
 /// The labels of all tasks that any sample has. `known` has the tasks' label sets.
-pub(super) fn of(samples: &[Sample], known: &[Task]) -> Vec<Labeled> {
-    let mut by_task: BTreeMap<&str, Vec<(&Sample, &Annotation)>> = BTreeMap::new();
+pub(super) fn of(samples: &[Sample], known: &[LabelInfo]) -> Vec<Labeled> {
+    let mut by_task: BTreeMap<Task, Vec<(&Sample, &Annotation)>> = BTreeMap::new();
     for sample in samples {
         for (task, annotation) in &sample.labels {
-            by_task.entry(task).or_default().push((sample, annotation));
+            by_task.entry(*task).or_default().push((sample, annotation));
         }
     }
-    let task = |(task, labels): (&str, Vec<_>)| {
-        one(task, &labels, known.iter().find(|known| known.name == task))
+    let task = |(task, labels): (Task, Vec<_>)| {
+        one(task, &labels, known.iter().find(|known| known.task == task))
     };
     by_task.into_iter().map(task).collect()
 }
 
-fn one(task: &str, labels: &[(&Sample, &Annotation)], known: Option<&Task>) -> Labeled {
+fn one(task: Task, labels: &[(&Sample, &Annotation)], known: Option<&LabelInfo>) -> Labeled {
     let means = || labels.iter().map(|(_, annotation)| annotation.mean());
     let count = |what: fn(&Annotation) -> bool| labels.iter().filter(|(_, r)| what(r)).count();
     let sigmas: Vec<f64> = labels.iter().filter_map(|(_, annotation)| annotation.sigma()).collect();
@@ -77,7 +78,7 @@ fn one(task: &str, labels: &[(&Sample, &Annotation)], known: Option<&Task>) -> L
     };
     let all_ranges = ranges == labels.len();
     Labeled {
-        task: task.to_owned(),
+        task,
         samples: PerSplit::of(labels.iter().map(|(sample, _)| *sample)),
         min: means().fold(f64::INFINITY, f64::min),
         mean: means().sum::<f64>() / labels.len() as f64,

@@ -1,7 +1,6 @@
 //! Checks of made-up folders with every fault, and of the real sets.
 
 use super::*;
-use crate::annotation::{AGE, ATTRACTIVENESS};
 
 fn jpeg(seed: u8) -> Vec<u8> {
     let rgb: Vec<u8> = (0..16 * 16 * 3).map(|i| (i as u8).wrapping_mul(seed)).collect();
@@ -33,7 +32,7 @@ fn a_sound_dataset_has_no_faults() {
     assert_eq!((found.groups, found.identities), (2, 0));
     assert_eq!(found.sexes["unknown"], 4);
     let ages = &found.tasks[0];
-    assert_eq!((ages.task.as_str(), ages.single, ages.outside), (AGE, 4, 0));
+    assert_eq!((ages.task, ages.single, ages.outside), (Task::Age, 4, 0));
     assert_eq!((ages.min, ages.max), (3.0, 20.0));
     assert!((ages.mean - 11.225).abs() < 1e-12);
     let bars: Vec<(f64, f64, usize)> =
@@ -107,11 +106,11 @@ fn duplicates_are_judged_by_their_labels_and_splits() {
 #[test]
 fn the_real_labels() {
     for (name, task, counts, kinds) in [
-        ("fairface", AGE, 5000, [0, 0, 0, 5000]),
-        ("all-age-faces", AGE, 11_720, [11_720, 0, 0, 0]),
-        ("appa-real", AGE, 7591, [0, 7591, 0, 0]),
-        ("london", ATTRACTIVENESS, 102, [0, 0, 102, 0]),
-        ("scut-fbp5500", ATTRACTIVENESS, 5500, [5500, 0, 0, 0]),
+        ("fairface", Task::Age, 5000, [0, 0, 0, 5000]),
+        ("all-age-faces", Task::Age, 11_720, [11_720, 0, 0, 0]),
+        ("appa-real", Task::Age, 7591, [0, 7591, 0, 0]),
+        ("london", Task::Attractiveness, 102, [0, 0, 102, 0]),
+        ("scut-fbp5500", Task::Attractiveness, 5500, [5500, 0, 0, 0]),
     ] {
         let Some(data) = crate::shared_data(name) else { continue };
         let set = crate::load(name, &data, None).unwrap();

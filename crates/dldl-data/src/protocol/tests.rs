@@ -15,7 +15,7 @@ fn people(count: usize) -> Dataset {
             let file = format!("{}.jpg", samples.len());
             let sample =
                 Sample { group: Some(format!("p{person}")), ..Sample::new(file, Split::Test) };
-            samples.push(sample.with("age", Annotation::value(30.0)));
+            samples.push(sample.with(dldl_label::Task::Age, Annotation::value(30.0)));
         }
     }
     Dataset::new("made-up", "/nowhere".as_ref(), samples)

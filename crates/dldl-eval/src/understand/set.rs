@@ -6,6 +6,7 @@ use dldl::{Crop, Estimator, align, parallel, whole_picture};
 use dldl_data::{Problem, Sample, Split, main_face};
 
 use super::{Group, Kind, Map, Maps, Measure, Pattern, UnderstandError, cam, head_of, occlusion};
+use crate::evaluate::annotation;
 use crate::{EvalError, Progress, Scale, Source};
 
 /// The mean of fewer faces than this is not shown: it would still be a picture of
@@ -121,7 +122,7 @@ impl<'a> Samples<'a> {
         let all = source.samples();
         let mut chosen: Vec<usize> = (0..all.len())
             .filter(|&i| options.split.is_none_or(|split| all[i].split == split))
-            .filter(|&i| all[i].annotation(&task).is_some())
+            .filter(|&i| annotation(all[i], &task).is_some())
             .collect();
         if chosen.is_empty() {
             let (dataset, split) = (source.name().to_owned(), options.split);
@@ -136,7 +137,7 @@ impl<'a> Samples<'a> {
 
     /// The truth of sample `i`: the annotation's mean.
     pub(super) fn truth(&self, i: usize) -> f64 {
-        self.all[i].annotation(&self.task).expect("what is chosen has the label").mean()
+        annotation(self.all[i], &self.task).expect("what is chosen has the label").mean()
     }
 
     /// The crop of sample `i`, or the reason why there is none.

@@ -167,7 +167,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { balance: 0.0, task: dldl_data::AGE.into(), bin: 5.0, most: 10.0 }
+        Self { balance: 0.0, task: dldl_label::Task::Age.to_string(), bin: 5.0, most: 10.0 }
     }
 }
 

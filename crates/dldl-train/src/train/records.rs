@@ -196,7 +196,7 @@ fn errors(head: &Head, only: bool) -> Errors {
     let (what, unit) = match &head.goal {
         Goal::Labels { .. } => (
             if only { "mean absolute error" } else { name },
-            if name == dldl_data::AGE { "years" } else { "points" },
+            if name == dldl_label::Task::Age.name() { "years" } else { "points" },
         ),
         Goal::Classes(_) => (name, "share wrong"),
         Goal::Vector(..) => (name, "cosine distance"),

@@ -149,7 +149,7 @@ fn distributions<'a>(head: &'a Head, held: &'a [Held]) -> impl Iterator<Item = D
 }
 
 fn scores(head: &Head, held: &[Held]) -> Vec<f64> {
-    distributions(head, held).zip(held).map(|(d, one)| d.score(one.truth)).collect()
+    distributions(head, held).zip(held).map(|(d, one)| d.nonconformity_score(one.truth)).collect()
 }
 
 /// The share of scores of at most the level that `level` gives for sample i and

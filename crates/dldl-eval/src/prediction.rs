@@ -136,7 +136,7 @@ mod tests {
         let fused = Distribution::average(&[at(30.0), at(34.0)]).unwrap();
         close(p.nll, -fused.probabilities()[33].ln());
         close(p.pit, fused.cdf()[32] + 0.5 * fused.probabilities()[33]);
-        assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.interval(0.9)));
+        assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.equal_tailed_interval(0.9)));
         assert_eq!((p.group.as_deref(), p.sigma, p.range), (Some("x"), Some(1.5), None));
 
         let annotation = Annotation::Interval { interval: [30.0, 39.0] };

@@ -1,19 +1,30 @@
-//! Probability distributions over a label set: how they are made and what can
-//! be read from them.
-//!
-//! Not here: what a network learns from them (`method.rs`).
+//! Probability distributions over a label set: constructors and statistics.
+//! What a network learns from them is in `method`.
 
 use crate::{Label, LabelError, LabelSet};
 
-/// How far from 1 the sum of given probabilities may lie: single precision over
-/// some thousand labels stays well below it, a forgotten softmax does not.
+/// Largest accepted deviation of a sum of probabilities from 1. Single-precision
+/// rounding over thousands of labels stays well below it; a missing softmax does
+/// not.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// A probability for every label of a set; they sum to 1 (to rounding).
+/// A probability for every label of a set. The probabilities sum to 1 up to
+/// rounding.
 ///
-/// As a distribution over the real line, where quantiles need one, the mass of
-/// a label is spread evenly over the bin of half a step on either side of it
-/// (the two outermost bins end at the range's ends).
+/// The moments are those of the discrete distribution. Quantiles, intervals and
+/// [`cdf_at`](Self::cdf_at) spread the probability of each label evenly over a
+/// bin that extends half a step to either side; the two outermost bins end at
+/// the ends of the range.
+///
+/// ```
+/// use dldl_label::{Distribution, LabelSet};
+///
+/// let labels = LabelSet::new(1.0, 3.0, 1.0)?;
+/// let d = Distribution::from_probabilities(&labels, &[0.25, 0.5, 0.25])?;
+/// assert_eq!((d.expectation(), d.variance()), (2.0, 0.5));
+/// assert_eq!(d.equal_tailed_interval(0.5), (1.5, 2.5));
+/// # Ok::<(), dldl_label::LabelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distribution {
     labels: LabelSet,
@@ -23,17 +34,15 @@ pub struct Distribution {
 impl Distribution {
     /// The Gaussian label distribution (spec 1.2): `p_k` proportional to
     /// `exp(-(l_k - mean)^2 / (2 sigma^2))`, truncated at the ends of the range
-    /// and renormalized. `mean` is real-valued and may lie between labels or
-    /// outside the range.
+    /// and renormalized. `mean` may lie between labels or outside the range.
     ///
-    /// With `sigma` 0 the mass goes to the two labels around `mean` so that the
-    /// expectation is `mean` (the nearer end for a mean outside the range); the
-    /// authors' code divides 0 by 0 there. However small a positive `sigma` is,
-    /// or however far outside the mean, nothing underflows to 0/0: the exponents
-    /// are taken relative to the largest.
+    /// With `sigma` 0, the two labels around `mean` share the probability so that
+    /// the expectation is `mean` (the nearer end for a mean outside the range);
+    /// the authors' code divides 0 by 0 there. Exponents are relative to the
+    /// largest one, so no `sigma` is too small and no `mean` too far away.
     ///
     /// # Errors
-    /// When `mean` is not finite, or `sigma` is negative or not finite.
+    /// If `mean` is not finite, or `sigma` is negative or not finite.
     pub fn gaussian(labels: &LabelSet, mean: f64, sigma: f64) -> Result<Self, LabelError> {
         let Label { mean, sigma } = Label::new(mean, sigma)?;
         if sigma == 0.0 {
@@ -46,8 +55,8 @@ impl Distribution {
                 if k == peak {
                     return 1.0;
                 }
-                // (l_k - y)^2 - (l_peak - y)^2 as a product: no difference of
-                // two huge squares, and at least 0 but for rounding.
+                // (l_k - y)^2 - (l_peak - y)^2 as a product avoids the
+                // difference of two huge squares; at least 0 up to rounding.
                 let label = labels.value(k);
                 let excess = (label - peak_label) * (label + peak_label - 2.0 * mean);
                 // Divided twice, as sigma^2 may underflow.
@@ -59,20 +68,30 @@ impl Distribution {
 
     /// The distribution of raters' answers, given as pairs of value and count
     /// (or any weight). A value between two labels is split linearly between
-    /// them, which keeps the mean; a value outside the range counts at the
+    /// them, which preserves the mean; a value outside the range counts as the
     /// nearer end.
     ///
     /// # Errors
-    /// When a value is not finite, a count is negative or not finite, or the
-    /// counts do not sum to something positive and finite (an empty histogram).
+    /// If a value is not finite, a count is negative or not finite, or the sum of
+    /// the counts is zero (as for an empty histogram) or not finite.
     pub fn from_histogram(labels: &LabelSet, histogram: &[(f64, f64)]) -> Result<Self, LabelError> {
         let mut weights = vec![0.0; labels.len()];
         for (index, &(value, count)) in histogram.iter().enumerate() {
             if !value.is_finite() {
-                return Err(LabelError::Value { what: "histogram values", index, value });
+                return Err(LabelError::Value {
+                    what: "histogram values",
+                    index,
+                    value,
+                    expected: "a finite number",
+                });
             }
             if !(count.is_finite() && count >= 0.0) {
-                return Err(LabelError::Value { what: "histogram counts", index, value: count });
+                return Err(LabelError::Value {
+                    what: "histogram counts",
+                    index,
+                    value: count,
+                    expected: "a finite number of at least 0",
+                });
             }
             let (k, upper) = labels.bracket(value);
             weights[k] += count * (1.0 - upper);
@@ -80,56 +99,65 @@ impl Distribution {
         }
         let sum: f64 = weights.iter().sum();
         if !(sum.is_finite() && sum > 0.0) {
-            return Err(LabelError::Sum { what: "histogram counts", sum });
+            return Err(LabelError::Sum {
+                what: "histogram counts",
+                sum,
+                expected: "a finite sum above 0",
+            });
         }
         Ok(Self::normalized(labels, weights))
     }
 
-    /// The softmax of a network's K outputs (spec 1.4), in double precision.
+    /// The softmax of a network's K outputs (spec 1.4), computed in double
+    /// precision.
     ///
     /// # Errors
-    /// When there is not one logit per label, or one is NaN or infinite.
+    /// If there is not one logit per label, or one is NaN or infinite.
     pub fn from_logits(labels: &LabelSet, logits: &[f32]) -> Result<Self, LabelError> {
         let logits: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
         Self::softmax(labels, &logits)
     }
 
-    /// [`from_logits`](Self::from_logits) of logits in double precision.
+    /// [`from_logits`](Self::from_logits) for logits in double precision.
     pub(crate) fn softmax(labels: &LabelSet, logits: &[f64]) -> Result<Self, LabelError> {
         let log_probabilities = log_softmax(labels, logits)?;
         Ok(Self::normalized(labels, log_probabilities.iter().map(|x| x.exp()).collect()))
     }
 
-    /// The distribution with the given probabilities of more than each label but
-    /// the last: [`ranking_target`](crate::ranking_target) undone. They need not
-    /// fall from label to label: they are put in descending order first, which is
-    /// never further from the true ones (Chernozhukov, Fernandez-Val, Galichon,
-    /// "Improving point and interval estimators of monotone functions by
-    /// rearrangement", Biometrika 2009) and keeps both their sum, hence the
-    /// expectation, and how many of them exceed a half.
+    /// The distribution with the given exceedance probabilities `P(Y > l_k)`, one
+    /// for each label but the last: the inverse of
+    /// [`ranking_target`](crate::ranking_target).
+    ///
+    /// They need not decrease from label to label: they are sorted in descending
+    /// order first. Sorting never moves them further from the true ones
+    /// (Chernozhukov, Fernandez-Val, Galichon, "Improving point and interval
+    /// estimators of monotone functions by rearrangement", Biometrika 2009). It
+    /// preserves their sum, hence the expectation, and how many of them exceed
+    /// one half.
     ///
     /// # Errors
-    /// When there is not one for each label but the last, or one lies outside
-    /// `[0, 1]`.
+    /// If there is not one for each label but the last, or one is not in `[0, 1]`.
     pub fn from_exceedances(labels: &LabelSet, exceedances: &[f64]) -> Result<Self, LabelError> {
-        const WHAT: &str = "probabilities of more than a label";
+        const WHAT: &str = "exceedance probabilities";
         check_length(WHAT, labels.len() - 1, exceedances.len())?;
         if let Some(index) = exceedances.iter().position(|p| !(0.0..=1.0).contains(p)) {
-            return Err(LabelError::Value { what: WHAT, index, value: exceedances[index] });
+            let (value, expected) = (exceedances[index], "a probability from 0 to 1");
+            return Err(LabelError::Value { what: WHAT, index, value, expected });
         }
-        let mut falling = exceedances.to_vec();
-        falling.sort_by(|a, b| b.total_cmp(a));
-        let before = std::iter::once(1.0).chain(falling.iter().copied());
-        let after = falling.iter().copied().chain(std::iter::once(0.0));
+        let mut descending = exceedances.to_vec();
+        descending.sort_by(|a, b| b.total_cmp(a));
+        let before = std::iter::once(1.0).chain(descending.iter().copied());
+        let after = descending.iter().copied().chain(std::iter::once(0.0));
         Ok(Self::normalized(labels, before.zip(after).map(|(a, b)| a - b).collect()))
     }
 
-    /// The distribution with the given probabilities, which must sum to 1 to
-    /// 1e-3 (they may come from single precision) and are renormalized.
+    /// The distribution with the given probabilities. Their sum may differ from 1
+    /// by up to 1e-3, as after computations in single precision; they are
+    /// renormalized.
     ///
     /// # Errors
-    /// When there is not one per label, one is negative or not finite, or their
-    /// sum is further from 1.
+    /// If there is not one per label, one is negative or not finite, or their sum
+    /// differs from 1 by more than that.
     pub fn from_probabilities(
         labels: &LabelSet,
         probabilities: &[f64],
@@ -137,23 +165,26 @@ impl Distribution {
         const WHAT: &str = "probabilities";
         check_length(WHAT, labels.len(), probabilities.len())?;
         if let Some(index) = probabilities.iter().position(|p| !(p.is_finite() && *p >= 0.0)) {
-            return Err(LabelError::Value { what: WHAT, index, value: probabilities[index] });
+            let (value, expected) = (probabilities[index], "a finite number of at least 0");
+            return Err(LabelError::Value { what: WHAT, index, value, expected });
         }
         let sum: f64 = probabilities.iter().sum();
         if (sum - 1.0).abs() > SUM_TOLERANCE {
-            return Err(LabelError::Sum { what: WHAT, sum });
+            return Err(LabelError::Sum { what: WHAT, sum, expected: "a sum of 1" });
         }
         Ok(Self::normalized(labels, probabilities.to_vec()))
     }
 
-    /// The mean of several distributions over the same labels, label by label;
-    /// of the distributions of a picture and of its mirror image, the flip
-    /// fusion of spec 4. Its expectation is the mean of theirs.
+    /// The mean of several distributions over the same labels, label by label.
+    /// Its expectation is the mean of their expectations. Applied to an image and
+    /// its mirror image, this is the flip fusion of spec 4.
     ///
     /// # Errors
-    /// When there is none, or the label sets differ.
+    /// If there are no distributions, or their label sets differ.
     pub fn average(distributions: &[Distribution]) -> Result<Self, LabelError> {
-        let (first, rest) = distributions.split_first().ok_or(LabelError::NothingToAverage)?;
+        let (first, rest) = distributions
+            .split_first()
+            .ok_or(LabelError::Empty { what: "distributions to average" })?;
         let mut sums = first.probabilities.clone();
         for other in rest {
             if other.labels != first.labels {
@@ -166,8 +197,7 @@ impl Distribution {
         Ok(Self::normalized(&first.labels, sums))
     }
 
-    /// Divides non-negative weights, of which at least one is positive, by
-    /// their sum.
+    /// Divides non-negative weights, at least one of them positive, by their sum.
     fn normalized(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
         debug_assert_eq!(weights.len(), labels.len());
         let sum: f64 = weights.iter().sum();
@@ -187,8 +217,8 @@ impl Distribution {
         &self.probabilities
     }
 
-    /// The expectation `sum_k p_k l_k` (spec 1.4): the estimate of DLDL-v2. In
-    /// units of the label.
+    /// The expectation `sum_k p_k l_k` (spec 1.4), in units of the label: the
+    /// estimate of DLDL-v2.
     pub fn expectation(&self) -> f64 {
         self.pairs().map(|(label, p)| p * label).sum()
     }
@@ -204,7 +234,7 @@ impl Distribution {
         self.variance().sqrt()
     }
 
-    /// The label with the greatest probability; the smallest of several.
+    /// The most probable label; the smallest of several.
     pub fn mode(&self) -> f64 {
         let mut best = 0;
         for (k, &p) in self.probabilities.iter().enumerate() {
@@ -215,15 +245,15 @@ impl Distribution {
         self.labels.value(best)
     }
 
-    /// The entropy `-sum_k p_k ln p_k` in nats: 0 for a certain label, `ln K`
-    /// for the uniform distribution.
+    /// The entropy `-sum_k p_k ln p_k` in nats: 0 if a single label has all the
+    /// probability, `ln K` for the uniform distribution.
     pub fn entropy(&self) -> f64 {
-        // `0.0 -` rather than a minus sign: no negative zero.
+        // `0.0 -` instead of a minus sign avoids negative zero.
         0.0 - self.probabilities.iter().filter(|&&p| p > 0.0).map(|p| p * p.ln()).sum::<f64>()
     }
 
-    /// The cumulative distribution at the labels: `c_k = p_0 + ... + p_k`
-    /// (spec 1.7), not decreasing, the last one exactly 1.
+    /// The cumulative distribution at the labels, `c_k = p_0 + ... + p_k` (spec
+    /// 1.7): non-decreasing, the last one exactly 1.
     pub fn cdf(&self) -> Vec<f64> {
         let mut sum = 0.0;
         let mut cdf: Vec<f64> = self
@@ -231,7 +261,7 @@ impl Distribution {
             .iter()
             .map(|p| {
                 sum += p;
-                // Rounding must not carry a probability above 1.
+                // Rounding must not push a probability above 1.
                 f64::min(sum, 1.0)
             })
             .collect();
@@ -239,9 +269,9 @@ impl Distribution {
         cdf
     }
 
-    /// The probability of a value of at most `y`, each label's mass spread
-    /// evenly over its bin: piecewise linear, 0 below the range and 1 above it. NaN
-    /// for NaN.
+    /// The probability of a value of at most `y`, with each label's probability
+    /// spread evenly over its bin: piecewise linear, 0 below the range and 1 above
+    /// it. NaN for NaN.
     pub fn cdf_at(&self, y: f64) -> f64 {
         if y.is_nan() {
             return y;
@@ -257,12 +287,12 @@ impl Distribution {
         1.0
     }
 
-    /// The smallest value `y` with `cdf_at(y) >= q`: the median for 0.5. For
-    /// `q` 0 and 1, the ends of the bins that hold any mass. Always inside the
-    /// range of the labels.
+    /// The smallest value `y` with `cdf_at(y) >= q`: the median for 0.5. For `q`
+    /// 0 and 1, the outer ends of the bins with non-zero probability. Always
+    /// inside the range of the labels.
     ///
     /// # Panics
-    /// When `q` is not in `[0, 1]`.
+    /// If `q` is not in `[0, 1]`.
     pub fn quantile(&self, q: f64) -> f64 {
         assert!((0.0..=1.0).contains(&q), "quantile {q} is not in [0, 1]");
         let mut below = 0.0;
@@ -275,22 +305,26 @@ impl Distribution {
             below += p;
             last = high;
         }
-        // Only where rounding leaves the sum just below a q next to 1.
+        // Reached only if rounding leaves the sum just below a q next to 1.
         last
     }
 
-    /// The central interval that holds `level` of the probability, with equal
-    /// shares below and above: `(low, high)`, the quantiles `(1 - level) / 2`
-    /// and `(1 + level) / 2`.
+    /// The interval with probability `level` that leaves equal probability below
+    /// and above it: `(low, high)`, the quantiles `(1 - level) / 2` and
+    /// `(1 + level) / 2`.
+    ///
+    /// This is the distribution's own belief. For an interval that covers true
+    /// values at a known rate, see
+    /// [`conformal_interval`](Self::conformal_interval).
     ///
     /// # Panics
-    /// When `level` is not in `[0, 1]`.
-    pub fn interval(&self, level: f64) -> (f64, f64) {
+    /// If `level` is not in `[0, 1]`.
+    pub fn equal_tailed_interval(&self, level: f64) -> (f64, f64) {
         assert!((0.0..=1.0).contains(&level), "level {level} is not in [0, 1]");
         (self.quantile(0.5 * (1.0 - level)), self.quantile(0.5 * (1.0 + level)))
     }
 
-    /// The ends of a label's bin: half a step on either side, within the range.
+    /// The ends of a label's bin: half a step to either side, within the range.
     fn bin(&self, k: usize) -> (f64, f64) {
         let labels = &self.labels;
         let edge = |k: usize| 0.5 * (labels.value(k - 1) + labels.value(k));
@@ -305,19 +339,21 @@ impl Distribution {
     }
 }
 
-/// The logarithm of the softmax of one logit per label, without overflow.
+/// The logarithm of the softmax, without overflow; `logits` has one entry per
+/// label.
 pub(crate) fn log_softmax(labels: &LabelSet, logits: &[f64]) -> Result<Vec<f64>, LabelError> {
     const WHAT: &str = "logits";
     check_length(WHAT, labels.len(), logits.len())?;
     if let Some(index) = logits.iter().position(|x| !x.is_finite()) {
-        return Err(LabelError::Value { what: WHAT, index, value: logits[index] });
+        let (value, expected) = (logits[index], "a finite number");
+        return Err(LabelError::Value { what: WHAT, index, value, expected });
     }
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let log_sum = logits.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
     Ok(logits.iter().map(|x| x - max - log_sum).collect())
 }
 
-/// An error where a slice has not the expected length.
+/// Checks the length of a slice.
 pub(crate) fn check_length(
     what: &'static str,
     expected: usize,
@@ -336,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn by_hand() {
+    fn statistics_match_hand_computed_values() {
         let d = three([0.25, 0.5, 0.25]);
         assert_eq!((d.expectation(), d.variance(), d.mode()), (2.0, 0.5, 2.0));
         assert_eq!(d.std(), 0.5_f64.sqrt());
@@ -345,26 +381,26 @@ mod tests {
         // Bins 1..1.5, 1.5..2.5 and 2.5..3.
         assert_eq!(d.quantile(0.125), 1.25);
         assert_eq!(d.quantile(0.5), 2.0);
-        assert_eq!(d.interval(0.5), (1.5, 2.5));
-        assert_eq!(d.interval(0.0), (2.0, 2.0));
-        assert_eq!(d.interval(1.0), (1.0, 3.0));
+        assert_eq!(d.equal_tailed_interval(0.5), (1.5, 2.5));
+        assert_eq!(d.equal_tailed_interval(0.0), (2.0, 2.0));
+        assert_eq!(d.equal_tailed_interval(1.0), (1.0, 3.0));
         assert_eq!((d.cdf_at(1.25), d.cdf_at(2.0)), (0.125, 0.5));
         assert!(d.cdf_at(f64::NAN).is_nan());
     }
 
     #[test]
-    fn of_a_certain_label() {
+    fn distribution_at_one_label() {
         let d = three([0.0, 1.0, 0.0]);
         assert_eq!((d.std(), d.entropy()), (0.0, 0.0));
         assert!(d.entropy().is_sign_positive());
-        assert_eq!(d.interval(1.0), (1.5, 2.5));
+        assert_eq!(d.equal_tailed_interval(1.0), (1.5, 2.5));
         assert_eq!(three([0.5, 0.0, 0.5]).mode(), 1.0);
-        // The smallest value with half of the mass below it.
+        // The smallest value with half of the probability below it.
         assert_eq!(three([0.5, 0.0, 0.5]).quantile(0.5), 1.5);
     }
 
     #[test]
-    fn sigma_zero_off_the_grid_keeps_the_mean() {
+    fn sigma_zero_between_labels_preserves_the_mean() {
         let d = Distribution::gaussian(&LabelSet::age(), 31.25, 0.0).unwrap();
         assert_eq!(d.probabilities()[30..34], [0.0, 0.75, 0.25, 0.0]);
         assert_eq!(d.expectation(), 31.25);
@@ -373,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn far_or_narrow_gaussians_do_not_underflow() {
+    fn distant_or_narrow_gaussians_do_not_underflow() {
         let ages = LabelSet::age();
         for (mean, sigma, label) in [
             (31.4, 1e-10, 31.0),
@@ -384,10 +420,10 @@ mod tests {
             let d = Distribution::gaussian(&ages, mean, sigma).unwrap();
             assert!((d.expectation() - label).abs() < 1e-9, "{mean} {sigma}");
         }
-        // Halfway, both neighbors share.
+        // Halfway between two labels, both get one half.
         let d = Distribution::gaussian(&ages, 31.5, 1e-200).unwrap();
         assert_eq!(d.expectation(), 31.5);
-        // Also where rounding picks the neighbor that is a hair further away.
+        // Also where rounding picks the neighbor that is slightly further away.
         let labels = LabelSet::new(1.5, 7.0, 0.1).unwrap();
         for k in 0..labels.len() - 1 {
             let middle = 0.5 * (labels.value(k) + labels.value(k + 1));
@@ -399,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn histogram_between_and_outside_labels() {
+    fn histogram_values_between_and_outside_labels() {
         let d = Distribution::from_histogram(
             &LabelSet::new(1.0, 3.0, 1.0).unwrap(),
             &[(1.5, 2.0), (3.0, 1.0), (9.0, 1.0), (2.0, 0.0)],
@@ -408,40 +444,48 @@ mod tests {
     }
 
     #[test]
-    fn wrong_input_is_named() {
+    fn errors_name_the_invalid_input() {
         let labels = LabelSet::new(1.0, 3.0, 1.0).unwrap();
-        let said = |result: Result<Distribution, LabelError>| result.unwrap_err().to_string();
+        let text = |result: Result<Distribution, LabelError>| result.unwrap_err().to_string();
         for (error, expected) in [
-            (said(Distribution::from_logits(&labels, &[0.0])), "logits: expected 3 values, got 1"),
             (
-                said(Distribution::from_logits(&labels, &[0.0, f32::NAN, 0.0])),
-                "logits: value NaN at position 1 is not allowed",
+                text(Distribution::from_logits(&labels, &[0.0])),
+                "wrong number of logits: expected 3, got 1",
             ),
             (
-                said(Distribution::from_probabilities(&labels, &[0.5, -0.5, 1.0])),
-                "probabilities: value -0.5 at position 1 is not allowed",
+                text(Distribution::from_logits(&labels, &[0.0, f32::NAN, 0.0])),
+                "invalid value NaN at index 1 of logits: expected a finite number",
             ),
             (
-                said(Distribution::from_probabilities(&labels, &[1.0, 1.0, 1.0])),
-                "probabilities: sum 3 cannot be a distribution",
+                text(Distribution::from_probabilities(&labels, &[0.5, -0.5, 1.0])),
+                "invalid value -0.5 at index 1 of probabilities: expected a finite number of at \
+                 least 0",
             ),
             (
-                said(Distribution::from_histogram(&labels, &[])),
-                "histogram counts: sum 0 cannot be a distribution",
+                text(Distribution::from_probabilities(&labels, &[1.0, 1.0, 1.0])),
+                "probabilities sum to 3: expected a sum of 1",
             ),
             (
-                said(Distribution::from_histogram(&labels, &[(f64::INFINITY, 1.0)])),
-                "histogram values: value inf at position 0 is not allowed",
+                text(Distribution::from_histogram(&labels, &[])),
+                "histogram counts sum to 0: expected a finite sum above 0",
             ),
             (
-                said(Distribution::from_histogram(&labels, &[(2.0, 1.0), (2.0, -1.0)])),
-                "histogram counts: value -1 at position 1 is not allowed",
+                text(Distribution::from_histogram(&labels, &[(f64::INFINITY, 1.0)])),
+                "invalid value inf at index 0 of histogram values: expected a finite number",
             ),
             (
-                said(Distribution::gaussian(&labels, 2.0, -1.0)),
-                "label with mean 2 and sigma -1: sigma must be finite and at least 0",
+                text(Distribution::from_histogram(&labels, &[(2.0, 1.0), (2.0, -1.0)])),
+                "invalid value -1 at index 1 of histogram counts: expected a finite number of at \
+                 least 0",
             ),
-            (said(Distribution::average(&[])), "no distribution to average"),
+            (
+                text(Distribution::gaussian(&labels, 2.0, -1.0)),
+                "invalid label with mean 2 and sigma -1: sigma must be finite and at least 0",
+            ),
+            (
+                text(Distribution::average(&[])),
+                "no distributions to average: expected at least one",
+            ),
         ] {
             assert_eq!(error, expected);
         }
@@ -459,7 +503,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "quantile 1.5 is not in [0, 1]")]
-    fn quantile_outside_panics() {
+    fn quantile_outside_zero_to_one_panics() {
         three([0.2, 0.3, 0.5]).quantile(1.5);
     }
 }

@@ -1,30 +1,28 @@
-//! The label set (which values a distribution lives on) and the label of one
-//! sample (a mean and a spread).
-//!
-//! Not here: distributions over the set, which are in `distribution.rs`.
+//! Label sets (the support of a distribution) and the label of a single sample
+//! (mean and standard deviation).
 
 use serde::{Deserialize, Serialize};
 
 use crate::LabelError;
 
-/// The most labels a set may have: far above any use (ages by the week are
-/// 5,201), and low enough that a damaged weights file cannot ask for the whole
-/// memory.
+/// Largest number of labels in a set. Far above any practical set (ages in weeks
+/// are 5,201 labels), and small enough that a corrupt weights file cannot cause a
+/// huge allocation.
 pub const MAX_LABELS: usize = 65_536;
 
-/// How far, in steps, a range may miss a whole number of steps, and how near a
-/// value must be to a label to be that label. Covers the rounding of steps such
-/// as 0.1, which have no exact binary form.
+/// Tolerance, in steps, for a range to count as a whole number of steps and for a
+/// value to count as a label. Covers the rounding of steps such as 0.1, which have
+/// no exact binary representation.
 const GRID_TOLERANCE: f64 = 1e-6;
 
-/// The finest step, relative to the largest magnitude in the range: finer ones
-/// drown in the rounding of the labels themselves.
+/// Smallest step relative to the largest magnitude in the range. Smaller steps are
+/// lost in the rounding of the labels themselves.
 const FINEST_STEP: f64 = 1e-9;
 
 /// Equally spaced labels `min, min + step, ..., max` (spec 1.1), at least two.
 ///
-/// Serialized as `{"min", "max", "step"}`; deserializing applies the checks of
-/// [`LabelSet::new`].
+/// Serialized as `{"min": 0.0, "max": 100.0, "step": 1.0}`; deserialization applies
+/// the checks of [`LabelSet::new`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Range", into = "Range")]
 pub struct LabelSet {
@@ -58,13 +56,13 @@ impl From<LabelSet> for Range {
 }
 
 impl LabelSet {
-    /// The labels from `min` to `max`, both included, `step` apart.
+    /// The labels from `min` to `max` (both included), `step` apart.
     ///
     /// # Errors
-    /// When a value is not finite, `step` is not positive, `max` is not above
-    /// `min`, `step` is below 1e-9 of the largest magnitude, the range is not a
-    /// whole number of steps (to 1e-6 steps), or there would be more than
-    /// [`MAX_LABELS`].
+    /// If a value is not finite, `step` is not positive, `max` is not above `min`,
+    /// `step` is below 1e-9 of the largest magnitude, the range is not a whole
+    /// number of steps (within 1e-6 steps), or there are more than [`MAX_LABELS`]
+    /// labels.
     pub fn new(min: f64, max: f64, step: f64) -> Result<Self, LabelError> {
         let error = |reason: String| Err(LabelError::LabelSet { min, max, step, reason });
         if !(min.is_finite() && max.is_finite() && step.is_finite()) {
@@ -105,7 +103,7 @@ impl LabelSet {
         LabelSet { min: 1.0, max: 7.0, step: 0.1, count: 61 }
     }
 
-    /// The number of labels, K; at least 2.
+    /// Number of labels, K; at least 2.
     #[expect(clippy::len_without_is_empty, reason = "a label set is never empty")]
     pub fn len(&self) -> usize {
         self.count
@@ -126,14 +124,14 @@ impl LabelSet {
         self.step
     }
 
-    /// Label number `k`, counted from 0.
+    /// The label with index `k`, counted from 0.
     ///
     /// # Panics
-    /// When `k` is not below [`len`](Self::len).
+    /// If `k` is not below [`len`](Self::len).
     pub fn value(&self, k: usize) -> f64 {
-        assert!(k < self.count, "label {k} of a set of {}", self.count);
-        // From the whole range rather than by adding steps, so that 1 + 3 * 0.1
-        // reads 1.3 and the last label is exactly `max`.
+        assert!(k < self.count, "label {k} of a set of {} labels", self.count);
+        // Computed from the whole range instead of by adding steps, so that
+        // 1 + 3 * 0.1 is 1.3 and the last label is exactly `max`.
         self.min + (self.max - self.min) * k as f64 / (self.count - 1) as f64
     }
 
@@ -142,19 +140,18 @@ impl LabelSet {
         (0..self.count).map(|k| self.value(k)).collect()
     }
 
-    /// The number of the label nearest to `y`: the upper one of two equally
-    /// near, an end of the range for values outside it.
+    /// Index of the label nearest to `y`: the upper one if two are equally near,
+    /// the nearer end of the range for a value outside it.
     pub fn nearest(&self, y: f64) -> usize {
-        // The cast saturates: below the range (and NaN) gives 0.
+        // The cast saturates: values below the range and NaN become 0.
         (self.position(y).round() as usize).min(self.count - 1)
     }
 
-    /// The labels around `y` for linear interpolation: the number `k` of the
-    /// lower one and the weight in `[0, 1]` that `k + 1` gets, so that
-    /// `(1 - weight) * value(k) + weight * value(k + 1)` is `y`. `k + 1` is
-    /// always a label. Values outside the range count as its nearer end, and a
-    /// value that differs from a label by rounding only (1e-6 steps) as that
-    /// label.
+    /// The two labels around `y` for linear interpolation: the index `k` of the
+    /// lower one and the weight of `k + 1`, in `[0, 1]`, so that
+    /// `(1 - weight) * value(k) + weight * value(k + 1)` is `y`. `k + 1` is always
+    /// a valid index. Values outside the range count as its nearer end, and a value
+    /// within 1e-6 steps of a label as that label.
     pub fn bracket(&self, y: f64) -> (usize, f64) {
         let position = self.position(y).clamp(0.0, (self.count - 1) as f64);
         let whole = position.round();
@@ -163,21 +160,21 @@ impl LabelSet {
         (k, position - k as f64)
     }
 
-    /// Where `y` lies, in steps from the smallest label.
+    /// Distance of `y` from the smallest label, in steps.
     fn position(&self, y: f64) -> f64 {
         (y - self.min) / (self.max - self.min) * (self.count - 1) as f64
     }
 }
 
-/// What is known of one sample: the mean of its label and the standard
-/// deviation around it (the annotators' spread, or a fixed value such as 2
-/// years where there is only one true age), both in units of the label.
+/// The label of one sample: its mean and standard deviation, in units of the label.
+/// The standard deviation is that of the annotators, or a fixed value such as 2
+/// years if the only annotation is a true age.
 ///
-/// Deserializing applies the checks of [`Label::new`].
+/// Deserialization applies the checks of [`Label::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "MeanSigma")]
 pub struct Label {
-    /// Mean label; any finite number, on the grid of labels or not.
+    /// Mean; any finite number, also between labels or outside their range.
     pub mean: f64,
     /// Standard deviation; finite, at least 0.
     pub sigma: f64,
@@ -203,7 +200,7 @@ impl Label {
     /// A label with the given mean and standard deviation.
     ///
     /// # Errors
-    /// When either is not finite, or `sigma` is negative.
+    /// If either is not finite, or `sigma` is negative.
     pub fn new(mean: f64, sigma: f64) -> Result<Self, LabelError> {
         let error = |reason| Err(LabelError::Label { mean, sigma, reason });
         if !mean.is_finite() {
@@ -221,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_papers_sets() {
+    fn label_sets_of_the_paper() {
         assert_eq!(LabelSet::age(), LabelSet::new(0.0, 100.0, 1.0).unwrap());
         assert_eq!(LabelSet::attractiveness_5(), LabelSet::new(1.0, 5.0, 0.1).unwrap());
         assert_eq!(LabelSet::attractiveness_7(), LabelSet::new(1.0, 7.0, 0.1).unwrap());
@@ -234,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_that_are_none_are_refused() {
+    fn invalid_label_sets_are_rejected() {
         for (min, max, step, reason) in [
             (f64::NAN, 1.0, 1.0, "finite"),
             (0.0, f64::INFINITY, 1.0, "finite"),
@@ -253,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn deserializing_applies_the_same_checks() {
+    fn deserialization_applies_the_same_checks() {
         let text = r#"{"min":1.0,"max":5.0,"step":0.1}"#;
         let labels: LabelSet = serde_json::from_str(text).unwrap();
         assert_eq!(labels, LabelSet::attractiveness_5());
@@ -273,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn values_outside_belong_to_the_ends() {
+    fn values_outside_the_range_count_as_its_ends() {
         let ages = LabelSet::age();
         assert_eq!((ages.nearest(-7.0), ages.nearest(116.0)), (0, 100));
         assert_eq!((ages.nearest(30.4), ages.nearest(30.5)), (30, 31));
@@ -281,7 +278,7 @@ mod tests {
         assert_eq!(ages.bracket(-7.0), (0, 0.0));
         assert_eq!(ages.bracket(116.0), (99, 1.0));
         assert_eq!(ages.bracket(30.25), (30, 0.25));
-        // 1.3 is a label although it is not exactly three steps from 1.
+        // 1.3 is a label, although it is not exactly three steps from 1.
         assert_eq!(LabelSet::attractiveness_5().bracket(1.3), (3, 0.0));
     }
 }

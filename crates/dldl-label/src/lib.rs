@@ -1,13 +1,20 @@
-//! The mathematics of learning by label distributions: label sets,
-//! distributions over them, the methods that learn them, and the metrics that
-//! judge them. Everything is `f64` and plain slices.
+//! Label distribution learning: label sets, distributions over them, the methods
+//! that learn them, and metrics. Pure mathematics in `f64` on plain slices, without
+//! I/O and without a tensor framework.
 //!
-//! Not here: files, pictures, networks, and the tensors of any framework.
+//! - [`LabelSet`] is the support (ages 0 to 100), [`Label`] the mean and standard
+//!   deviation of one sample, [`Distribution`] a probability for each label.
+//! - [`Method`] is a way to learn a label: it [encodes](Method::encode) a label as a
+//!   [`Target`], computes the [loss](Method::loss) and its gradient,
+//!   [decodes](Method::decode) a network's outputs to a distribution, and reads an
+//!   [estimate](Method::estimate) from it.
+//! - [`Conformal`] calibrates intervals on held-out samples.
+//! - [`metrics`] compares predictions with true labels.
 //!
-//! The formulas are those of DLDL-v2 (Gao et al., "Learning Expectation of
-//! Label Distribution for Facial Age and Attractiveness Estimation",
-//! arXiv 2007.01771) and of its Torch release; where the two differ, the item's
-//! documentation says which one is meant.
+//! The formulas are those of DLDL-v2 (Gao et al., "Learning Expectation of Label
+//! Distribution for Facial Age and Attractiveness Estimation", arXiv 2007.01771) and
+//! of its Torch release; where the two differ, the documentation of the item states
+//! which one applies. "Spec" refers to `docs/specification.md` in the repository.
 //!
 //! ```
 //! use dldl_label::{Distribution, Label, LabelSet, Method};
@@ -15,7 +22,7 @@
 //! let ages = LabelSet::age(); // 0, 1, ..., 100
 //! let target = Distribution::gaussian(&ages, 31.4, 2.0)?;
 //! assert!((target.expectation() - 31.4).abs() < 1e-9);
-//! let (low, high) = target.interval(0.9);
+//! let (low, high) = target.equal_tailed_interval(0.9);
 //! assert!(low < 31.4 && 31.4 < high);
 //!
 //! let method: Method = "dldl-v2".parse()?;
@@ -41,87 +48,96 @@ pub use method::{
 };
 pub use task::Task;
 
-/// What can be wrong with labels, distributions and methods.
+/// An invalid label, label set, distribution, target or method.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
     /// The range or step does not describe a label set.
-    #[error("label set {min}..{max} step {step}: {reason}")]
+    #[error("invalid label set from {min} to {max} in steps of {step}: {reason}")]
     LabelSet {
-        /// Smallest label asked for.
+        /// Requested smallest label.
         min: f64,
-        /// Largest label asked for.
+        /// Requested largest label.
         max: f64,
-        /// Step asked for.
+        /// Requested step.
         step: f64,
-        /// What is wrong with them.
+        /// Which condition is violated.
         reason: String,
     },
     /// A label's mean is not finite, or its sigma is negative or not finite.
-    #[error("label with mean {mean} and sigma {sigma}: {reason}")]
+    #[error("invalid label with mean {mean} and sigma {sigma}: {reason}")]
     Label {
-        /// The mean that was given.
+        /// The mean.
         mean: f64,
-        /// The standard deviation that was given.
+        /// The standard deviation.
         sigma: f64,
-        /// What is wrong with them.
+        /// Which condition is violated.
         reason: &'static str,
     },
-    /// A slice does not have one entry per label (or per head output).
-    #[error("{what}: expected {expected} values, got {actual}")]
+    /// A slice does not have one entry per label (or per output of the head).
+    #[error("wrong number of {what}: expected {expected}, got {actual}")]
     Length {
         /// What the slice holds.
         what: &'static str,
-        /// How many entries it should have.
+        /// Expected number of entries.
         expected: usize,
-        /// How many it has.
+        /// Actual number of entries.
         actual: usize,
     },
-    /// An entry that is NaN, infinite, or negative where it may not be.
-    #[error("{what}: value {value} at position {index} is not allowed")]
+    /// An entry of a slice is not finite or out of range.
+    #[error("invalid value {value} at index {index} of {what}: expected {expected}")]
     Value {
         /// What the slice holds.
         what: &'static str,
-        /// Position of the first bad entry.
+        /// Index of the first invalid entry.
         index: usize,
-        /// The bad entry.
+        /// The invalid entry.
         value: f64,
+        /// The condition that it violates.
+        expected: &'static str,
     },
-    /// Entries that should sum to one, or to something positive, do not.
-    #[error("{what}: sum {sum} cannot be a distribution")]
+    /// Entries do not have the sum of a distribution.
+    #[error("{what} sum to {sum}: expected {expected}")]
     Sum {
-        /// What was summed.
+        /// What the entries are.
         what: &'static str,
-        /// Its sum.
+        /// Their sum.
         sum: f64,
+        /// The condition that it violates.
+        expected: &'static str,
     },
-    /// Distributions over different label sets were brought together.
-    #[error("distributions over different label sets cannot be averaged")]
+    /// A collection that must not be empty is empty.
+    #[error("no {what}: expected at least one")]
+    Empty {
+        /// What the collection holds.
+        what: &'static str,
+    },
+    /// Distributions to average are over different label sets.
+    #[error("cannot average distributions over different label sets")]
     DifferentLabels,
-    /// An average over no distributions.
-    #[error("no distribution to average")]
-    NothingToAverage,
-    /// The target was encoded by a method that lacks what this loss term needs.
-    #[error("target has no {0}, which this method's loss needs")]
-    Target(&'static str),
-    /// No such method.
-    #[error("unknown method {name:?}, expected one of: {}", Method::names())]
+    /// The target was encoded by another method and lacks what a loss term needs.
+    #[error("target has no {0}, which the method's loss requires")]
+    MissingTarget(&'static str),
+    /// No method has this name.
+    #[error("unknown method `{name}`: expected one of {}", Method::names())]
     UnknownMethod {
-        /// The name that was given.
+        /// The name.
         name: String,
     },
-    /// No such task.
+    /// No task has this name.
     #[error("unknown task `{name}`: expected age, attractiveness or real_age")]
     UnknownTask {
-        /// The name that was given.
+        /// The name.
         name: String,
     },
-    /// A number of a method is negative or not finite, or 0 where it may not be.
-    #[error("{name} {value} is no weight: it must be finite and at least 0 (alpha above 0)")]
-    Weight {
-        /// What the number is called.
+    /// A parameter of a method is out of range.
+    #[error("invalid {name} {value}: expected {expected}")]
+    Parameter {
+        /// Name of the parameter.
         name: &'static str,
-        /// The number.
+        /// Its value.
         value: f64,
+        /// The condition that it violates.
+        expected: &'static str,
     },
 }

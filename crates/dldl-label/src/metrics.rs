@@ -1,13 +1,9 @@
-//! Figures that compare predictions with true labels (spec 4): here those of
-//! estimates, over slices with one entry per sample; below, those of whole
-//! distributions, and the bootstrap that says how sure a figure is.
+//! Metrics (spec 4): of point estimates over slices with one entry per sample, of
+//! whole distributions ([`nll`], [`crps`]), and bootstrap confidence intervals.
 //!
-//! Each of those here gives `None` where it is not defined: without any sample and, for the
-//! correlation, without variation. A NaN among the predictions shows as NaN in
-//! the figure, and as a miss in [`cs`]. All panic when the slices' lengths
-//! differ.
-//!
-//! Not here: protocols, and which figures a report has, which belong to evaluation.
+//! Metrics of point estimates return `None` if they are undefined: without samples
+//! or, for the correlation, without variation. A NaN prediction makes the result NaN;
+//! [`cs`] counts it as a miss. All panic if the lengths of the slices differ.
 
 mod bootstrap;
 mod probabilistic;
@@ -15,7 +11,7 @@ mod probabilistic;
 pub use bootstrap::{RESAMPLES, bootstrap};
 pub use probabilistic::{crps, labels_within, nll};
 
-/// What a sigma of 0 is taken for in [`epsilon_error`], as in the authors' code.
+/// Lower limit of sigma in [`epsilon_error`], as in the authors' code.
 const MIN_SIGMA: f64 = 1e-10;
 
 /// Mean absolute error, in units of the label. `None` for no samples.
@@ -23,7 +19,7 @@ pub fn mae(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     mean(errors(predictions, truths).map(f64::abs))
 }
 
-/// Root of the mean squared error, in units of the label. `None` for no samples.
+/// Root mean squared error, in units of the label. `None` for no samples.
 pub fn rmse(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     mean(errors(predictions, truths).map(|e| e * e)).map(f64::sqrt)
 }
@@ -45,7 +41,7 @@ pub fn pearson(predictions: &[f64], truths: &[f64]) -> Option<f64> {
         tt += t * t;
         pt += p * t;
     }
-    // Rounding must not carry it above 1; a NaN stays one.
+    // Rounding must not push it above 1; NaN remains NaN.
     Some((pt / (pp.sqrt() * tt.sqrt())).clamp(-1.0, 1.0))
 }
 
@@ -57,11 +53,11 @@ pub fn cs(predictions: &[f64], truths: &[f64], n: f64) -> Option<f64> {
 
 /// The epsilon-error of the ChaLearn challenges, in `[0, 1]`: the mean of
 /// `1 - exp(-(prediction - truth)^2 / (2 sigma^2))` with the annotators' standard
-/// deviation of each sample. A sigma below 1e-10 counts as 1e-10: 0 for an exact
-/// prediction and 1 for any other. `None` for no samples.
+/// deviation of each sample. A sigma below 1e-10 counts as 1e-10: the error is 0 for
+/// an exact prediction and 1 for any other. `None` for no samples.
 ///
 /// # Panics
-/// When a sigma is negative or NaN, or the lengths differ.
+/// If a sigma is negative or NaN, or the lengths differ.
 pub fn epsilon_error(predictions: &[f64], truths: &[f64], sigmas: &[f64]) -> Option<f64> {
     check_lengths(predictions.len(), sigmas.len());
     mean(errors(predictions, truths).zip(sigmas).map(|(error, &sigma)| {
@@ -71,14 +67,14 @@ pub fn epsilon_error(predictions: &[f64], truths: &[f64], sigmas: &[f64]) -> Opt
     }))
 }
 
-/// The mean of prediction minus truth, in units of the label: above 0 where
-/// predictions are too large. `None` for no samples.
+/// Mean of prediction minus true value, in units of the label: positive if
+/// predictions are too large on average. `None` for no samples.
 pub fn bias(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     mean(errors(predictions, truths))
 }
 
-/// The median of the absolute errors, in units of the label; between the middle
-/// two of an even number. `None` for no samples.
+/// Median absolute error, in units of the label; the mean of the middle two for an
+/// even number of samples. `None` for no samples.
 pub fn median_error(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     let mut sizes: Vec<f64> = errors(predictions, truths).map(f64::abs).collect();
     sizes.sort_by(f64::total_cmp);
@@ -90,11 +86,11 @@ pub fn median_error(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     }
 }
 
-/// Mean absolute error after the linear map of the predictions that fits the
-/// truths best (least squares): for predictions on another scale, say 1 to 5 for
-/// truths from 1 to 7, and for what is left of an error when slope and offset
-/// are put right. The map is fitted to these very samples. In units of the truth.
-/// `None` where [`pearson`] is.
+/// Mean absolute error after the least-squares linear map of the predictions to the
+/// true values, in units of the true values. For predictions on another scale, such
+/// as 1 to 5 for true values from 1 to 7, and for the error that remains after
+/// correcting slope and offset. The map is fitted to the same samples. `None` if
+/// [`pearson`] is.
 pub fn mae_rescaled(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     pearson(predictions, truths)?;
     let (mean_p, mean_t) = (mean(predictions.iter().copied())?, mean(truths.iter().copied())?);
@@ -108,17 +104,17 @@ pub fn mae_rescaled(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     mae(&mapped, truths)
 }
 
-/// Prediction minus truth, sample by sample.
+/// Prediction minus true value, sample by sample.
 fn errors<'a>(predictions: &'a [f64], truths: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
     check_lengths(predictions.len(), truths.len());
     predictions.iter().zip(truths).map(|(p, t)| p - t)
 }
 
 fn check_lengths(predictions: usize, others: usize) {
-    assert_eq!(predictions, others, "one prediction for each sample");
+    assert_eq!(predictions, others, "expected one prediction per sample");
 }
 
-/// The arithmetic mean; `None` of nothing.
+/// The arithmetic mean; `None` for no values.
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), v| (sum + v, count + 1));
     (count > 0).then(|| sum / count as f64)
@@ -129,14 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_hand() {
+    fn metrics_match_hand_computed_values() {
         let (p, t) = ([1.0, 5.0, 10.0, 20.0], [1.0, 8.0, 5.0, 28.0]);
         assert_eq!(mae(&p, &t), Some(4.0));
         assert_eq!(rmse(&p, &t), Some((98.0_f64 / 4.0).sqrt()));
         // Errors 0, -3, 5, -8.
         assert_eq!((bias(&p, &t), median_error(&p, &t)), (Some(-1.5), Some(4.0)));
         assert_eq!(median_error(&p[..3], &t[..3]), Some(3.0));
-        // The bound itself counts.
+        // The bound is inclusive.
         assert_eq!(cs(&p, &t, 3.0), Some(50.0));
         assert_eq!(cs(&p, &t, 5.0), Some(75.0));
         assert_eq!(cs(&p, &t, 8.0), Some(100.0));
@@ -147,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn another_scale_is_no_error_after_rescaling() {
+    fn rescaling_removes_a_linear_map() {
         let truths = [1.0, 2.5, 4.0, 7.0];
         let halved = truths.map(|t| 0.5 * t - 3.0);
         assert!(mae_rescaled(&halved, &truths).unwrap() < 1e-12);
@@ -159,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn undefined_without_samples_or_variation() {
+    fn metrics_are_undefined_without_samples_or_variation() {
         assert_eq!(mae(&[], &[]), None);
         assert_eq!(rmse(&[], &[]), None);
         assert_eq!((bias(&[], &[]), median_error(&[], &[])), (None, None));
@@ -172,12 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn sigma_zero_asks_for_the_exact_value() {
+    fn sigma_zero_requires_the_exact_value() {
         assert_eq!(epsilon_error(&[5.0, 5.0], &[5.0, 5.1], &[0.0, 0.0]), Some(0.5));
     }
 
     #[test]
-    fn nan_shows() {
+    fn nan_predictions_propagate() {
         let (p, t) = ([f64::NAN, 1.0], [0.0, 2.0]);
         assert!(mae(&p, &t).unwrap().is_nan());
         assert!(rmse(&p, &t).unwrap().is_nan());
@@ -187,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "one prediction for each sample")]
-    fn lengths_must_agree() {
+    #[should_panic(expected = "expected one prediction per sample")]
+    fn different_lengths_panic() {
         mae(&[1.0], &[1.0, 2.0]);
     }
 
     #[test]
     #[should_panic(expected = "sigma -1 is negative")]
-    fn sigma_must_not_be_negative() {
+    fn negative_sigma_panics() {
         epsilon_error(&[1.0], &[1.0], &[-1.0]);
     }
 }

@@ -1,4 +1,4 @@
-//! What is estimated: the quantity that a label, a head or an estimate is of.
+//! The quantity that is estimated.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::LabelError;
 
-/// What is estimated. As text, in JSON and on the command line: `age`,
-/// `attractiveness`, `real_age`.
+/// The quantity that a label, a head or an estimate refers to. Written as `age`,
+/// `attractiveness` or `real_age`, in JSON and on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Task {
-    /// Age in years: apparent where a dataset distinguishes the two.
+    /// Age in years: the apparent age in datasets that also have the real one.
     Age,
-    /// Attractiveness, on the scale of the dataset's raters.
+    /// Attractiveness, on the rating scale of the dataset.
     Attractiveness,
-    /// Chronological age in years, in datasets whose [`Task::Age`] is the age
-    /// that people look.
+    /// Chronological age in years, in datasets whose [`Task::Age`] is the apparent
+    /// age.
     RealAge,
 }
 
@@ -26,7 +26,7 @@ impl Task {
     /// All tasks.
     pub const ALL: [Task; 3] = [Task::Age, Task::Attractiveness, Task::RealAge];
 
-    /// Its name in files and on the command line.
+    /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Task::Age => "age",

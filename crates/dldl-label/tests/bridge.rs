@@ -1,5 +1,5 @@
-//! The theorem that links Ranking and label distributions (specification 1.7;
-//! docs/ranking.md has the proof): what `properties.rs` does not say of it already.
+//! The relation of Ranking to label distributions (specification 1.7, proof in
+//! docs/ranking.md), beyond what `properties.rs` checks.
 
 use dldl_label::{Distribution, Label, LabelSet, Method, metrics, ranking_code, ranking_target};
 use proptest::prelude::*;
@@ -22,14 +22,14 @@ fn softmax(labels: &LabelSet, logits: &[f64]) -> Distribution {
     Distribution::from_logits(labels, &logits).unwrap()
 }
 
-/// The way back: `p_0 = 1 - r_0`, `p_k = r_(k-1) - r_k`, and the last `r_(K-2)`.
+/// The inverse: `p_0 = 1 - r_0`, `p_k = r_(k-1) - r_k`, and the last `r_(K-2)`.
 fn from_ranks(ranks: &[f64]) -> Vec<f64> {
     let above = std::iter::once(1.0).chain(ranks.iter().copied());
     let below = ranks.iter().copied().chain([0.0]);
     above.zip(below).map(|(a, b)| a - b).collect()
 }
 
-/// The standard normal distribution's integral up to z, by Simpson's rule.
+/// The standard normal cumulative distribution, by Simpson's rule.
 fn normal_cdf(z: f64) -> f64 {
     let (low, steps) = (-9.0, 2000);
     let high = z.clamp(low, 9.0);
@@ -42,7 +42,7 @@ fn normal_cdf(z: f64) -> f64 {
 proptest! {
     /// `c = T p` with the lower triangular matrix of ones, term by term.
     #[test]
-    fn the_cumulative_distribution_is_the_triangular_matrix_times_p((labels, x) in logits()) {
+    fn cumulative_distribution_is_the_triangular_matrix_times_p((labels, x) in logits()) {
         let d = softmax(&labels, &x);
         let p = d.probabilities();
         let one = |row: usize, column: usize| if column <= row { 1.0 } else { 0.0 };
@@ -54,9 +54,9 @@ proptest! {
         }
     }
 
-    /// Nothing is lost on the way from a distribution to ranks...
+    /// The map from distributions to ranks is injective...
     #[test]
-    fn ranks_give_the_distribution_back((labels, x) in logits()) {
+    fn distribution_is_recovered_from_its_ranks((labels, x) in logits()) {
         let d = softmax(&labels, &x);
         let back = from_ranks(&ranking_target(&d));
         for (a, b) in d.probabilities().iter().zip(&back) {
@@ -64,9 +64,9 @@ proptest! {
         }
     }
 
-    /// ... and every sequence of ranks that does not rise is a distribution's.
+    /// ... and onto the non-increasing sequences.
     #[test]
-    fn ranks_that_do_not_rise_are_those_of_a_distribution(
+    fn every_non_increasing_sequence_of_ranks_has_a_distribution(
         labels in label_sets(),
         seed in prop::collection::vec(0.0..=1.0, 150),
     ) {
@@ -78,9 +78,9 @@ proptest! {
         }
     }
 
-    /// The hard codes are exactly the distributions of one label alone.
+    /// Hard codes correspond to distributions at one label.
     #[test]
-    fn hard_codes_are_single_labels(labels in label_sets(), k in 0..151_usize) {
+    fn hard_codes_are_one_hot_distributions(labels in label_sets(), k in 0..151_usize) {
         let k = k % labels.len();
         let code = ranking_code(&labels, labels.value(k));
         prop_assert_eq!(code.iter().sum::<f64>(), k as f64);
@@ -89,10 +89,10 @@ proptest! {
         prop_assert_eq!(ranking_target(&alone), code);
     }
 
-    /// As sigma shrinks the soft target comes nearer to the code all the time, and
+    /// As sigma decreases, the soft target approaches the code monotonically and
     /// reaches it.
     #[test]
-    fn smaller_sigma_is_nearer_to_the_code(k in 15..86_usize) {
+    fn soft_target_approaches_the_code_with_smaller_sigma(k in 15..86_usize) {
         let ages = LabelSet::age();
         let code = ranking_code(&ages, k as f64);
         let distance = |sigma: f64| {
@@ -105,12 +105,12 @@ proptest! {
         prop_assert!(distance(0.02) == 0.0);
     }
 
-    /// The sum over labels is the integral of specification 1.7 by the midpoint
-    /// rule: half a step beyond the label, and wrong by `h^2 / 24` times the
-    /// density's slope, which is 0.242 / sigma^2 at its steepest, and by the rule's next
-    /// term, `7 h^4 / 5760` times the third derivative.
+    /// The sum over labels is the integral of specification 1.7 by the midpoint rule, up
+    /// to half a step beyond the label. The error is `h^2 / 24` times the slope of the
+    /// density, at most 0.242 / sigma^2, plus the next term of the rule, `7 h^4 / 5760`
+    /// times the third derivative.
     #[test]
-    fn the_sum_is_the_integral_half_a_step_further(
+    fn sum_is_the_integral_up_to_half_a_step_further(
         mean in 35.0..65.0,
         sigma in 1.0..5.0,
         step in prop_oneof![Just(0.5), Just(1.0)],
@@ -125,10 +125,10 @@ proptest! {
         }
     }
 
-    /// The integral itself: above a half below y, below a half above it, and the
-    /// code of y, on the grid or off it, as sigma goes to 0.
+    /// The integral itself is above one half for labels below y, below one half for
+    /// labels above it, and converges to the code of any y as sigma goes to 0.
     #[test]
-    fn the_integral_has_the_code_of_every_y_as_its_limit(y in 5.0..95.0) {
+    fn integral_converges_to_the_code_of_every_y(y in 5.0..95.0) {
         let ages = LabelSet::age();
         let apart = |label: &f64| f64::abs(label - y) > 0.01;
         prop_assume!(ages.values().iter().all(apart));
@@ -139,10 +139,10 @@ proptest! {
         }
     }
 
-    /// Estimates cannot be further apart than the ranks: the left side is the
-    /// error of the expectation, the right one Wasserstein's distance.
+    /// The error of the expectation is bounded by the Wasserstein distance, the sum of
+    /// the differences of the ranks.
     #[test]
-    fn expectations_differ_by_no_more_than_the_ranks((labels, x) in logits(), shift in 0.1..3.0) {
+    fn expectations_differ_by_at_most_the_ranks((labels, x) in logits(), shift in 0.1..3.0) {
         let (p, q) = (softmax(&labels, &x), {
             let y: Vec<f64> = x.iter().enumerate().map(|(k, x)| x + shift * (k as f64).sin()).collect();
             softmax(&labels, &y)
@@ -153,11 +153,10 @@ proptest! {
         prop_assert!(error <= labels.step() * apart + 1e-9);
     }
 
-    /// What moves the logits: DLDL's `p^ - p` (specification 1.6), summed up from
-    /// the left, is what Ranking would feel at its own logits, `r^ - r` for the
-    /// cross-entropy of sigmoids, with the other sign.
+    /// The gradient of DLDL, `p^ - p` (specification 1.6), summed from the left, is the
+    /// negative of Ranking's gradient `r^ - r` (cross-entropy of sigmoids).
     #[test]
-    fn the_gradients_are_linked_by_the_same_matrix((labels, x) in logits(), t in 0.0..1.0) {
+    fn gradients_are_related_by_the_same_matrix((labels, x) in logits(), t in 0.0..1.0) {
         let mean = labels.min() + t * (labels.max() - labels.min());
         let label = Label::new(mean, 2.0 * labels.step()).unwrap();
         let target = Method::Dldl.encode(&labels, &label).unwrap();
@@ -171,8 +170,8 @@ proptest! {
         }
     }
 
-    /// Ranking with squared errors, seen from a distribution, is the continuous
-    /// ranked probability score: `E|Y - y| - E|Y - Y'| / 2`.
+    /// The squared errors of a distribution's ranks are the continuous ranked
+    /// probability score, `E|Y - y| - E|Y - Y'| / 2`.
     #[test]
     fn squared_errors_of_ranks_are_the_crps((labels, x) in logits(), k in 0..151_usize) {
         let y = labels.value(k % labels.len());
@@ -189,15 +188,15 @@ proptest! {
     }
 }
 
-/// The code of an age off the grid is that of its own place, a sampled Gaussian's
-/// limit that of the nearest label: they agree for whole years, as ages are given.
+/// Between labels, the code of an age is its own, while the limit of a sampled
+/// Gaussian is the code of the nearest label. They agree for integer ages.
 #[test]
-fn off_the_grid_the_sampled_limit_is_the_nearest_labels() {
+fn limit_of_a_sampled_gaussian_is_the_code_of_the_nearest_label() {
     let ages = LabelSet::age();
     let limit = ranking_target(&Distribution::gaussian(&ages, 31.4, 1e-3).unwrap());
     assert_eq!(limit, ranking_code(&ages, 31.0));
     let own = ranking_code(&ages, 31.4);
     assert_eq!(own.iter().sum::<f64>() - limit.iter().sum::<f64>(), 1.0);
-    // The mean absolute difference of the two is one rank of a hundred.
+    // They differ in one rank of a hundred.
     assert_eq!(metrics::mae(&limit, &own), Some(0.01));
 }

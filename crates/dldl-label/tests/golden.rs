@@ -1,4 +1,4 @@
-//! Against values computed by numpy and PyTorch (`tools/golden_label.py`).
+//! Comparison with values computed by numpy and PyTorch (`tools/golden_label.py`).
 
 use std::collections::BTreeSet;
 
@@ -60,7 +60,7 @@ fn check_summary(distribution: &Distribution, case: &Value) {
     for pair in items(&case["quantiles"]) {
         close(distribution.quantile(number(&pair[0])), number(&pair[1]));
     }
-    let (low, high) = distribution.interval(0.9);
+    let (low, high) = distribution.equal_tailed_interval(0.9);
     let quantiles = items(&case["quantiles"]);
     close(low, number(&quantiles[0][1]));
     close(high, number(&quantiles[quantiles.len() - 1][1]));
@@ -149,7 +149,7 @@ fn losses_and_gradients_of_all_methods() {
         }
     }
     let all: BTreeSet<&str> = Method::ALL.iter().map(Method::name).collect();
-    // DLDL and the paper's DLDL-v2 have a test of their own above.
+    // DLDL and the paper's DLDL-v2 are tested separately above.
     assert!(all.difference(&seen).eq(["dldl"].iter()), "{seen:?}");
 }
 

@@ -1,5 +1,5 @@
-//! What judges distributions and intervals: against numpy and scipy, and what must
-//! hold always.
+//! Metrics of distributions and conformal intervals: comparison with numpy and scipy,
+//! and general properties.
 
 use dldl_label::metrics::{bias, bootstrap, crps, mae_rescaled, median_error, nll};
 use dldl_label::{Conformal, Distribution, LabelSet};
@@ -21,7 +21,7 @@ fn close(actual: f64, expected: f64) {
 }
 
 #[test]
-fn scores_are_those_of_scipy() {
+fn scores_match_scipy() {
     for case in golden()["distributions"].as_array().unwrap() {
         let number = |key: &str| case[key].as_f64().unwrap();
         let labels = LabelSet::new(number("min"), number("max"), number("step")).unwrap();
@@ -34,13 +34,13 @@ fn scores_are_those_of_scipy() {
         }
         for (k, middle) in numbers(&case["middles"]).into_iter().enumerate() {
             close(d.pit(labels.value(k)), middle);
-            close(d.score(labels.value(k)), (2.0 * middle - 1.0).abs());
+            close(d.nonconformity_score(labels.value(k)), (2.0 * middle - 1.0).abs());
         }
     }
 }
 
 #[test]
-fn levels_are_numpys_order_statistics() {
+fn levels_match_numpy_order_statistics() {
     for case in golden()["conformal"].as_array().unwrap() {
         let conformal = Conformal::fit(&numbers(&case["scores"])).unwrap();
         for pair in case["levels"].as_array().unwrap() {
@@ -51,7 +51,7 @@ fn levels_are_numpys_order_statistics() {
 }
 
 #[test]
-fn figures_of_samples_are_those_of_numpy() {
+fn sample_metrics_match_numpy() {
     let case = &golden()["samples"];
     let (p, t) = (numbers(&case["predictions"]), numbers(&case["truths"]));
     let number = |key: &str| case[key].as_f64().unwrap();
@@ -65,13 +65,13 @@ fn figures_of_samples_are_those_of_numpy() {
     };
     let [low, high] = bootstrap(errors.len(), mean)[0].unwrap();
     let expected = numbers(&case["mae_interval"]);
-    // A thousand draws against twenty thousand.
+    // 1000 resamples here, 20,000 in the reference.
     let slack = 0.06 * (expected[1] - expected[0]);
     assert!((low - expected[0]).abs() < slack, "{low} {expected:?}");
     assert!((high - expected[1]).abs() < slack, "{high} {expected:?}");
 }
 
-/// Distributions as networks give them, over sets of 2 to 60 labels.
+/// Typical network outputs over sets of 2 to 60 labels.
 fn distributions() -> impl Strategy<Value = Distribution> {
     (-50.0..50.0, 0.01..3.0, 0.0..10.0_f32, prop::collection::vec(-1.0..1.0_f32, 2..60)).prop_map(
         |(min, step, scale, logits): (f64, f64, f32, Vec<f32>)| {
@@ -83,18 +83,18 @@ fn distributions() -> impl Strategy<Value = Distribution> {
     )
 }
 
-/// A place in or a little outside the range.
-fn place(d: &Distribution, t: f64) -> f64 {
+/// The point at a fraction `t` of the range.
+fn point_at(d: &Distribution, t: f64) -> f64 {
     d.labels().min() + t * (d.labels().max() - d.labels().min())
 }
 
 proptest! {
-    /// An interval holds exactly what has a score of at most its level.
+    /// An interval contains exactly the values with a score of at most its level.
     #[test]
-    fn scores_are_levels_of_intervals(d in distributions(), t in 0.0..=1.0, level in 0.0..1.0) {
-        let (y, slack) = (place(&d, t), 1e-9 * d.labels().step());
-        let (low, high) = d.central_interval(level);
-        let score = d.score(y);
+    fn interval_contains_values_with_scores_up_to_its_level(d in distributions(), t in 0.0..=1.0, level in 0.0..1.0) {
+        let (y, slack) = (point_at(&d, t), 1e-9 * d.labels().step());
+        let (low, high) = d.conformal_interval(level);
+        let score = d.nonconformity_score(y);
         prop_assert!((0.0..=1.0).contains(&score));
         if score < level - 1e-9 {
             prop_assert!(low - slack <= y && y <= high + slack, "{} in {} {}", y, low, high);
@@ -104,37 +104,37 @@ proptest! {
         }
     }
 
-    /// It differs from the plain interval at the ends of the range only, and grows.
+    /// It differs from the equal-tailed interval only at the ends of the range, and
+    /// grows with the level.
     #[test]
-    fn central_intervals_reach_the_ends(d in distributions(), a in 0.0..1.0, b in 0.0..1.0) {
-        let (low, high) = d.central_interval(f64::max(a, b));
-        let plain = d.interval(f64::max(a, b));
+    fn conformal_intervals_reach_the_ends(d in distributions(), a in 0.0..1.0, b in 0.0..1.0) {
+        let (low, high) = d.conformal_interval(f64::max(a, b));
+        let plain = d.equal_tailed_interval(f64::max(a, b));
         prop_assert!(low == plain.0 || low == d.labels().min());
         prop_assert!(high == plain.1 || high == d.labels().max());
         prop_assert!(low <= plain.0 && plain.1 <= high);
-        let inner = d.central_interval(f64::min(a, b));
+        let inner = d.conformal_interval(f64::min(a, b));
         prop_assert!(low <= inner.0 && inner.0 <= inner.1 && inner.1 <= high);
-        prop_assert_eq!(d.central_interval(1.0), (d.labels().min(), d.labels().max()));
+        prop_assert_eq!(d.conformal_interval(1.0), (d.labels().min(), d.labels().max()));
     }
 
     #[test]
-    fn pit_rises_between_the_middles_of_the_outermost_labels(
+    fn pit_increases_between_the_middles_of_the_outermost_labels(
         d in distributions(), s in -0.2..1.2, t in -0.2..1.2,
     ) {
-        let (a, b) = (place(&d, f64::min(s, t)), place(&d, f64::max(s, t)));
+        let (a, b) = (point_at(&d, f64::min(s, t)), point_at(&d, f64::max(s, t)));
         prop_assert!(d.pit(a) <= d.pit(b) + 1e-15);
         let (first, last) = (d.pit(f64::NEG_INFINITY), d.pit(f64::INFINITY));
         prop_assert!((first - 0.5 * d.probabilities()[0]).abs() < 1e-15);
         prop_assert!(first <= d.pit(a) && d.pit(b) <= last);
-        // The ends count for what lies beyond them.
+        // Values beyond the ends count as the ends.
         prop_assert_eq!(d.pit(d.labels().min()), first);
         prop_assert_eq!(d.pit(d.labels().max()), last);
     }
 
-    /// Of all distributions the true one has the best expected CRPS and NLL: they
-    /// cannot be cheated.
+    /// The true distribution has the best expected CRPS and NLL.
     #[test]
-    fn honesty_is_best(p in prop::collection::vec(0.01..1.0, 8), q in prop::collection::vec(0.01..1.0, 8)) {
+    fn crps_and_nll_are_proper_scoring_rules(p in prop::collection::vec(0.01..1.0, 8), q in prop::collection::vec(0.01..1.0, 8)) {
         let labels = LabelSet::new(0.0, 7.0, 1.0).unwrap();
         let of = |w: &[f64]| {
             let pairs: Vec<(f64, f64)> = labels.values().into_iter().zip(w.iter().copied()).collect();
@@ -144,16 +144,17 @@ proptest! {
         let expected = |score: &dyn Fn(f64) -> f64| -> f64 {
             labels.values().iter().zip(truth.probabilities()).map(|(&y, p)| p * score(y)).sum()
         };
-        let (honest, not) = (expected(&|y| crps(&truth, y)), expected(&|y| crps(&other, y)));
-        prop_assert!(honest <= not + 1e-12);
-        let (honest, not) = (expected(&|y| nll(&truth, y, y)), expected(&|y| nll(&other, y, y)));
-        prop_assert!(honest <= not + 1e-12);
+        let (of_truth, of_other) = (expected(&|y| crps(&truth, y)), expected(&|y| crps(&other, y)));
+        prop_assert!(of_truth <= of_other + 1e-12);
+        let (of_truth, of_other) = (expected(&|y| nll(&truth, y, y)), expected(&|y| nll(&other, y, y)));
+        prop_assert!(of_truth <= of_other + 1e-12);
     }
 
-    /// Never more than the mean distance of the truth, and that for a sure one.
+    /// At most the mean distance from the true value; equal to it for a distribution at
+    /// one label.
     #[test]
     fn crps_is_at_most_the_mean_error(d in distributions(), t in 0.0..=1.0) {
-        let y = place(&d, t);
+        let y = point_at(&d, t);
         let labels = d.labels().values();
         let mean: f64 = labels.iter().zip(d.probabilities()).map(|(l, p)| p * (l - y).abs()).sum();
         let found = crps(&d, y);
@@ -162,15 +163,15 @@ proptest! {
         prop_assert!((crps(&sure, y) - (y - labels[0])).abs() < 1e-9);
     }
 
-    /// As many of the scores themselves are covered as asked for.
+    /// The calibration scores themselves are covered as requested.
     #[test]
-    fn levels_cover_their_own_scores(
+    fn levels_cover_the_calibration_scores(
         scores in prop::collection::vec(0.0..=1.0, 1..300), coverage in 0.0..=1.0,
     ) {
         let conformal = Conformal::fit(&scores).unwrap();
         let level = conformal.level(coverage);
         let inside = scores.iter().filter(|&&s| s <= level).count() as f64;
-        // Between whole percents it is interpolated.
+        // Levels are interpolated between whole percents.
         prop_assert!(inside + 1.0 >= (coverage - 0.01) * (scores.len() + 1) as f64);
         prop_assert!(conformal.level((coverage + 0.1).min(1.0)) >= level);
     }

@@ -1,4 +1,4 @@
-//! What must hold for every label set, distribution and method.
+//! Properties of every label set, distribution and method.
 
 use dldl_label::{
     Distribution, Label, LabelSet, Layout, LossKind, Method, Penalty, Scaling, Target,
@@ -7,14 +7,14 @@ use dldl_label::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-/// Any label set of a sensible size.
+/// Label sets of a realistic size.
 fn label_sets() -> impl Strategy<Value = LabelSet> {
     (-50.0..50.0, 0.01..3.0, 1..150_u32).prop_map(|(min, step, steps): (f64, f64, u32)| {
         LabelSet::new(min, min + step * f64::from(steps), step).unwrap()
     })
 }
 
-/// Distributions as networks give them, some of them very sharp.
+/// Typical network outputs, some of them very peaked.
 fn distributions() -> impl Strategy<Value = Distribution> {
     (label_sets(), 0.0..30.0_f32).prop_flat_map(|(labels, scale)| {
         let logits = prop::collection::vec(-1.0..1.0_f32, labels.len());
@@ -56,7 +56,7 @@ fn is_distribution(d: &Distribution) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn gaussian_is_a_distribution_wherever_its_mean_lies(
+    fn gaussian_is_a_distribution_for_every_mean_and_sigma(
         labels in label_sets(),
         mean in prop_oneof![-100.0..100.0, any::<f64>().prop_filter("finite", |x| x.is_finite())],
         sigma in prop_oneof![
@@ -70,23 +70,23 @@ proptest! {
         is_distribution(&Distribution::gaussian(&labels, mean, sigma).unwrap())?;
     }
 
-    /// Far enough from the ends, with a sigma that the step can resolve, the
-    /// moments of the sampled Gaussian are those asked for.
+    /// Far from the ends of the range and with a sigma that the step resolves, the
+    /// sampled Gaussian has the requested moments.
     #[test]
-    fn gaussian_keeps_mean_and_sigma_inside_the_range(
+    fn gaussian_has_the_requested_mean_and_sigma_inside_the_range(
         mean in 20.0..80.0,
         sigma in 1.0..2.5,
     ) {
         let d = Distribution::gaussian(&LabelSet::age(), mean, sigma).unwrap();
         prop_assert!((d.expectation() - mean).abs() < 1e-6);
         prop_assert!((d.std() - sigma).abs() < 1e-6);
-        // The median is that of the histogram with bins one step wide.
+        // The median is that of a histogram with bins one step wide.
         prop_assert!((d.quantile(0.5) - mean).abs() < 0.06);
         prop_assert!((d.mode() - mean).abs() <= 0.5 + 1e-9);
     }
 
     #[test]
-    fn sigma_zero_keeps_the_mean_on_and_off_the_grid(labels in label_sets(), t in -0.2..1.2) {
+    fn sigma_zero_preserves_the_mean_at_and_between_labels(labels in label_sets(), t in -0.2..1.2) {
         let mean = labels.min() + t * (labels.max() - labels.min());
         let d = Distribution::gaussian(&labels, mean, 0.0).unwrap();
         let inside = mean.clamp(labels.min(), labels.max());
@@ -97,7 +97,7 @@ proptest! {
         prop_assert_eq!(on_grid.probabilities()[labels.nearest(mean)], 1.0);
     }
 
-    /// The whole picture moved by some labels is the same picture.
+    /// Shifting the mean by whole labels shifts the distribution.
     #[test]
     fn gaussian_shifts_with_its_mean(mean in 30.0..60.0, sigma in 0.3..2.0, by in 1..10_usize) {
         let ages = LabelSet::age();
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn softmax_is_a_distribution_and_ignores_offsets(d in distributions(), offset in -50.0..50.0_f32) {
+    fn softmax_is_a_distribution_and_invariant_to_offsets(d in distributions(), offset in -50.0..50.0_f32) {
         is_distribution(&d)?;
         let logits: Vec<f32> = d.probabilities().iter().map(|p| p.ln() as f32 + offset).collect();
         let again = Distribution::from_logits(d.labels(), &logits).unwrap();
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn cdf_rises_to_one(d in distributions(), a in -200.0..500.0, b in -200.0..500.0) {
+    fn cdf_increases_to_one(d in distributions(), a in -200.0..500.0, b in -200.0..500.0) {
         let cdf = d.cdf();
         prop_assert!(cdf.windows(2).all(|w| w[0] <= w[1]));
         prop_assert_eq!(cdf[cdf.len() - 1], 1.0);
@@ -136,21 +136,21 @@ proptest! {
     fn quantile_inverts_cdf(d in distributions(), q in 0.0..=1.0) {
         let y = d.quantile(q);
         prop_assert!((d.cdf_at(y) - q).abs() < 1e-9, "F({}) = {}", y, d.cdf_at(y));
-        // The smallest such value: a little to the left there is less.
+        // It is the smallest such value.
         let left = y - 1e-6 * d.labels().step();
         prop_assert!(d.cdf_at(left) <= q);
     }
 
     #[test]
-    fn interval_is_central_and_grows(d in distributions(), a in 0.0..=1.0, b in 0.0..=1.0) {
-        let (inner, outer) = (d.interval(f64::min(a, b)), d.interval(f64::max(a, b)));
+    fn equal_tailed_interval_grows_with_its_level(d in distributions(), a in 0.0..=1.0, b in 0.0..=1.0) {
+        let (inner, outer) = (d.equal_tailed_interval(f64::min(a, b)), d.equal_tailed_interval(f64::max(a, b)));
         prop_assert!(outer.0 <= inner.0 && inner.0 <= inner.1 && inner.1 <= outer.1);
         let held = d.cdf_at(outer.1) - d.cdf_at(outer.0);
         prop_assert!((held - f64::max(a, b)).abs() < 1e-9);
     }
 
     #[test]
-    fn histogram_keeps_the_raters_mean(
+    fn histogram_preserves_the_mean_of_the_ratings(
         labels in label_sets(),
         answers in prop::collection::vec((0.0..=1.0, 0..20_u32), 1..12),
     ) {
@@ -169,7 +169,8 @@ proptest! {
             is_distribution(&d)?;
             let mean = histogram.iter().map(|(y, n)| y * n).sum::<f64>() / total;
             prop_assert!((d.expectation() - mean).abs() < 1e-5 * labels.step());
-            // Splitting adds at most a quarter of a squared step of variance.
+            // Splitting between labels adds at most a quarter of a squared step to the
+            // variance.
             let variance =
                 histogram.iter().map(|(y, n)| n * (y - mean).powi(2)).sum::<f64>() / total;
             let added = d.variance() - variance;
@@ -189,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn gradients_agree_with_differences(
+    fn gradients_match_finite_differences(
         method in methods(),
         labels in label_sets(),
         t in 0.0..1.0,
@@ -205,8 +206,8 @@ proptest! {
         let terms = method.loss_terms(&labels);
         let range = labels.max() - labels.min();
         for (term, value) in terms.iter().zip(&at.terms) {
-            // Not so near to the kink of the absolute value, or to the joint of
-            // the smooth one, that a step of 1e-5 in a logit crosses it.
+            // Skip cases so close to the kink of the absolute value, or to the joint of
+            // the smooth L1 penalty, that a step of 1e-5 in a logit crosses it.
             match term.kind {
                 LossKind::Expectation(Penalty::L1) => prop_assume!(*value > 1e-5 * range),
                 LossKind::Expectation(Penalty::SmoothL1) => {
@@ -216,7 +217,7 @@ proptest! {
                 _ => {}
             }
         }
-        // What is rounded off grows with the numbers that are summed.
+        // Rounding errors grow with the magnitude of the terms.
         let reach = labels.max().abs() + labels.min().abs();
         let size = |kind| match kind {
             LossKind::Expectation(Penalty::L2) | LossKind::Variance => reach * reach,
@@ -238,15 +239,15 @@ proptest! {
             );
         }
         if method.layout() == Layout::Labels {
-            // A softmax does not notice a common offset.
+            // A softmax is invariant to a common offset.
             prop_assert!(at.gradient.iter().sum::<f64>().abs() < 1e-12 * scale);
         }
     }
 
-    /// Outputs that say the target are read as it, and have a loss near the
-    /// smallest that there is.
+    /// Outputs that represent the target decode to it and have a loss close to the
+    /// minimum.
     #[test]
-    fn the_target_is_read_back(
+    fn outputs_that_match_the_target_decode_to_it(
         method in prop::sample::select(Method::ALL), mean in 20.0..80.0, sigma in 1.0..4.0,
     ) {
         let ages = LabelSet::age();
@@ -264,7 +265,7 @@ proptest! {
         };
         let read: Vec<f32> = logits.iter().map(|&x| x as f32).collect();
         let estimate = method.estimate(&method.decode(&ages, &read).unwrap());
-        // Labels are whole years, and those that classify or count know no others.
+        // Methods that classify or count can only return whole years.
         prop_assert!((estimate - mean).abs() < 1.0 + 1e-3, "{}", estimate);
         let zeros = vec![0.0; logits.len()];
         let at = method.loss(&ages, &target, &logits).unwrap();
@@ -273,22 +274,22 @@ proptest! {
         prop_assert!(at.total < elsewhere.total || (mean - 50.0).abs() < 1.0);
     }
 
-    /// Spec 1.7 undone: what Ranking says is a distribution, with the same
-    /// expectation and the same count, also where the ranks contradict each other.
+    /// The inverse of spec 1.7: ranks, also inconsistent ones, give a distribution with
+    /// the same expectation and the same count.
     #[test]
-    fn ranks_are_a_distribution(
+    fn ranks_define_a_distribution(
         labels in label_sets(), seed in prop::collection::vec(0.0..=1.0, 151),
     ) {
-        let more = &seed[..labels.len() - 1];
-        let d = Distribution::from_exceedances(&labels, more).unwrap();
+        let exceedances = &seed[..labels.len() - 1];
+        let d = Distribution::from_exceedances(&labels, exceedances).unwrap();
         is_distribution(&d)?;
-        let expected = labels.min() + labels.step() * more.iter().sum::<f64>();
+        let expected = labels.min() + labels.step() * exceedances.iter().sum::<f64>();
         prop_assert!((d.expectation() - expected).abs() < 1e-9 * (1.0 + expected.abs()));
-        let count = more.iter().filter(|&&p| p >= 0.5).count();
+        let count = exceedances.iter().filter(|&&p| p >= 0.5).count();
         prop_assert_eq!(Method::RankingBce.estimate(&d), labels.value(count));
-        let mut falling = more.to_vec();
-        falling.sort_by(|a, b| b.total_cmp(a));
-        for (a, b) in ranking_target(&d).iter().zip(falling) {
+        let mut descending = exceedances.to_vec();
+        descending.sort_by(|a, b| b.total_cmp(a));
+        for (a, b) in ranking_target(&d).iter().zip(descending) {
             prop_assert!((a - b).abs() < 1e-12);
         }
     }
@@ -315,7 +316,7 @@ proptest! {
     fn ranking_is_the_limit_of_small_sigma(labels in label_sets(), t in 0.0..1.0) {
         let mean = labels.min() + t * (labels.max() - labels.min());
         let nearest = labels.value(labels.nearest(mean));
-        // Not halfway between two labels, where both keep half of the mass.
+        // Halfway between two labels, both have half of the probability.
         prop_assume!((mean - nearest).abs() < 0.49 * labels.step());
         let d = Distribution::gaussian(&labels, mean, 1e-3 * labels.step()).unwrap();
         prop_assert_eq!(ranking_target(&d), ranking_code(&labels, nearest));
@@ -330,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn nearest_and_bracket_find_the_label(labels in label_sets(), k in 0..151_usize, t in -0.49..0.49_f64) {
+    fn nearest_and_bracket_locate_values(labels in label_sets(), k in 0..151_usize, t in -0.49..0.49_f64) {
         let k = k % labels.len();
         prop_assert_eq!(labels.nearest(labels.value(k) + t * labels.step()), k);
         let y: f64 = labels.value(k) + t * labels.step();
@@ -342,7 +343,7 @@ proptest! {
     }
 
     #[test]
-    fn serialized_values_come_back(labels in label_sets(), method in methods()) {
+    fn serialized_values_round_trip(labels in label_sets(), method in methods()) {
         let text = serde_json::to_string(&labels).unwrap();
         let back: LabelSet = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(back.len(), labels.len());
@@ -368,9 +369,9 @@ proptest! {
 }
 
 #[test]
-fn an_empty_target_is_refused() {
+fn targets_without_the_required_field_are_rejected() {
     let ages = LabelSet::age();
     let method: Method = "dldl-v2".parse().unwrap();
     let error = method.loss(&ages, &Target::default(), &[0.0; 101]).unwrap_err();
-    assert_eq!(error.to_string(), "target has no distribution, which this method's loss needs");
+    assert_eq!(error.to_string(), "target has no distribution, which the method's loss requires");
 }

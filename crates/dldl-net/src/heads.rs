@@ -49,14 +49,14 @@ impl Head {
     /// The interval that the truth lies in with a probability of `level`, as both
     /// ends, in units of the label. Where the head's intervals are calibrated,
     /// that is true of pictures like those they were calibrated on; else it is
-    /// the distribution's own [`central_interval`](Distribution::central_interval),
+    /// the distribution's own [`conformal_interval`](Distribution::conformal_interval),
     /// true as far as the network is right about itself.
     ///
     /// # Panics
     /// When `level` is not in `[0, 1]`.
     pub fn interval(&self, distribution: &Distribution, level: f64) -> (f64, f64) {
         let calibrated = self.intervals().map(|intervals| intervals.levels.level(level));
-        distribution.central_interval(calibrated.unwrap_or(level))
+        distribution.conformal_interval(calibrated.unwrap_or(level))
     }
 
     /// How its intervals are calibrated, if they are.
@@ -150,12 +150,12 @@ mod tests {
         let scores: Vec<f64> = (1..=999).map(|i| 0.5 + f64::from(i) / 2000.0).collect();
         let levels = Conformal::fit(&scores).unwrap();
         let mut head = two_heads().info.heads().remove(0).0;
-        assert_eq!(head.interval(&d, 0.9), d.central_interval(0.9));
+        assert_eq!(head.interval(&d, 0.9), d.conformal_interval(0.9));
         let on = "faces, val split".to_owned();
         let intervals = Some(IntervalCalibration { on, n: 999, levels: levels.clone() });
         head.calibration = Some(Calibration { temperature: 1.0, intervals });
         // The 900th of 999 scores.
-        assert_eq!(head.interval(&d, 0.9), d.central_interval(0.95));
+        assert_eq!(head.interval(&d, 0.9), d.conformal_interval(0.95));
         let text = serde_json::to_string(&head).unwrap();
         assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
         // As files were before, and with intervals alone.

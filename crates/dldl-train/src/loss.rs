@@ -286,7 +286,7 @@ mod tests {
         let truths = [vec![truth(&plain, 30.0, 2.0), None]];
         let logits = vec![0.0; criterion.outputs()];
         let result = criterion.loss(&logits, &truths, &[1, 0]);
-        assert_eq!(result.err(), Some(LabelError::Target("expectation")));
+        assert_eq!(result.err(), Some(LabelError::MissingTarget("expectation")));
         assert_eq!(age.term_names(), ["kl", "l1"]);
     }
 }

@@ -1,8 +1,4 @@
-//! What is minimized: the terms of the losses with their gradients, for one
-//! sample, in double precision.
-//!
-//! Not here: which method uses which (`mod.rs`), and means over batches, which
-//! belong to training.
+//! Loss terms and their gradients, for one sample, in double precision.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +6,17 @@ use super::Target;
 use crate::distribution::{check_length, log_softmax};
 use crate::{LabelError, LabelSet};
 
-/// A term of the loss. The loss of a batch is the mean over its samples of the
-/// weighted sum of the terms.
+/// A weighted term of the loss. The loss of a sample is the sum of its terms, that of
+/// a batch the mean over its samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossTerm {
-    /// What is computed for a sample.
+    /// The term.
     pub kind: LossKind,
-    /// What it is multiplied by.
+    /// Its weight.
     pub weight: f64,
 }
 
-/// An error `e` as a number to minimize.
+/// How an error `e` is penalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Penalty {
@@ -34,13 +30,13 @@ pub enum Penalty {
 }
 
 impl Penalty {
-    /// Whether it is the paper's, which a serialized method does not mention.
+    /// Whether it is the paper's penalty, which is omitted when a method is serialized.
     pub(super) fn is_l1(&self) -> bool {
         *self == Self::L1
     }
 
-    /// The penalty and its derivative.
-    fn of(self, e: f64) -> (f64, f64) {
+    /// The penalty of an error and its derivative.
+    fn evaluate(self, e: f64) -> (f64, f64) {
         let sign = if e == 0.0 { 0.0 } else { e.signum() };
         match self {
             Self::L1 => (e.abs(), sign),
@@ -51,31 +47,31 @@ impl Penalty {
     }
 }
 
-/// What a loss term computes from the logits `x` of one sample and its target.
-/// Of a softmax `p^ = softmax(x)` the expectation is `y^ = sum_k p^_k l_k` (spec
-/// 1.5, 1.6); of ranks `q_k = sigmoid(x_k)`.
+/// A term of the loss as a function of a sample's logits `x` and its target (spec 1.5,
+/// 1.6). `p^ = softmax(x)` is the predicted distribution and `y^ = sum_k p^_k l_k` its
+/// expectation; `q_k = sigmoid(x_k)` are predicted ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossKind {
-    /// `sum_k p_k ln(p_k / p^_k)` with the target's distribution `p`; its
-    /// gradient with respect to `x` is `p^ - p`. With all of `p` at one label it
-    /// is the cross-entropy.
+    /// `sum_k p_k ln(p_k / p^_k)` with the target's distribution `p`, in nats; the
+    /// gradient with respect to `x` is `p^ - p`. It equals the cross-entropy if all of
+    /// `p` is at one label.
     KullbackLeibler,
-    /// A penalty of `y^ - y` with the target's expectation `y`, whose gradient is
-    /// the penalty's derivative times `p^_k (l_k - y^)`.
+    /// The penalty of `y^ - y` with the target's expectation `y`; the gradient is the
+    /// penalty's derivative times `p^_k (l_k - y^)`.
     Expectation(Penalty),
-    /// `sum_k p^_k (l_k - y^)^2`, the variance, with the gradient
+    /// The variance `sum_k p^_k (l_k - y^)^2`; the gradient is
     /// `p^_k ((l_k - y^)^2 - variance)`.
     Variance,
-    /// A penalty of `tanh(x) - t`, where `t` is the target's expectation with the
-    /// range of the labels brought to `[-1, 1]`.
+    /// The penalty of `tanh(x) - t`, where `t` is the target's expectation with the
+    /// range of the labels mapped to `[-1, 1]`.
     Value(Penalty),
     /// The mean over the ranks of `-r_k ln q_k - (1 - r_k) ln(1 - q_k)` with the
-    /// target's ranks `r`; its gradient is `(q_k - r_k) / (K - 1)`.
+    /// target's ranks `r`; the gradient is `(q_k - r_k) / (K - 1)`.
     RankCrossEntropy,
     /// The mean over the ranks of `(q_k - r_k)^2`.
     RankSquares,
-    /// As [`RankCrossEntropy`](Self::RankCrossEntropy) with two logits for each
-    /// rank, of no and yes: `q_k = sigmoid(x_2k+1 - x_2k)`.
+    /// [`RankCrossEntropy`](Self::RankCrossEntropy) with two logits per rank, for no
+    /// and yes: `q_k = sigmoid(x_2k+1 - x_2k)`.
     RankPairCrossEntropy,
 }
 
@@ -92,7 +88,7 @@ pub struct Loss {
 }
 
 impl LossKind {
-    /// A short name for logs: `kl` in nats, `l1` in units of the label, and so on.
+    /// A short name for logs, such as `kl` (in nats) and `l1` (in units of the label).
     pub fn name(self) -> &'static str {
         match self {
             Self::KullbackLeibler => "kl",
@@ -119,8 +115,8 @@ impl LossKind {
             Self::KullbackLeibler => {
                 let log_p = log_softmax(labels, logits)?;
                 let target = target.distribution.as_deref();
-                let target = target.ok_or(LabelError::Target("distribution"))?;
-                check_length("target distribution", labels.len(), target.len())?;
+                let target = target.ok_or(LabelError::MissingTarget("distribution"))?;
+                check_length("target probabilities", labels.len(), target.len())?;
                 let terms = target.iter().zip(&log_p);
                 // 0 ln 0 is 0.
                 let value =
@@ -128,21 +124,25 @@ impl LossKind {
                 Ok((value, terms.map(|(p, q)| q.exp() - p).collect()))
             }
             Self::Expectation(penalty) => {
-                let y = target.expectation.ok_or(LabelError::Target("expectation"))?;
-                let (p, off, estimate) = moments(labels, logits)?;
-                let (value, slope) = penalty.of(estimate - y);
-                Ok((value, p.iter().zip(off).map(|(p, d)| slope * p * d).collect()))
+                let y = target.expectation.ok_or(LabelError::MissingTarget("expectation"))?;
+                let (p, deviations, estimate) = moments(labels, logits)?;
+                let (value, slope) = penalty.evaluate(estimate - y);
+                Ok((value, p.iter().zip(deviations).map(|(p, d)| slope * p * d).collect()))
             }
             Self::Variance => {
-                let (p, off, _) = moments(labels, logits)?;
-                let variance: f64 = p.iter().zip(&off).map(|(p, d)| p * d * d).sum();
-                Ok((variance, p.iter().zip(off).map(|(p, d)| p * (d * d - variance)).collect()))
+                let (p, deviations, _) = moments(labels, logits)?;
+                let variance: f64 = p.iter().zip(&deviations).map(|(p, d)| p * d * d).sum();
+                Ok((
+                    variance,
+                    p.iter().zip(deviations).map(|(p, d)| p * (d * d - variance)).collect(),
+                ))
             }
             Self::Value(penalty) => {
-                let y = target.expectation.ok_or(LabelError::Target("expectation"))?;
+                let y = target.expectation.ok_or(LabelError::MissingTarget("expectation"))?;
                 let (low, high) = (labels.min(), labels.max());
                 let value = logits[0].tanh();
-                let (loss, slope) = penalty.of(value - (2.0 * (y - low) / (high - low) - 1.0));
+                let (loss, slope) =
+                    penalty.evaluate(value - (2.0 * (y - low) / (high - low) - 1.0));
                 Ok((loss, vec![slope * (1.0 - value * value)]))
             }
             Self::RankCrossEntropy => {
@@ -174,8 +174,8 @@ impl LossKind {
     }
 }
 
-/// Of a softmax: its probabilities, the labels' distances from its expectation,
-/// and the expectation.
+/// The probabilities of the softmax, the deviations of the labels from its
+/// expectation, and the expectation.
 fn moments(labels: &LabelSet, logits: &[f64]) -> Result<(Vec<f64>, Vec<f64>, f64), LabelError> {
     let p: Vec<f64> = log_softmax(labels, logits)?.iter().map(|q| q.exp()).collect();
     let values = labels.values();
@@ -183,8 +183,9 @@ fn moments(labels: &LabelSet, logits: &[f64]) -> Result<(Vec<f64>, Vec<f64>, f64
     Ok((p, values.into_iter().map(|l| l - estimate).collect(), estimate))
 }
 
+/// The target's ranks, one for each label but the last.
 fn ranks<'a>(labels: &LabelSet, target: &'a Target) -> Result<&'a [f64], LabelError> {
-    let ranks = target.ranks.as_deref().ok_or(LabelError::Target("ranks"))?;
+    let ranks = target.ranks.as_deref().ok_or(LabelError::MissingTarget("ranks"))?;
     check_length("target ranks", labels.len() - 1, ranks.len())?;
     Ok(ranks)
 }
@@ -204,12 +205,17 @@ fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// An error where there are not `expected` logits, or one is not finite.
+/// Checks that there are `expected` logits, all of them finite.
 pub(super) fn check_logits(expected: usize, logits: &[f64]) -> Result<(), LabelError> {
     const WHAT: &str = "logits";
     check_length(WHAT, expected, logits.len())?;
     match logits.iter().position(|x| !x.is_finite()) {
-        Some(index) => Err(LabelError::Value { what: WHAT, index, value: logits[index] }),
+        Some(index) => Err(LabelError::Value {
+            what: WHAT,
+            index,
+            value: logits[index],
+            expected: "a finite number",
+        }),
         None => Ok(()),
     }
 }

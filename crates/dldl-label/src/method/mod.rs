@@ -1,11 +1,9 @@
-//! The methods: how a label becomes a target, what is minimized, and how a
-//! network's outputs become a distribution and an estimate. A method is a value,
-//! and to add one that is made of known parts touches this file only: a variant
-//! of [`Method`] and a line in each of its tables. What the loss terms compute is
-//! in `loss.rs`, what Ranking and label distributions have to do with each other
-//! in `ranking.rs`, how methods are written in `names.rs`.
+//! The methods: how a label is encoded as a target, which loss is minimized, and how
+//! a network's outputs are decoded to a distribution and an estimate.
 //!
-//! Not here: networks and data, which belong to `dldl-net` and `dldl-train`.
+//! A new method that combines existing parts needs a variant of [`Method`] and a line
+//! in each of its tables here, and its name in `names`. The loss terms are in `loss`,
+//! the relation of Ranking to label distributions in `ranking`.
 
 mod loss;
 mod names;
@@ -17,48 +15,47 @@ use crate::{Distribution, Label, LabelError, LabelSet};
 pub use loss::{Loss, LossKind, LossTerm, Penalty};
 pub use ranking::{ranking_code, ranking_target};
 
-/// A way of learning a label (spec 1.8, and three that came from others).
+/// A method of learning a label: those of spec 1.8 and four from other papers.
 ///
-/// Serialized with its name as a tag and its numbers beside it, all of them
-/// optional: `{"name": "dldl"}`, `{"name": "dldl-v2", "lambda": 1.0, "scaling":
-/// "per-sample", "penalty": "l1"}`. Deserializing checks the numbers.
+/// Serialized as its name and its parameters: `{"name": "dldl"}`, `{"name":
+/// "dldl-v2", "lambda": 1.0, "scaling": "per-sample", "penalty": "l1"}`. Parameters
+/// are optional and checked on deserialization.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", try_from = "names::Unchecked")]
 pub enum Method {
-    /// Metric regression: one output, through tanh onto the range of the labels,
-    /// by its absolute error.
+    /// Metric regression: one output, mapped to the range of the labels by tanh, with
+    /// the absolute error as loss.
     MrL1,
-    /// Metric regression by its squared error.
+    /// Metric regression with the squared error as loss.
     MrL2,
-    /// Deep expectation (Rothe, Timofte, Van Gool, IJCV 2018): classification by
-    /// cross-entropy, read as an expectation. The authors of DLDL-v2 gave a
-    /// softmax to Torch's `ClassNLL` and so minimized `-p_y`; this is the true
-    /// cross-entropy.
+    /// Deep expectation, DEX (Rothe, Timofte, Van Gool, IJCV 2018): classification
+    /// with cross-entropy; the estimate is the expectation. The authors of DLDL-v2
+    /// passed a softmax to Torch's `ClassNLL` and so minimized `-p_y`; this is the
+    /// true cross-entropy.
     Dex,
-    /// Ranking (Chen et al., CVPR 2017): is it more than this label, for every
-    /// label, by binary cross-entropy.
+    /// Ranking (Chen et al., CVPR 2017): one binary classifier per label, "is the
+    /// value above it", with binary cross-entropy.
     RankingBce,
-    /// Ranking by squared errors.
+    /// Ranking with squared errors.
     RankingL2,
-    /// Ranking towards one minus the cumulative label distribution instead of
-    /// hard answers (spec 1.7).
+    /// Ranking with one minus the cumulative label distribution as target instead of
+    /// hard 0/1 answers (spec 1.7).
     SoftRanking,
-    /// Expectation regression: the absolute error of a softmax's expectation.
+    /// Expectation regression: the absolute error of the softmax's expectation.
     ErL1,
-    /// Expectation regression by the squared error.
+    /// Expectation regression with the squared error.
     ErL2,
-    /// Deep label distribution learning (Gao et al., TIP 2017): the
-    /// Kullback-Leibler divergence of the network's distribution from the label
-    /// distribution.
+    /// Deep label distribution learning, DLDL (Gao et al., TIP 2017): the
+    /// Kullback-Leibler divergence between the label distribution and the network's.
     Dldl,
-    /// DLDL-v2: the same plus `lambda` times an error of the expectation (spec
+    /// DLDL-v2: the divergence plus `lambda` times an error of the expectation (spec
     /// 1.5).
     DldlV2 {
         /// Weight of the expectation's error; finite, at least 0.
         lambda: f64,
-        /// Against which form of the divergence `lambda` weighs.
+        /// How the divergence is scaled relative to the error.
         scaling: Scaling,
-        /// Which error; the paper's is [`Penalty::L1`].
+        /// The error of the expectation; [`Penalty::L1`] in the paper.
         #[serde(skip_serializing_if = "Penalty::is_l1")]
         penalty: Penalty,
     },
@@ -66,79 +63,79 @@ pub enum Method {
     /// times half the squared error of the expectation, plus `variance` times the
     /// variance.
     MeanVariance {
-        /// Weight of the expectation's error; the authors' is 0.2.
+        /// Weight of the expectation's error; 0.2 in the paper.
         mean: f64,
-        /// Weight of the variance; the authors' is 0.05.
+        /// Weight of the variance; 0.05 in the paper.
         variance: f64,
     },
-    /// Ordinal regression by multiple outputs (Niu et al., CVPR 2016): a softmax
-    /// over no and yes for every label, all tasks alike important.
+    /// Ordinal regression with multiple outputs, OR-CNN (Niu et al., CVPR 2016): a
+    /// softmax over no and yes for every label, all equally weighted.
     OrCnn,
-    /// Consistent rank logits (Cao, Mirjalili, Raschka, PRL 2020): Ranking whose
-    /// outputs differ in their biases alone, all tasks alike important.
+    /// Consistent rank logits, CORAL (Cao, Mirjalili, Raschka, PRL 2020): Ranking
+    /// whose outputs differ only in their biases, all equally weighted.
     Coral,
-    /// Soft ordinal labels (Diaz, Marathe, CVPR 2019): cross-entropy with the
-    /// softmax of minus `alpha` times the squared distance in labels' units.
+    /// Soft ordinal labels, SORD (Diaz, Marathe, CVPR 2019): cross-entropy with the
+    /// softmax of `-alpha (l_k - y)^2`, in units of the label.
     Sord {
-        /// How fast the soft label falls off; above 0, the authors' is 1.
+        /// Decay of the soft label; above 0, 1 in the paper.
         alpha: f64,
     },
 }
 
-/// How the divergence is scaled in a batch (spec 1.5). The two differ in what
-/// `lambda` means: `lambda` per element is `K * lambda` per sample.
+/// How the divergence is scaled in a batch (spec 1.5), which changes the meaning of
+/// `lambda`: `lambda` per element corresponds to `K * lambda` per sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
-    /// The formula as the paper writes it: the divergence's mean over the batch.
+    /// As in the paper: the mean of the divergence over the batch.
     #[default]
     PerSample,
-    /// What the authors' code computes: that mean divided by the number of
-    /// labels K.
+    /// As in the authors' code: that mean divided by the number of labels K.
     PerElement,
 }
 
-/// What a network's outputs `x` are to a method, with K labels.
+/// The meaning of a network's outputs `x`, for K labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// One: `tanh(x)` in `[-1, 1]` stands for the range of the labels.
+    /// One output: `tanh(x)`, with `[-1, 1]` mapped to the range of the labels.
     Value,
-    /// K: `softmax(x)` is the distribution.
+    /// K outputs: `softmax(x)` is the distribution.
     Labels,
-    /// K - 1: `sigmoid(x_k)` is the probability of more than label k.
+    /// K - 1 outputs: `sigmoid(x_k)` is the probability of a value above label k.
     Ranks,
-    /// 2 (K - 1): `softmax(x_2k, x_2k+1)` are the probabilities of at most and of
-    /// more than label k.
+    /// 2 (K - 1) outputs: `softmax(x_2k, x_2k+1)` are the probabilities of a value up
+    /// to label k and above it.
     RankPairs,
 }
 
-/// How a distribution becomes one number.
+/// How a point estimate is read from a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readout {
-    /// Its expectation.
+    /// The expectation.
     Expectation,
-    /// The first label that it does not exceed with a probability of a half:
-    /// Ranking's counting of answers, a median on the labels.
+    /// The label whose index is the number of labels that the value exceeds with
+    /// probability of at least one half, as Ranking counts its answers: a median
+    /// among the labels.
     Count,
 }
 
-/// What the loss terms compare a network's outputs with, for one sample. Each
-/// method fills what its terms need.
+/// What the loss compares a network's outputs with, for one sample. A method sets
+/// the fields that its loss terms need.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Target {
     /// One probability per label.
     pub distribution: Option<Vec<f64>>,
-    /// The mean label, unrounded, in units of the label.
+    /// The mean of the label, unrounded, in its units.
     pub expectation: Option<f64>,
-    /// For every label but the last, the probability of more than it.
+    /// For every label but the last, the probability of a value above it.
     pub ranks: Option<Vec<f64>>,
 }
 
-/// Half of an answer, up to the rounding of sums of probabilities.
+/// One half, minus the rounding error of cumulative probabilities.
 const HALF: f64 = 0.5 - 1e-12;
 
 impl Method {
-    /// What the outputs are.
+    /// The meaning of the network's outputs.
     pub fn layout(&self) -> Layout {
         match self {
             Method::MrL1 | Method::MrL2 => Layout::Value,
@@ -156,7 +153,7 @@ impl Method {
         }
     }
 
-    /// How its distributions are read.
+    /// How estimates are read from its distributions.
     pub fn readout(&self) -> Readout {
         match self {
             Method::RankingBce | Method::RankingL2 | Method::OrCnn | Method::Coral => {
@@ -166,23 +163,24 @@ impl Method {
         }
     }
 
-    /// Whether all outputs have the same weights and differ in their biases
-    /// alone, so that no rank can contradict another (CORAL).
+    /// Whether all outputs share their weights and differ only in their biases, so
+    /// that ranks are always consistent (CORAL).
     pub fn shares_weights(&self) -> bool {
         *self == Method::Coral
     }
 
-    /// What the biases of the last layer begin with; none where that is nothing
-    /// but 0. Outputs that [share their weights](Self::shares_weights) are told
-    /// apart by their biases, so these begin with all labels equally likely,
-    /// `logit((K - 1 - k) / K)`: from 0, they would take thousands of steps.
+    /// Initial biases of the last layer; `None` for zeros.
+    ///
+    /// Outputs that [share their weights](Self::shares_weights) are distinguished by
+    /// their biases only. They start with all labels equally likely,
+    /// `logit((K - 1 - k) / K)`: starting from 0 would cost thousands of steps.
     pub fn initial_biases(&self, labels: &LabelSet) -> Option<Vec<f64>> {
         let count = labels.len() as f64;
         let bias = |k: usize| ((count - 1.0 - k as f64) / (k as f64 + 1.0)).ln();
         self.shares_weights().then(|| (0..labels.len() - 1).map(bias).collect())
     }
 
-    /// How many outputs the network's last layer has.
+    /// Number of outputs of the network's last layer.
     pub fn head_size(&self, labels: &LabelSet) -> usize {
         match self.layout() {
             Layout::Value => 1,
@@ -192,27 +190,27 @@ impl Method {
         }
     }
 
-    /// The target of a sample with the given label.
+    /// The target of a sample with the given label, whose distribution is
+    /// [Gaussian](Distribution::gaussian).
     ///
     /// # Errors
-    /// When the label's mean is not finite or its sigma is negative or not
-    /// finite.
+    /// If the label's mean is not finite, or its sigma is negative or not finite.
     pub fn encode(&self, labels: &LabelSet, label: &Label) -> Result<Target, LabelError> {
         let distribution = Distribution::gaussian(labels, label.mean, label.sigma)?;
         Ok(self.target(&distribution, label.mean))
     }
 
-    /// The target of a sample whose label distribution is known as such, from
-    /// its raters' histogram for instance, and whose mean is `mean`: that of the
-    /// whole distribution, of which the labels' range may cut something off.
-    /// Methods without distributions learn the mean alone.
+    /// The target of a sample with a given label distribution, such as a histogram of
+    /// ratings, and its mean. `mean` is that of the untruncated distribution, which
+    /// may extend beyond the range of the labels. Methods that do not learn
+    /// distributions use only the mean.
     pub fn target(&self, distribution: &Distribution, mean: f64) -> Target {
         let labels = distribution.labels();
-        let given = || Some(distribution.probabilities().to_vec());
+        let whole = || Some(distribution.probabilities().to_vec());
         let nearest = || {
-            let mut one = vec![0.0; labels.len()];
-            one[labels.nearest(mean)] = 1.0;
-            Some(one)
+            let mut one_hot = vec![0.0; labels.len()];
+            one_hot[labels.nearest(mean)] = 1.0;
+            Some(one_hot)
         };
         let expectation = Some(mean);
         match *self {
@@ -223,13 +221,13 @@ impl Method {
             Method::MeanVariance { .. } => {
                 Target { distribution: nearest(), expectation, ..Target::default() }
             }
-            Method::Dldl => Target { distribution: given(), ..Target::default() },
+            Method::Dldl => Target { distribution: whole(), ..Target::default() },
             Method::DldlV2 { .. } => {
-                Target { distribution: given(), expectation, ..Target::default() }
+                Target { distribution: whole(), expectation, ..Target::default() }
             }
             Method::Sord { alpha } => {
                 let soft = Distribution::gaussian(labels, mean, (0.5 / alpha).sqrt())
-                    .expect("a checked alpha and a finite mean");
+                    .expect("alpha is checked and the mean finite");
                 let distribution = Some(soft.probabilities().to_vec());
                 Target { distribution, ..Target::default() }
             }
@@ -242,22 +240,22 @@ impl Method {
         }
     }
 
-    /// What the method minimizes. A single term has weight 1 (the authors' code
-    /// has 1/K for DLDL, a constant that Adam divides out again).
+    /// The terms of the loss. A single term has weight 1 (the authors' code has 1/K
+    /// for DLDL, a constant factor to which Adam is invariant).
     pub fn loss_terms(&self, labels: &LabelSet) -> Vec<LossTerm> {
         let term = |kind, weight| LossTerm { kind, weight };
-        let one = |kind| vec![term(kind, 1.0)];
+        let single = |kind| vec![term(kind, 1.0)];
         match *self {
-            Method::MrL1 => one(LossKind::Value(Penalty::L1)),
-            Method::MrL2 => one(LossKind::Value(Penalty::L2)),
-            Method::ErL1 => one(LossKind::Expectation(Penalty::L1)),
-            Method::ErL2 => one(LossKind::Expectation(Penalty::L2)),
-            Method::Dex | Method::Dldl | Method::Sord { .. } => one(LossKind::KullbackLeibler),
+            Method::MrL1 => single(LossKind::Value(Penalty::L1)),
+            Method::MrL2 => single(LossKind::Value(Penalty::L2)),
+            Method::ErL1 => single(LossKind::Expectation(Penalty::L1)),
+            Method::ErL2 => single(LossKind::Expectation(Penalty::L2)),
+            Method::Dex | Method::Dldl | Method::Sord { .. } => single(LossKind::KullbackLeibler),
             Method::RankingBce | Method::SoftRanking | Method::Coral => {
-                one(LossKind::RankCrossEntropy)
+                single(LossKind::RankCrossEntropy)
             }
-            Method::RankingL2 => one(LossKind::RankSquares),
-            Method::OrCnn => one(LossKind::RankPairCrossEntropy),
+            Method::RankingL2 => single(LossKind::RankSquares),
+            Method::OrCnn => single(LossKind::RankPairCrossEntropy),
             Method::DldlV2 { lambda, scaling, penalty } => {
                 let weight = match scaling {
                     Scaling::PerSample => 1.0,
@@ -276,14 +274,13 @@ impl Method {
         }
     }
 
-    /// The distribution that a network's outputs for one picture stand for: a
-    /// regression's is all at one value, on the two labels around it; ranks that
-    /// contradict each other are put in order (see
+    /// The distribution that a network's outputs for one image represent. A regressed
+    /// value is shared by the two labels around it; inconsistent ranks are sorted (see
     /// [`Distribution::from_exceedances`]).
     ///
     /// # Errors
-    /// When there are not [`head_size`](Self::head_size) logits, or one is NaN
-    /// or infinite.
+    /// If there are not [`head_size`](Self::head_size) logits, or one is NaN or
+    /// infinite.
     pub fn decode(&self, labels: &LabelSet, logits: &[f32]) -> Result<Distribution, LabelError> {
         let logits: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
         loss::check_logits(self.head_size(labels), &logits)?;
@@ -295,24 +292,25 @@ impl Method {
                 Distribution::gaussian(labels, value, 0.0)
             }
             Layout::Ranks => {
-                let more: Vec<f64> = logits.iter().map(|&x| loss::sigmoid(x)).collect();
-                Distribution::from_exceedances(labels, &more)
+                let exceedances: Vec<f64> = logits.iter().map(|&x| loss::sigmoid(x)).collect();
+                Distribution::from_exceedances(labels, &exceedances)
             }
             Layout::RankPairs => {
-                let more = logits.chunks_exact(2).map(|pair| loss::sigmoid(pair[1] - pair[0]));
-                Distribution::from_exceedances(labels, &more.collect::<Vec<_>>())
+                let exceedances =
+                    logits.chunks_exact(2).map(|pair| loss::sigmoid(pair[1] - pair[0]));
+                Distribution::from_exceedances(labels, &exceedances.collect::<Vec<_>>())
             }
         }
     }
 
-    /// The one number that the method answers with, read from a distribution that
-    /// it [decoded](Self::decode), or from a mean of such, in units of the label.
+    /// The point estimate, in units of the label, from a distribution that this method
+    /// [decoded](Self::decode) or an average of such distributions.
     pub fn estimate(&self, distribution: &Distribution) -> f64 {
         match self.readout() {
             Readout::Expectation => distribution.expectation(),
             Readout::Count => {
-                let more = ranking_target(distribution);
-                distribution.labels().value(more.iter().filter(|&&p| p >= HALF).count())
+                let exceedances = ranking_target(distribution);
+                distribution.labels().value(exceedances.iter().filter(|&&p| p >= HALF).count())
             }
         }
     }
@@ -320,8 +318,8 @@ impl Method {
     /// The loss of one sample and its gradient, in double precision.
     ///
     /// # Errors
-    /// When the logits' number or values are wrong as for
-    /// [`decode`](Self::decode), or the target is another method's.
+    /// As [`decode`](Self::decode) for the logits, and if the target was encoded by
+    /// another method and does not fit this one.
     pub fn loss(
         &self,
         labels: &LabelSet,

@@ -1,5 +1,4 @@
-//! How methods are written: their names, and their serialized form before its
-//! numbers are checked.
+//! Names of the methods and their serialized form.
 
 use std::str::FromStr;
 
@@ -8,13 +7,13 @@ use serde::Deserialize;
 use super::{Method, Penalty, Scaling};
 use crate::LabelError;
 
-/// The numbers that a method has when they are not given: the authors'.
+/// Default parameters: those of the papers.
 const LAMBDA: f64 = 1.0;
 const MEAN: f64 = 0.2;
 const VARIANCE: f64 = 0.05;
 const ALPHA: f64 = 1.0;
 
-/// The serialized form of a method, before its numbers are checked.
+/// The serialized form of a method, with unchecked parameters.
 #[derive(Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Unchecked {
@@ -86,25 +85,31 @@ impl TryFrom<Unchecked> for Method {
             Unchecked::OrCnn => Method::OrCnn,
             Unchecked::Coral => Method::Coral,
             Unchecked::Sord { alpha: 0.0 } => {
-                return Err(LabelError::Weight { name: "alpha", value: 0.0 });
+                return Err(LabelError::Parameter {
+                    name: "alpha",
+                    value: 0.0,
+                    expected: "a finite number above 0",
+                });
             }
             Unchecked::Sord { alpha } => Method::Sord { alpha: weight("alpha", alpha)? },
         })
     }
 }
 
-/// A number of a method, checked.
+/// Checks a parameter that weighs a term.
 fn weight(name: &'static str, value: f64) -> Result<f64, LabelError> {
     match value.is_finite() && value >= 0.0 {
         true => Ok(value),
-        false => Err(LabelError::Weight { name, value }),
+        false => {
+            Err(LabelError::Parameter { name, value, expected: "a finite number of at least 0" })
+        }
     }
 }
 
 impl FromStr for Method {
     type Err = LabelError;
 
-    /// The method of that name, with the default numbers.
+    /// The method with this name and the default parameters.
     fn from_str(name: &str) -> Result<Self, LabelError> {
         let found = Method::ALL.iter().find(|method| method.name() == name);
         found.copied().ok_or_else(|| LabelError::UnknownMethod { name: name.into() })
@@ -112,8 +117,8 @@ impl FromStr for Method {
 }
 
 impl Method {
-    /// All methods with their default numbers, in the paper's order, which is
-    /// from the plainest to DLDL-v2, and then those that came from others.
+    /// All methods with their default parameters: those of the DLDL-v2 paper in its
+    /// order, from the simplest to DLDL-v2, then those from other papers.
     pub const ALL: &'static [Method] = &[
         Method::MrL1,
         Method::MrL2,
@@ -131,16 +136,16 @@ impl Method {
         Method::Sord { alpha: ALPHA },
     ];
 
-    /// DLDL-v2 with the given weight and scaling, and the paper's penalty.
+    /// DLDL-v2 with the given weight and scaling and the L1 penalty of the paper.
     ///
     /// # Errors
-    /// When `lambda` is negative or not finite.
+    /// If `lambda` is negative or not finite.
     pub fn dldl_v2(lambda: f64, scaling: Scaling) -> Result<Self, LabelError> {
         let lambda = weight("lambda", lambda)?;
         Ok(Method::DldlV2 { lambda, scaling, penalty: Penalty::L1 })
     }
 
-    /// The method's name, by which [`FromStr`] and deserialization know it.
+    /// The method's name, as [`FromStr`] and deserialization accept it.
     pub fn name(&self) -> &'static str {
         match self {
             Method::MrL1 => "mr-l1",
@@ -160,7 +165,7 @@ impl Method {
         }
     }
 
-    /// The names of all methods, for people.
+    /// The names of all methods, separated by commas.
     pub(crate) fn names() -> String {
         Method::ALL.iter().map(Method::name).collect::<Vec<_>>().join(", ")
     }

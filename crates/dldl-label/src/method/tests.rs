@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn names_lead_to_methods_and_back() {
+fn names_round_trip() {
     for method in Method::ALL {
         assert_eq!(method.name().parse::<Method>().unwrap(), *method);
         let text = serde_json::to_string(method).unwrap();
@@ -11,14 +11,14 @@ fn names_lead_to_methods_and_back() {
     }
     assert_eq!(
         "svm".parse::<Method>().unwrap_err().to_string(),
-        "unknown method \"svm\", expected one of: mr-l1, mr-l2, dex, ranking-bce, ranking-l2, \
+        "unknown method `svm`: expected one of mr-l1, mr-l2, dex, ranking-bce, ranking-l2, \
          soft-ranking, er-l1, er-l2, dldl, dldl-v2, mean-variance, or-cnn, coral, sord"
     );
 }
 
-/// The forms of older weights files among them.
+/// Includes the forms found in older weights files.
 #[test]
-fn serialized_form() {
+fn serialized_forms_are_stable() {
     let v2 = Method::dldl_v2(0.5, Scaling::PerElement).unwrap();
     let smooth =
         Method::DldlV2 { lambda: 1.0, scaling: Scaling::PerSample, penalty: Penalty::SmoothL1 };
@@ -47,7 +47,7 @@ fn serialized_form() {
 }
 
 #[test]
-fn heads_targets_and_terms() {
+fn head_sizes_targets_and_loss_terms() {
     let ages = LabelSet::age();
     let label = Label::new(31.4, 2.0).unwrap();
     let dldl = Method::Dldl.encode(&ages, &label).unwrap();
@@ -58,7 +58,7 @@ fn heads_targets_and_terms() {
     assert_eq!(target.expectation, Some(31.4));
     let terms = method.loss_terms(&ages);
     assert_eq!(terms.iter().map(|t| t.weight).collect::<Vec<_>>(), [1.0 / 101.0, 2.0]);
-    // A public field can hold what `Label::new` refuses.
+    // A public field can hold what `Label::new` rejects.
     assert!(method.encode(&ages, &Label { mean: 1.0, sigma: -1.0 }).is_err());
 
     for (name, outputs) in
@@ -67,7 +67,7 @@ fn heads_targets_and_terms() {
         let method: Method = name.parse().unwrap();
         assert_eq!(method.head_size(&ages), outputs, "{name}");
     }
-    // The nearest label alone; the ranks below the mean; the cumulative form.
+    // One-hot; ranks below the mean; cumulative distribution.
     let dex = Method::Dex.encode(&ages, &label).unwrap().distribution.unwrap();
     assert_eq!((dex[31], dex.iter().sum::<f64>()), (1.0, 1.0));
     let ranks = Method::RankingBce.encode(&ages, &label).unwrap().ranks.unwrap();
@@ -75,14 +75,14 @@ fn heads_targets_and_terms() {
     let soft = Method::SoftRanking.encode(&ages, &label).unwrap().ranks.unwrap();
     let cumulative: f64 = dldl.distribution.unwrap()[..=31].iter().sum();
     assert!((soft[31] - (1.0 - cumulative)).abs() < 1e-12);
-    // exp(-alpha d^2) beside one another.
+    // exp(-alpha d^2) of neighboring labels.
     let sord = Method::Sord { alpha: 0.5 }.encode(&ages, &label).unwrap().distribution.unwrap();
     let ratio = (-0.5 * (1.6f64.powi(2) - 0.6f64.powi(2))).exp();
     assert!((sord[33] / sord[32] - ratio).abs() < 1e-12);
 }
 
 #[test]
-fn raters_answers_are_targets_and_their_mean_may_be_another() {
+fn ratings_are_targets_with_a_mean_of_their_own() {
     let ages = LabelSet::age();
     let raters = Distribution::from_histogram(&ages, &[(20.5, 1.0), (30.0, 3.0)]).unwrap();
     let method = Method::dldl_v2(1.0, Scaling::PerSample).unwrap();
@@ -95,7 +95,7 @@ fn raters_answers_are_targets_and_their_mean_may_be_another() {
 
 /// Labels 0 and 1, logits 0 and ln 3: `p^ = (1/4, 3/4)`.
 #[test]
-fn loss_by_hand() {
+fn losses_match_hand_computed_values() {
     let labels = LabelSet::new(0.0, 1.0, 1.0).unwrap();
     let method = Method::dldl_v2(2.0, Scaling::PerSample).unwrap();
     let target = Target {
@@ -115,12 +115,12 @@ fn loss_by_hand() {
     // Variance 3/16, (l - y^)^2 of 9/16 and 1/16.
     let method = Method::MeanVariance { mean: 0.0, variance: 1.0 };
     close(method.loss(&labels, &target, &logits).unwrap().terms[2], 3.0 / 16.0);
-    // One rank, asked by a pair: the answer is yes with 3/4, and it should be no.
+    // One rank as a pair: yes has probability 3/4, the target is no.
     let pair = Method::OrCnn.loss(&labels, &target, &logits).unwrap();
     close(pair.total, 4.0_f64.ln());
     assert_eq!(pair.gradient, [-0.75, 0.75]);
     close(Method::RankingL2.loss(&labels, &target, &logits[1..]).unwrap().total, 9.0 / 16.0);
-    // At the kink only the divergence pulls.
+    // At the kink of the absolute value only the divergence contributes.
     let method = Method::dldl_v2(2.0, Scaling::PerSample).unwrap();
     let target = Target { expectation: Some(0.5), ..target };
     let loss = method.loss(&labels, &target, &[0.0, 0.0]).unwrap();
@@ -128,7 +128,7 @@ fn loss_by_hand() {
 }
 
 #[test]
-fn penalties_by_hand() {
+fn penalties_match_hand_computed_values() {
     let labels = LabelSet::new(0.0, 10.0, 1.0).unwrap();
     let uniform = [0.0; 11]; // expects 5
     for (penalty, at_half, at_three) in
@@ -144,16 +144,16 @@ fn penalties_by_hand() {
 }
 
 #[test]
-fn wrong_lengths_and_targets_are_named() {
+fn invalid_lengths_and_targets_are_rejected() {
     let ages = LabelSet::age();
     let target = Target { distribution: Some(vec![1.0]), ..Target::default() };
     let error = Method::Dldl.loss(&ages, &target, &[0.0; 101]).unwrap_err();
-    assert_eq!(error.to_string(), "target distribution: expected 101 values, got 1");
+    assert_eq!(error.to_string(), "wrong number of target probabilities: expected 101, got 1");
     assert!(Method::Dldl.loss(&ages, &target, &[0.0; 7]).is_err());
     assert!(Method::Coral.loss(&ages, &target, &[0.0; 101]).is_err());
     assert_eq!(
         Method::Coral.loss(&ages, &target, &[0.0; 100]).unwrap_err(),
-        LabelError::Target("ranks")
+        LabelError::MissingTarget("ranks")
     );
     for method in Method::ALL {
         let mut logits = vec![0.0; method.head_size(&ages)];
@@ -165,16 +165,16 @@ fn wrong_lengths_and_targets_are_named() {
     }
 }
 
-/// Labels 1 to 4, with ranks that contradict each other.
+/// Labels 1 to 4, with inconsistent ranks.
 #[test]
-fn ranks_are_counted_and_ordered() {
+fn ranks_are_counted_and_sorted() {
     let labels = LabelSet::new(1.0, 4.0, 1.0).unwrap();
     // Strictly above: a value on a label does not exceed it.
     assert_eq!(ranking_code(&labels, 3.0), [1.0, 1.0, 0.0]);
     assert_eq!(ranking_code(&labels, 3.1), [1.0, 1.0, 1.0]);
     let d = Distribution::from_probabilities(&labels, &[0.25, 0.25, 0.5, 0.0]).unwrap();
     assert_eq!(ranking_target(&d), [0.75, 0.5, 0.0]);
-    // An exceedance of a half counts, as the authors' code has it.
+    // An exceedance probability of one half counts, as in the authors' code.
     assert_eq!(Method::RankingBce.estimate(&d), 3.0);
     assert_eq!(Method::SoftRanking.estimate(&d), 2.25);
 
@@ -195,7 +195,7 @@ fn ranks_are_counted_and_ordered() {
 }
 
 #[test]
-fn corals_biases_begin_with_all_labels_equally_likely() {
+fn coral_starts_with_all_labels_equally_likely() {
     let ages = LabelSet::age();
     let biases = Method::Coral.initial_biases(&ages).unwrap();
     let biases: Vec<f32> = biases.iter().map(|&b| b as f32).collect();
@@ -205,7 +205,7 @@ fn corals_biases_begin_with_all_labels_equally_likely() {
 }
 
 #[test]
-fn a_regressions_value_is_its_estimate() {
+fn estimate_of_a_regression_is_its_value() {
     let labels = LabelSet::attractiveness_5();
     let d = Method::MrL1.decode(&labels, &[0.25_f32.atanh()]).unwrap();
     assert!((Method::MrL1.estimate(&d) - 3.5).abs() < 1e-6);

@@ -1,22 +1,22 @@
-//! How far chance alone would move a figure: the bootstrap over people. Pictures
-//! of one person are not independent, so whole people are drawn, not pictures.
+//! Bootstrap confidence intervals. Images of one person are not independent, so
+//! people are resampled, not images (a cluster bootstrap).
 
-/// How often is drawn.
+/// Number of bootstrap resamples.
 pub const RESAMPLES: usize = 1000;
 
-/// Where the drawing begins; the same for all figures, so that the same data give
-/// the same intervals, and differences between figures are not chance.
+/// Seed of the resampling. It is the same for all statistics, so that the same data
+/// give the same intervals.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The 95 % intervals of statistics of samples that come in `clusters` groups
-/// (people): the 2.5th and 97.5th percentiles (linear between neighbors, as
-/// numpy's) of their values in [`RESAMPLES`] draws of as many groups, with
-/// replacement.
+/// 95 % bootstrap intervals of statistics over samples in `clusters` groups (people):
+/// the 2.5th and 97.5th percentiles (with linear interpolation, as in numpy) over
+/// [`RESAMPLES`] resamples of as many groups, with replacement.
 ///
-/// `statistics` gets, for each group, how often it was drawn, and computes all
-/// figures of that draw at once, always as many; from sums by group that is fast.
-/// A figure that a draw does not define is left out; one that most draws do not
-/// define, and all figures of fewer than two groups, have no interval.
+/// `statistics` receives how often each group was drawn and returns all statistics
+/// of that resample, always the same number of them. Computing them from per-group
+/// sums is fast. Undefined and non-finite values are ignored. The interval is `None`
+/// if a statistic is defined in at most half of the resamples, or if there are fewer
+/// than two groups.
 pub fn bootstrap(
     clusters: usize,
     mut statistics: impl FnMut(&[u32]) -> Vec<Option<f64>>,
@@ -48,8 +48,7 @@ pub fn bootstrap(
     drawn.into_iter().map(interval).collect()
 }
 
-/// The value below which a share `q` of sorted values lies, linear between
-/// neighbors.
+/// The quantile `q` of sorted values, with linear interpolation.
 fn percentile(sorted: &[f64], q: f64) -> f64 {
     let position = q * (sorted.len() - 1) as f64;
     let below = position as usize;
@@ -69,7 +68,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// One of 0, 1, ..., n - 1; for what is drawn here, equally likely.
+    /// A uniform integer from 0 to n - 1. The bias is negligible for n far below 2^64.
     fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
@@ -79,7 +78,7 @@ impl SplitMix64 {
 mod tests {
     use super::*;
 
-    /// The mean of values that come in groups of `size` equal ones.
+    /// The interval of the mean of values in groups of `size` equal ones.
     fn interval_of_mean(values: &[f64], size: usize) -> [f64; 2] {
         let groups: Vec<&[f64]> = values.chunks(size).collect();
         let mean = |counts: &[u32]| {
@@ -90,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_mean_it_is_the_normal_interval() {
+    fn interval_of_a_mean_is_the_normal_one() {
         let mut random = SplitMix64(1);
         let uniform: Vec<f64> = (0..2000).map(|_| random.next() as f64 / u64::MAX as f64).collect();
         let mean = uniform.iter().sum::<f64>() / 2000.0;
         let [low, high] = interval_of_mean(&uniform, 1);
-        // 1.96 standard errors of a uniform variable; a thousand draws say it to
-        // some percent.
+        // 1.96 standard errors of a uniform variable, within the sampling error of
+        // 1000 resamples.
         let half = 1.96 * (1.0 / 12.0f64 / 2000.0).sqrt();
         assert!((mean - low - half).abs() < 0.1 * half, "{low} {mean} {half}");
         assert!((high - mean - half).abs() < 0.1 * half, "{high} {mean} {half}");
@@ -104,24 +103,24 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_one_person_do_not_count_as_many() {
+    fn repeated_images_of_a_person_widen_the_interval() {
         let mut random = SplitMix64(2);
         let people: Vec<f64> = (0..100).map(|_| random.below(1000) as f64).collect();
-        let pictures: Vec<f64> = people.iter().flat_map(|v| [*v; 25]).collect();
+        let images: Vec<f64> = people.iter().flat_map(|v| [*v; 25]).collect();
         let width = |[low, high]: [f64; 2]| high - low;
-        let ratio = width(interval_of_mean(&pictures, 25)) / width(interval_of_mean(&pictures, 1));
-        assert!((4.5..5.5).contains(&ratio), "{ratio}, not the root of 25");
+        let ratio = width(interval_of_mean(&images, 25)) / width(interval_of_mean(&images, 1));
+        assert!((4.5..5.5).contains(&ratio), "{ratio}: expected about sqrt(25)");
     }
 
     #[test]
-    fn what_is_not_defined_has_no_interval() {
+    fn undefined_statistics_have_no_interval() {
         assert_eq!(bootstrap(1, |_| vec![Some(1.0)]), [None]);
         let figures = bootstrap(5, |_| vec![None, Some(f64::NAN), Some(2.0)]);
         assert_eq!(figures, [None, None, Some([2.0; 2])]);
     }
 
     #[test]
-    fn percentiles_are_numpys() {
+    fn percentiles_match_numpy() {
         // np.percentile([1, 2, 4, 8], [2.5, 50, 97.5])
         let values = [1.0, 2.0, 4.0, 8.0];
         for (q, expected) in [(0.025, 1.075), (0.5, 3.0), (0.975, 7.7)] {

@@ -1,18 +1,18 @@
-//! How good a whole distribution is, not its estimate alone.
+//! Scoring rules for whole distributions.
 
 use crate::{Distribution, LabelSet};
 
-/// What stands for a probability of 0 under the logarithm: no infinity comes
-/// into a mean, but a figure that nobody overlooks.
+/// Replaces a probability of 0 in the logarithm: means stay finite, yet the value is
+/// conspicuously large.
 const LEAST: f64 = f64::MIN_POSITIVE;
 
-/// The negative logarithm of the density at a truth, in nats per unit of the
-/// label: `-ln(p / (m step))`, where `p` is the probability of the `m` labels
-/// from `low` to `high`. For one value, `low = high`, that is its nearest label
-/// (the end of the range for a value outside), and with a step of 1 the
-/// cross-entropy of the discrete distribution: the density is piecewise constant,
-/// one step wide around each label. A range counts as equally likely values in
-/// it. 708 where the probability is 0, as of a method that gives one value.
+/// Negative log-likelihood of a true value, in nats: `-ln(p / (m step))`, where `p`
+/// is the probability of the `m` labels from `low` to `high` ([`labels_within`]).
+///
+/// For a single value, `low = high`, it is the density at the nearest label (the end
+/// of the range for a value outside it); with a step of 1 it equals the cross-entropy
+/// of the discrete distribution. A range counts as equally likely values. If the
+/// probability is 0, as for methods that predict a single value, it is about 708.
 pub fn nll(distribution: &Distribution, low: f64, high: f64) -> f64 {
     let labels = distribution.labels();
     let range = labels_within(labels, low, high);
@@ -21,11 +21,11 @@ pub fn nll(distribution: &Distribution, low: f64, high: f64) -> f64 {
     -p.max(LEAST).ln() + width.ln()
 }
 
-/// The continuous ranked probability score of a distribution whose mass lies at
-/// its labels, `integral of (F(x) - 1[x >= y])^2 dx`, in units of the label. It is
-/// `E|X - y| - E|X - X'| / 2`: the absolute error for a distribution at one label,
-/// and less for one that says how unsure it is. A `y` outside the range counts as
-/// its nearer end.
+/// Continuous ranked probability score of a discrete distribution for the true value
+/// `y`, `integral of (F(x) - 1[x >= y])^2 dx`, in units of the label; lower is better.
+/// It equals `E|X - y| - E|X - X'| / 2`: the absolute error for a distribution at one
+/// label, and less for one that expresses its uncertainty (Gneiting, Raftery, JASA
+/// 2007). A `y` outside the range counts as its nearer end.
 pub fn crps(distribution: &Distribution, y: f64) -> f64 {
     let labels = distribution.labels();
     let y = y.clamp(labels.min(), labels.max());
@@ -38,11 +38,11 @@ pub fn crps(distribution: &Distribution, y: f64) -> f64 {
     (0..labels.len() - 1).map(piece).sum()
 }
 
-/// The numbers of the labels from `low` to `high`, both included; of the one
-/// nearest to the middle where there is none.
+/// Indices of the labels from `low` to `high` (both included); of the label nearest
+/// to the midpoint if there is none.
 pub fn labels_within(labels: &LabelSet, low: f64, high: f64) -> std::ops::Range<usize> {
     let (first, last) = (labels.nearest(low), labels.nearest(high));
-    // Labels are as inexact as 0.1 is.
+    // Labels in steps such as 0.1 are not exact.
     let slack = 1e-6 * labels.step();
     let first = if labels.value(first) < low - slack { first + 1 } else { first };
     let end = if labels.value(last) > high + slack { last } else { last + 1 };
@@ -63,16 +63,16 @@ mod tests {
     }
 
     #[test]
-    fn by_hand() {
+    fn scores_match_hand_computed_values() {
         let d = three();
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} is not {b}");
         close(nll(&d, 2.0, 2.0), 2f64.ln());
         close(nll(&d, 2.4, 2.4), 2f64.ln());
-        // Outside the range is its end.
+        // Values outside the range count as its end.
         close(nll(&d, 9.0, 9.0), 4f64.ln());
         // Two labels share three quarters.
         close(nll(&d, 1.0, 2.0), (8f64 / 3.0).ln());
-        // On a finer grid the same mass is a higher density.
+        // On a finer grid the same probability is a higher density.
         let fine = LabelSet::new(0.1, 0.3, 0.1).unwrap();
         let fine = Distribution::from_probabilities(&fine, d.probabilities()).unwrap();
         close(nll(&fine, 0.2, 0.2), 0.2f64.ln());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_label_alone() {
+    fn distribution_at_one_label() {
         let labels = LabelSet::age();
         let sure = Distribution::gaussian(&labels, 30.0, 0.0).unwrap();
         assert_eq!((crps(&sure, 37.5), crps(&sure, 30.0)), (7.5, 0.0));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_labels() {
+    fn labels_within_ranges() {
         let ages = LabelSet::age();
         assert_eq!(labels_within(&ages, 3.0, 9.0), 3..10);
         assert_eq!(labels_within(&ages, 2.6, 9.4), 3..10);

@@ -54,7 +54,7 @@ def python_of(folder: Path) -> Path:
 
 def build(target: Path) -> None:
     cargo = ["cargo", "build", "--release", "--quiet", "--target-dir", target]
-    subprocess.check_call([*cargo, "--features", "train"], cwd=ROOT)
+    subprocess.check_call(cargo, cwd=ROOT)
     subprocess.check_call([*cargo, "-p", "dldl", "--example", "stages"], cwd=ROOT)
 
 

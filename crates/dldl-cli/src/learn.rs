@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::ValueEnum;
+use dldl_train::{RunFolder, TrainConfig};
 
-#[cfg(feature = "train")]
-pub use with_burn::run;
+use crate::live::Live;
+use crate::outcome::{Outcome, UsageError};
+use crate::printing;
 
 /// The arguments of a training.
 #[derive(clap::Args)]
@@ -63,7 +66,6 @@ pub enum Device {
     Cuda,
 }
 
-#[cfg(feature = "train")]
 impl From<Device> for dldl_train::config::DeviceKind {
     fn from(device: Device) -> Self {
         match device {
@@ -84,7 +86,7 @@ pub enum Kind {
     Pretrain,
 }
 
-fn key_and_value(text: &str) -> Result<(String, String), String> {
+fn key_and_value(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
@@ -106,7 +108,6 @@ impl Recipe {
     }
 
     /// The overrides of the recipe, `--set` last.
-    #[cfg_attr(not(feature = "train"), expect(dead_code))]
     fn overrides(&self) -> Vec<(String, String)> {
         let device = self.device.and_then(|d| d.to_possible_value());
         let flags = [
@@ -124,77 +125,49 @@ impl Recipe {
     }
 }
 
-#[cfg(not(feature = "train"))]
-pub fn run(_: Recipe, kind: Kind) -> anyhow::Result<crate::outcome::Outcome> {
-    let command = match kind {
-        Kind::Train => "train",
-        Kind::Pretrain => "pretrain",
+pub fn run(args: Recipe, kind: Kind) -> Result<Outcome> {
+    let overrides = args.overrides();
+    let config = match kind {
+        Kind::Train => TrainConfig::load(&args.config, &overrides),
+        Kind::Pretrain => TrainConfig::load_pretraining(&args.config, &overrides),
     };
-    let what = format!(
-        "this build cannot train. Build one that can, in the project's folder:\n\n  \
-         cargo run --release --features train -- {command} CONFIG.toml\n\n\
-         (it compiles for some minutes)"
-    );
-    Err(crate::outcome::UsageError::new(what).into())
+    let config = config.map_err(UsageError::new)?;
+    let folder = RunFolder::new(&config.run);
+    let mut live = Live::new();
+    let train = if args.resume { dldl_train::resume } else { dldl_train::train };
+    let summary = train(config, &mut live).map_err(|e| match e.is_invalid_request() {
+        true => anyhow::Error::from(UsageError::new(e)),
+        false => e.into(),
+    })?;
+    live.end();
+    let mut text = format!("{} steps in {:.0} s", summary.steps, summary.seconds);
+    if let Some(waiting) = summary.waiting {
+        text += &format!(", {:.1} % of them waiting for data", 100.0 * waiting);
+    }
+    text.push('\n');
+    if let Some(best) = &summary.best {
+        text += &format!("best:    {} after epoch {}\n", errors(&best.errors), best.epoch);
+    }
+    if let Some(weights) = &summary.weights {
+        text += &format!("weights: {}\n", weights.display());
+    }
+    text += &format!("chart:   {}\n", folder.chart().display());
+    if !summary.finished {
+        text += "stopped before the end: the same command with --resume goes on\n";
+    }
+    printing::print(&text)?;
+    Ok(if summary.finished { Outcome::Complete } else { Outcome::Stopped })
 }
 
-#[cfg(feature = "train")]
-mod with_burn {
-    use anyhow::Result;
-    use dldl_train::{RunFolder, TrainConfig, TrainError};
-
-    use super::{Kind, Recipe};
-    use crate::live::Live;
-    use crate::outcome::{Outcome, UsageError};
-    use crate::printing;
-
-    pub fn run(args: Recipe, kind: Kind) -> Result<Outcome> {
-        let overrides = args.overrides();
-        let config = match kind {
-            Kind::Train => TrainConfig::load(&args.config, &overrides),
-            Kind::Pretrain => TrainConfig::load_pretraining(&args.config, &overrides),
-        };
-        let config = config.map_err(UsageError::new)?;
-        let folder = RunFolder::new(&config.run);
-        let mut live = Live::new();
-        let train = if args.resume { dldl_train::resume } else { dldl_train::train };
-        let summary = train(config, &mut live).map_err(|e| match e {
-            TrainError::Config(_) => anyhow::Error::from(UsageError::new(e)),
-            e => e.into(),
-        })?;
-        live.end();
-        let mut text = format!("{} steps in {:.0} s", summary.steps, summary.seconds);
-        if let Some(waiting) = summary.waiting {
-            text += &format!(", {:.1} % of them waiting for data", 100.0 * waiting);
-        }
-        text.push('\n');
-        if let Some(best) = &summary.best {
-            text += &format!("best:    {} after epoch {}\n", errors(&best.errors), best.epoch);
-        }
-        if let Some(weights) = &summary.weights {
-            text += &format!("weights: {}\n", weights.display());
-        }
-        text += &format!("chart:   {}\n", folder.chart().display());
-        if !summary.finished {
-            text += "stopped before the end: the same command with --resume goes on\n";
-        }
-        printing::print(&text)?;
-        Ok(if summary.finished { Outcome::Complete } else { Outcome::Stopped })
-    }
-
-    /// Validation errors for people.
-    pub fn errors(errors: &std::collections::BTreeMap<String, f64>) -> String {
-        let one = |(name, error): (&String, &f64)| match name.as_str() {
-            "identity" => format!("{:.1} % wrong", 100.0 * error),
-            "embedding" => format!("cosine distance {error:.4}"),
-            _ => format!("MAE of {name} {error:.3}"),
-        };
-        errors.iter().map(one).collect::<Vec<_>>().join(", ")
-    }
+/// Validation errors for people.
+pub fn errors(errors: &std::collections::BTreeMap<String, f64>) -> String {
+    let one = |(name, error): (&String, &f64)| match name.as_str() {
+        "identity" => format!("{:.1} % wrong", 100.0 * error),
+        "embedding" => format!("cosine distance {error:.4}"),
+        _ => format!("MAE of {name} {error:.3}"),
+    };
+    errors.iter().map(one).collect::<Vec<_>>().join(", ")
 }
-
-#[cfg(feature = "train")]
-pub use with_burn::errors;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,6 @@ mod commands;
 mod dataset_args;
 mod inputs;
 mod learn;
-#[cfg(feature = "train")]
 mod live;
 mod outcome;
 mod output;
@@ -51,7 +50,6 @@ fn main() -> ExitCode {
     match result {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
-        #[cfg(feature = "train")]
         Ok(Outcome::Stopped) => ExitCode::from(130),
         // The reader closed the pipe (`| head`): not an error.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,

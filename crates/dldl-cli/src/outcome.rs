@@ -9,7 +9,6 @@ pub enum Outcome {
     /// Some inputs failed; each was reported.
     SomeFailed,
     /// Interrupted by Ctrl-C; a rerun continues from the checkpoint.
-    #[cfg(feature = "train")]
     Stopped,
 }
 

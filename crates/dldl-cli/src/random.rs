@@ -5,7 +5,6 @@ use anyhow::Result;
 use dldl::{NetSpec, Weights};
 
 /// The network of that name: `thin`, `tiny`, or one of the two with `random-`.
-#[cfg(feature = "train")]
 pub fn net(name: &str) -> Option<NetSpec> {
     match name.trim_start_matches("random-") {
         "thin" | "thin-age" => Some(NetSpec::thin_age(101)),

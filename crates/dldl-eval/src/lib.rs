@@ -3,9 +3,9 @@
 //! several of these side by side ([`Comparison`]), intervals that hold what they
 //! promise ([`calibrate()`]); what becomes of them when pictures are poor
 //! ([`robustness()`]); what it looks at ([`understand`]), and all of this on one
-//! page ([`page`]); and how fast it runs ([`Speed`]) and, with the feature `train`,
-//! learns. The formulas of the metrics are in `dldl-label`, running the model
-//! in `dldl`, reading datasets in `dldl-data`.
+//! page ([`page`]); and how fast it runs ([`Speed`]) and trains ([`TrainingSpeed`]).
+//! The formulas of the metrics are in `dldl-label`, running the model in `dldl`,
+//! reading datasets in `dldl-data`.
 //!
 //! ```no_run
 //! use dldl::Estimator;
@@ -45,6 +45,5 @@ pub use figures::{Measured, Metrics};
 pub use prediction::{LEVELS, Prediction};
 pub use robustness::{Disturbed, Robustness, robustness};
 pub use scale::Scale;
-#[cfg(feature = "train")]
 pub use speed::training::{Phases, TrainingSpeed, TrainingSpeedOptions, training_speed};
 pub use speed::{Efficiency, Layer, Milliseconds, Speed, SpeedOptions, speed};

@@ -12,7 +12,7 @@ use crate::ahead::Ahead;
 use crate::config::Sampling;
 use crate::error::TrainError;
 use crate::head::{Head, Truths};
-use crate::learner::Pictures;
+use crate::learner::ImageBatch;
 use crate::plan::{Plan, Position};
 use crate::sampling::Draws;
 use crate::truths::Datasets;
@@ -29,14 +29,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The pictures of the samples `range`.
+    /// The images of the samples `range`.
     ///
     /// # Panics
     /// If there are no such samples.
-    pub fn pictures(&self, range: Range<usize>) -> Pictures<'_> {
+    pub fn images(&self, range: Range<usize>) -> ImageBatch<'_> {
         let one = 3 * self.size * self.size;
         let pixels = &self.pixels[range.start * one..range.end * one];
-        Pictures { pixels, count: range.len(), size: self.size }
+        ImageBatch { pixels, count: range.len(), size: self.size }
     }
 
     /// Number of samples.

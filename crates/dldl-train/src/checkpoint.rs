@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::loss::HeadSums;
-use crate::model::NamedTensors;
+use crate::tensor::{NamedTensors, Tensor};
 
 /// Version of the format.
 const VERSION: u32 = 3;
@@ -114,11 +114,11 @@ pub(crate) fn write_tensors(
     let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let bytes: Vec<Vec<u8>> = tensors
         .values()
-        .map(|(_, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .map(|tensor| tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect())
         .collect();
     let mut views = Vec::with_capacity(bytes.len());
-    for ((name, (shape, _)), bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
         views.push((name.as_str(), view.map_err(|e| fail(e.to_string()))?));
     }
     let metadata = HashMap::from([(key.to_string(), text)]);
@@ -154,7 +154,7 @@ pub(crate) fn tensors(path: &Path, bytes: &[u8]) -> Result<NamedTensors, TrainEr
             return Err(fail(format!("tensor {name} is not of type F32")));
         }
         let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        tensors.insert(name.into(), (view.shape().to_vec(), values));
+        tensors.insert(name.into(), Tensor::new(view.shape(), values));
     }
     Ok(tensors)
 }
@@ -185,7 +185,7 @@ mod tests {
         let errors = BTreeMap::from([("age".to_owned(), 5.4321)]);
         state.best = Some(Best { epoch: 3, score: 0.1 + 0.2, errors });
         let values = vec![1.5, -2.25e-30, f32::MIN_POSITIVE];
-        (state, NamedTensors::from([("ema.fc.bias".into(), (vec![3], values))]))
+        (state, NamedTensors::from([("ema.fc.bias".into(), Tensor::new([3], values))]))
     }
 
     #[test]

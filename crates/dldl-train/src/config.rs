@@ -234,6 +234,18 @@ pub enum DeviceKind {
     Cuda,
 }
 
+impl DeviceKind {
+    /// Its name in a recipe, on the command line and as a cargo feature.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Vulkan => "vulkan",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
 /// Which weights are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::config::DeviceKind;
+
 /// An error of the trainer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,6 +19,27 @@ pub enum TrainError {
     /// The configuration cannot be read or makes no sense.
     #[error("configuration: {0}")]
     Config(String),
+    /// The device is not compiled in.
+    #[error(
+        "this program was built without the device {}: build one with \
+         `cargo build --release --features {}`",
+        device.name(),
+        device.name()
+    )]
+    UnsupportedDevice {
+        /// The device.
+        device: DeviceKind,
+    },
+    /// The CPU kernels cannot train the network.
+    #[error(
+        "the CPU cannot train this network because of conv{layer}: {reason}, or train on a GPU"
+    )]
+    UnsupportedNetwork {
+        /// The convolution, from 0.
+        layer: usize,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A checkpoint cannot be used.
     #[error("{}: {what}", path.display())]
     Checkpoint {
@@ -55,6 +78,15 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether the request (recipe, device or network) is at fault, not the data or
+    /// the machine.
+    pub fn is_invalid_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_) | Self::UnsupportedDevice { .. } | Self::UnsupportedNetwork { .. }
+        )
+    }
+
     pub(crate) fn io(path: &std::path::Path, reason: std::io::Error) -> Self {
         Self::Io { path: path.into(), reason }
     }

@@ -52,7 +52,7 @@ pub(crate) fn draw(
         return Ok(None);
     }
     let batch = samples.plain_batch(&chosen, position)?;
-    let logits = learner.logits(batch.pictures(0..count));
+    let logits = learner.logits(batch.images(0..count));
 
     let below: usize = criterion.heads().iter().map(height).sum();
     let (columns, rows) = (COLUMNS.min(count), count.div_ceil(COLUMNS));

@@ -14,7 +14,7 @@ use crate::error::TrainError;
 use crate::folder::RunFolder;
 use crate::head;
 use crate::log::EpochRecord;
-use crate::model::NamedTensors;
+use crate::tensor::{NamedTensors, Tensor};
 
 impl From<NetError> for TrainError {
     fn from(e: NetError) -> Self {
@@ -48,7 +48,7 @@ pub fn load(path: &Path) -> Result<Beginning, TrainError> {
     let weights = Weights::load(path)?;
     let named = |(name, shape): (String, Vec<usize>)| {
         let values = weights.tensor(&name).to_vec();
-        (name, (shape, values))
+        (name, Tensor::new(shape, values))
     };
     let tensors = weights.info.net.tensors().into_iter().map(named).collect();
     Ok(Beginning { tensors, heads: weights.info.heads() })
@@ -77,7 +77,7 @@ pub fn write(
     let info = info(config, data, epoch, outputs);
     let names: Vec<String> = info.net.tensors().into_iter().map(|(name, _)| name).collect();
     let values = tensors.into_iter().filter(|(name, _)| names.contains(name));
-    let weights = Weights::new(info, values.map(|(name, (_, v))| (name, v)).collect())?;
+    let weights = Weights::new(info, values.map(|(name, tensor)| (name, tensor.values)).collect())?;
     weights.save(files.weights_f32(), Precision::F32)?;
     weights.save(files.weights(), Precision::F16)?;
     Ok(())
@@ -88,7 +88,8 @@ pub fn write(
 fn keep_labels(heads: &[head::Head], tensors: &mut NamedTensors) -> usize {
     let kept = || heads.iter().flat_map(|head| vec![head.has_labels(); head.outputs()]);
     let outputs = kept().filter(|kept| *kept).count();
-    for (name, (shape, values)) in tensors.iter_mut().filter(|(name, _)| name.starts_with("fc.")) {
+    for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.starts_with("fc.")) {
+        let Tensor { shape, values } = tensor;
         let row = shape[1..].iter().product::<usize>();
         assert_eq!(values.len(), row * kept().count(), "{name} is not of these heads");
         let rows = values.chunks_exact(row).zip(kept()).filter(|(_, kept)| *kept);

@@ -1,18 +1,21 @@
-//! Learning label distributions: the networks of `dldl-net` as learners, the
-//! losses of `dldl-label` between them and the data, and the loop around both, on
-//! the CPU or a GPU chosen at run time.
+//! Training of label distributions: the networks of `dldl-net`, the losses of
+//! `dldl-label`, and the loop around both.
 //!
-//! [`train`] reads the packed caches that `dldl prepare` made and fills a
-//! [`RunFolder`] with checkpoints, a log, pictures and in the end the weights
-//! file that everyone else reads, or the trunk of a pretraining; [`resume`] goes
-//! on where a training was interrupted. The recipe is a [`TrainConfig`], usually
-//! a TOML file.
+//! [`train`] reads the packed caches written by `dldl prepare` and fills a
+//! [`RunFolder`] with checkpoints, a log, charts and, at the end, a weights file or,
+//! after pretraining, a trunk. [`resume`] continues an interrupted training. The
+//! recipe is a [`TrainConfig`], usually a TOML file.
 //!
-//! Not here: datasets as they lie on disk and augmentation (`dldl-data`), the
-//! kernels of the CPU (`dldl-kernels`), and drawing progress bars (whoever
-//! implements [`Progress`]).
+//! The CPU trains on kernels of its own (`dldl-kernels`). The framework Burn is kept
+//! for GPUs alone: pretraining and large crops, where a CPU needs days; its speed
+//! there has not been measured. It is compiled in by the cargo features `vulkan`,
+//! `wgpu` and `cuda`.
+//!
+//! Dataset formats and augmentation are in `dldl-data`; progress is reported to an
+//! implementation of [`Progress`].
 
 mod ahead;
+pub mod backend;
 pub mod batches;
 mod canvas;
 pub mod chart;
@@ -24,18 +27,22 @@ pub mod events;
 mod examples;
 pub mod export;
 mod folder;
+#[cfg(feature = "burn")]
+mod gpu;
 pub mod head;
+mod initial;
 pub mod learner;
 pub mod log;
 pub mod loss;
-pub mod model;
-pub mod optim;
 pub mod plan;
 mod progress;
 pub mod sampling;
 pub mod schedule;
 mod start;
 mod teacher;
+pub mod tensor;
+#[cfg(test)]
+mod testing;
 mod train;
 mod truths;
 mod validate;

@@ -9,6 +9,7 @@ use crate::export::{self, Beginning};
 use crate::head::{Goal, Head};
 use crate::learner::Learner;
 use crate::progress::Progress;
+use crate::tensor::Tensor;
 
 /// Puts the tensors of a weights file into `learner`, whose network has these `heads`.
 /// A head begins with the file's outputs where the file has one of the same task, labels
@@ -58,18 +59,14 @@ fn is_same(head: &Head, other: &dldl_net::Head) -> bool {
 
 /// `own` with some of its rows replaced by rows of `theirs`: pairs of ranges, from and to.
 /// Where the rows are of another length, `theirs` as they are: that is an error of shape.
-fn with_rows(
-    mut own: (Vec<usize>, Vec<f32>),
-    theirs: &(Vec<usize>, Vec<f32>),
-    pairs: &[(Range<usize>, Range<usize>)],
-) -> (Vec<usize>, Vec<f32>) {
-    if own.0[1..] != theirs.0[1..] {
+fn with_rows(mut own: Tensor, theirs: &Tensor, pairs: &[(Range<usize>, Range<usize>)]) -> Tensor {
+    if own.shape[1..] != theirs.shape[1..] {
         return theirs.clone();
     }
-    let row: usize = own.0[1..].iter().product();
+    let row: usize = own.shape[1..].iter().product();
     let values = |rows: &Range<usize>| rows.start * row..rows.end * row;
     for (from, to) in pairs {
-        own.1[values(to)].copy_from_slice(&theirs.1[values(from)]);
+        own.values[values(to)].copy_from_slice(&theirs.values[values(from)]);
     }
     own
 }

@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use dldl_data::Split;
 use dldl_net::Normalization;
 
+use crate::backend::learner;
 use crate::batches::{Batch, Source};
 use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::folder::RunFolder;
-use crate::learner::{Learner, learner};
+use crate::learner::{Learner, LearningRates};
 use crate::log::Log;
 use crate::loss::{Criterion, LossValues};
-use crate::model::NamedTensors;
-use crate::optim::Rates;
 use crate::plan::{Plan, Position};
 use crate::progress::{Progress, Start, Step, Summary};
 use crate::start;
+use crate::tensor::NamedTensors;
 use crate::truths::Datasets;
 
 /// Trains from the start. See [`RunFolder`] for what it leaves behind.
@@ -254,7 +254,8 @@ impl Trainer {
         let (done, total) = position.progress();
         let lr =
             self.config.learning_rate * self.config.schedule.factor(done, total) * phase.lr_scale;
-        let rates = Rates { trunk: lr * phase.trunk_lr_scale, head: lr * phase.head_lr_scale };
+        let rates =
+            LearningRates { trunk: lr * phase.trunk_lr_scale, head: lr * phase.head_lr_scale };
         let criterion = &self.criteria[position.phase];
         let diverged = |loss| TrainError::Diverged {
             loss,
@@ -274,16 +275,16 @@ impl Trainer {
                 Ok(gradient)
             };
             let frozen = phase.trunk_lr_scale == 0.0;
-            self.learner.learn(batch.pictures(range), frozen, &mut loss)?;
+            self.learner.accumulate_gradients(batch.images(range), frozen, &mut loss)?;
         }
-        self.learner.apply(rates);
+        self.learner.optimizer_step(rates);
         for (outputs, _) in criterion.shared_outputs() {
             self.learner.share_weights(outputs);
         }
         // The first steps count for little, and each phase begins anew: weights
         // made for another resolution would spoil the average.
         let step = position.phase_step as f64;
-        self.learner.average(self.config.ema.min(step / (10.0 + step)));
+        self.learner.update_ema(self.config.ema.min(step / (10.0 + step)));
         Ok((lr, values))
     }
 
@@ -315,8 +316,8 @@ fn set_biases(
 ) -> Result<(), TrainError> {
     let mut tensors = learner.weights();
     tensors.retain(|name, _| name == "fc.bias");
-    for (_, values) in tensors.values_mut() {
-        values[outputs.clone()].iter_mut().zip(biases).for_each(|(v, &b)| *v = b as f32);
+    for tensor in tensors.values_mut() {
+        tensor.values[outputs.clone()].iter_mut().zip(biases).for_each(|(v, &b)| *v = b as f32);
     }
     learner.set_weights(&tensors)
 }

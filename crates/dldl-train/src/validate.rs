@@ -36,7 +36,7 @@ pub(crate) fn validate(
     let mut errors = vec![(0.0, 0usize); heads.len()];
     for batch in samples.plain_batches(position, threads) {
         let batch = batch?;
-        let logits = learner.logits(batch.pictures(0..batch.len()));
+        let logits = learner.logits(batch.images(0..batch.len()));
         loss.add(&criterion.loss(&logits, &batch.truths, &criterion.counts(&batch.truths))?.0);
         for (row, truths) in logits.chunks_exact(criterion.outputs()).zip(&batch.truths) {
             for (sum, error) in errors.iter_mut().zip(criterion.errors(row, truths)?) {

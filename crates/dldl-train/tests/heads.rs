@@ -7,6 +7,7 @@ use common::{StopAfter, cache_of, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_net::Weights;
 use dldl_train::config::Phase;
+use dldl_train::tensor::Tensor;
 use dldl_train::{RunFolder, TrainConfig, checkpoint, resume, train};
 
 /// The numbers of a table of TOML over those of the usual recipe.
@@ -103,12 +104,12 @@ fn a_training_takes_over_the_heads_that_it_has_in_common_with_another() {
     train(second.clone(), &mut StopAfter(0)).unwrap();
     let tensors = checkpoint::load(&RunFolder::new(&second.run).last()).unwrap().1;
     for (name, row) in [("fc.weight", 128), ("fc.bias", 1)] {
-        let (shape, values) = &tensors[name];
+        let Tensor { shape, values } = &tensors[name];
         assert_eq!(shape[0], 41 + 91, "{name}");
         assert_eq!(values[..41 * row], known.tensor(name)[101 * row..], "{name}");
         assert_ne!(values[41 * row..], known.tensor(name)[..91 * row], "{name}");
     }
-    assert_eq!(tensors["conv4.weight"].1, known.tensor("conv4.weight"));
+    assert_eq!(tensors["conv4.weight"].values, known.tensor("conv4.weight"));
 }
 
 /// With the running statistics a sample's logits do not depend on the others of
@@ -126,7 +127,7 @@ fn the_parts_of_a_batch_give_the_gradient_of_the_whole() {
     };
     let (whole, parts) = (weights(1, "one"), weights(4, "four"));
     for name in ["fc.weight", "adam.v.fc.weight", "fc.bias"] {
-        let (a, b) = (&whole[name].1, &parts[name].1);
+        let (a, b) = (&whole[name].values, &parts[name].values);
         let most = a.iter().fold(0f32, |m, v| m.max(v.abs()));
         let off = a.iter().zip(b).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
         assert!(most > 0.0 && off < 1e-4 * most, "{name}: {off} of {most}");

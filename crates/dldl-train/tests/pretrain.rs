@@ -9,6 +9,7 @@ use common::{cache_of, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_net::Weights;
 use dldl_train::config::{HeadConfig, Phase};
+use dldl_train::tensor::Tensor;
 use dldl_train::{Progress, RunFolder, TrainConfig, checkpoint, train};
 
 /// People of similar brightness: a person is a dozen of ages.
@@ -61,7 +62,7 @@ fn people_are_told_apart_and_a_training_starts_from_that() {
     for name in ["conv0.weight", "conv12.weight", "bn7.running_mean", "bn7.weight"] {
         assert_eq!(begun[name], learned[name], "{name}");
     }
-    assert_eq!(begun["fc.weight"].0, [101, 128]);
+    assert_eq!(begun["fc.weight"].shape, [101, 128]);
 }
 
 /// What a teacher says of all pictures but the last, three numbers that turn with
@@ -134,8 +135,8 @@ fn labels_are_learned_beside_a_teacher_and_the_model_has_the_labels_alone() {
     let weights = Weights::load(files.weights_f32()).unwrap();
     assert_eq!((weights.info.net.outputs, weights.info.figures.len()), (101, 1));
     let (_, learned) = checkpoint::load(&files.best()).unwrap();
-    let (shape, values) = &learned["fc.weight"];
+    let Tensor { shape, values } = &learned["fc.weight"];
     assert_eq!(shape, &[104, 128]);
     assert_eq!(weights.tensor("fc.weight"), &values[3 * 128..]);
-    assert_eq!(weights.tensor("fc.bias"), &learned["fc.bias"].1[3..]);
+    assert_eq!(weights.tensor("fc.bias"), &learned["fc.bias"].values[3..]);
 }

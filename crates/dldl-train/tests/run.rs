@@ -133,7 +133,7 @@ fn the_run_folder_holds_what_was_promised() {
     // The exported weights are the moving average of the best epoch, and say
     // where they come from.
     let weights = Weights::load(files.weights_f32()).unwrap();
-    assert_eq!(weights.tensor("conv4.weight"), tensors["ema.conv4.weight"].1);
+    assert_eq!(weights.tensor("conv4.weight"), tensors["ema.conv4.weight"].values);
     let info = &weights.info;
     assert_eq!((info.name.as_str(), info.input_size), ("run", best_size));
     assert_eq!((info.figures[0].name.as_str(), info.figures[0].value), ("val MAE", mae));
@@ -170,11 +170,11 @@ fn the_run_folder_holds_what_was_promised() {
         (checkpoint::load(&RunFolder::new(&config.run).last()).unwrap().1, notes.0)
     };
     let (tensors, notes) = second("same", LabelSet::age());
-    assert_eq!(tensors["fc.weight"].1, weights.tensor("fc.weight"));
+    assert_eq!(tensors["fc.weight"].values, weights.tensor("fc.weight"));
     assert!(notes.is_empty(), "{notes:?}");
     let (tensors, notes) = second("other", LabelSet::new(0.0, 90.0, 1.0).unwrap());
-    assert_eq!(tensors["conv4.weight"].1, weights.tensor("conv4.weight"));
-    assert_eq!(tensors["fc.weight"].0, [91, 128]);
+    assert_eq!(tensors["conv4.weight"].values, weights.tensor("conv4.weight"));
+    assert_eq!(tensors["fc.weight"].shape, [91, 128]);
     assert!(notes[0].contains("head"), "{notes:?}");
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dldl::{Crop, Engine, models, quantize};
-use dldl_eval::{SpeedOptions, speed};
+use dldl_eval::{SpeedOptions, TrainingSpeedOptions, speed, training_speed};
 
 use crate::learn::Device;
 use crate::outcome::{Outcome, UsageError};
@@ -48,13 +48,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: u32,
 
-    /// Measure training instead: forward, loss, backward and Adam (needs a
-    /// build with the feature `train`). The model is thin or tiny, or one whose
-    /// network is taken
+    /// Measure training instead: forward, loss, backward and Adam. The model is
+    /// thin or tiny, or one whose network is used
     #[arg(long)]
     train: bool,
 
-    /// With --train: where it learns
+    /// With --train: the device to train on
     #[arg(long, value_enum, requires = "train")]
     device: Option<Device>,
 
@@ -95,9 +94,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     Ok(Outcome::Complete)
 }
 
-#[cfg(feature = "train")]
 fn training(args: Args) -> Result<Outcome> {
-    use dldl_eval::{TrainingSpeedOptions, training_speed};
     let named = args.model.to_str().and_then(random::net);
     let net = match named {
         Some(net) => net,
@@ -116,13 +113,6 @@ fn training(args: Args) -> Result<Outcome> {
         ReportFormat::Json => printing::print(&speed.to_json())?,
     }
     Ok(Outcome::Complete)
-}
-
-#[cfg(not(feature = "train"))]
-fn training(_: Args) -> Result<Outcome> {
-    let what = "this build cannot train: build one that can with \
-                `cargo build --release --features train`";
-    Err(UsageError::new(what.to_owned()).into())
 }
 
 fn engine(model: &Path) -> Result<Engine> {

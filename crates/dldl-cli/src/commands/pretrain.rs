@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::learn::{self, Kind, Recipe};
 use crate::outcome::Outcome;
 
-/// Teach a network faces before it learns ages (needs the feature `train`)
+/// Pretrain a network on faces without ages
 ///
 /// It learns to tell people apart, from a cache of a folder per person, or to
 /// repeat the embeddings that a larger network gave for a list of pictures.

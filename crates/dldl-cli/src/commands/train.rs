@@ -1,10 +1,10 @@
-//! `dldl train`: a recipe to a model. The command is always there; its work
-//! needs the cargo feature `train`. What it shares with `pretrain` is in `learn`.
+//! `dldl train`: from a recipe to a model. What it shares with `pretrain` is in
+//! `learn`.
 
 use crate::learn::{self, Kind, Recipe};
 use crate::outcome::Outcome;
 
-/// Train a model by a recipe (needs a build with the feature `train`)
+/// Train a model by a recipe
 ///
 /// The recipe is a TOML file; it names the caches that `dldl prepare` made and
 /// the folder of the run, which is filled with checkpoints, a log, charts,
@@ -18,9 +18,6 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "\
-Training is not in the default build, because it takes minutes to compile:
-  cargo run --release --features train -- train recipe.toml
-
 Examples:
   dldl train recipe.toml
   dldl train recipe.toml --resume

@@ -120,19 +120,6 @@ fn export_writes_a_file_for_other_runtimes() {
     }
 }
 
-#[cfg(not(feature = "train"))]
-#[test]
-fn train_says_how_to_get_it() {
-    for (command, more) in
-        [("train", Some("--resume")), ("pretrain", Some("--resume")), ("experiment", None)]
-    {
-        let run = run(dldl().args([command, "recipe.toml"]).args(more));
-        assert_eq!((run.code, run.stdout.as_str()), (2, ""));
-        let how = format!("cargo run --release --features train -- {command}");
-        assert!(run.stderr.contains(&how), "{}", run.stderr);
-    }
-}
-
 /// Three usable pictures, one of them without a face, one that is missing and a
 /// line that is no sample.
 pub fn dataset(root: &Path) {

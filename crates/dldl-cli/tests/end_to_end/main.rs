@@ -4,10 +4,8 @@ mod commands;
 mod common;
 mod data;
 mod estimate;
-#[cfg(feature = "train")]
 mod experiment;
 mod explain;
 mod intervals;
 mod quantize;
-#[cfg(feature = "train")]
 mod training;

@@ -5,7 +5,6 @@
 
 mod clock;
 mod table;
-#[cfg(feature = "train")]
 pub mod training;
 
 use std::slice;

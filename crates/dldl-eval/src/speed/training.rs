@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use dldl::NetSpec;
 use dldl_label::{Label, LabelSet, Method};
 use dldl_train::TrainError;
+use dldl_train::backend::learner;
 use dldl_train::config::{DeviceKind, OptimizerConfig};
 use dldl_train::head::{Goal, Head, Truth, Truths};
-use dldl_train::learner::{Learner, Pictures, learner};
+use dldl_train::learner::{ImageBatch, Learner, LearningRates};
 use dldl_train::loss::Criterion;
-use dldl_train::optim::Rates;
 use serde::Serialize;
 
 use super::Milliseconds;
@@ -85,8 +85,8 @@ const WARM_UP: usize = 2;
 /// Times the training of a network on noise, by DLDL-v2 with Adam.
 ///
 /// # Errors
-/// [`TrainError::Config`] if this build does not have the device or the network
-/// does not take pictures that small.
+/// If this build cannot use the device, the device cannot train the network, or the
+/// network does not take pictures that small.
 ///
 /// # Panics
 /// If `batch`, `threads` or `runs` is 0.
@@ -110,14 +110,14 @@ pub fn training_speed(
     let mut spec = net.clone();
     spec.outputs = criterion.outputs();
     let pixels = noise(batch * 3 * size * size);
-    let pictures = Pictures { pixels: &pixels, count: batch, size };
+    let images = ImageBatch { pixels: &pixels, count: batch, size };
     let mut watch = Stopwatch::new(runs);
     let mut spent = [Duration::ZERO; 4];
     pool.install(|| {
         let mut learner = learner(device, &spec, 1, &OptimizerConfig::default(), false)?;
         for run in 0..WARM_UP + runs {
             watch.start();
-            let phases = one_step(&mut *learner, pictures, &criterion, &truths)?;
+            let phases = one_step(&mut *learner, images, &criterion, &truths)?;
             if run >= WARM_UP {
                 watch.stop();
                 spent.iter_mut().zip(phases).for_each(|(sum, phase)| *sum += phase);
@@ -129,7 +129,7 @@ pub fn training_speed(
     let whole: Duration = spent.iter().sum();
     let [forward, loss, backward, optimizer] =
         spent.map(|phase| phase.as_secs_f64() / whole.as_secs_f64());
-    let images = 1e3 * batch as f64;
+    let scale = 1e3 * batch as f64;
     Ok(TrainingSpeed {
         model: spec.name(),
         size,
@@ -141,9 +141,8 @@ pub fn training_speed(
         params: spec.parameter_count(),
         cpu_ms: times.cpu,
         wall_ms: times.wall,
-        images_per_second: images / times.wall.median,
-        images_per_second_per_core: (device == DeviceKind::Cpu)
-            .then_some(images / times.cpu.median),
+        images_per_second: scale / times.wall.median,
+        images_per_second_per_core: (device == DeviceKind::Cpu).then_some(scale / times.cpu.median),
         phases: Phases { forward, loss, backward, optimizer },
         peak_bytes: process_peak_bytes(),
     })
@@ -152,7 +151,7 @@ pub fn training_speed(
 /// One step, and the time of its phases.
 fn one_step(
     learner: &mut dyn Learner,
-    pictures: Pictures,
+    images: ImageBatch,
     criterion: &Criterion,
     truths: &[Truths],
 ) -> Result<[Duration; 4], TrainError> {
@@ -165,9 +164,9 @@ fn one_step(
         of_loss = (entered, Instant::now());
         Ok(gradient)
     };
-    learner.learn(pictures, false, &mut loss)?;
+    learner.accumulate_gradients(images, false, &mut loss)?;
     let learned = Instant::now();
-    learner.apply(Rates { trunk: 1e-3, head: 1e-3 });
+    learner.optimizer_step(LearningRates { trunk: 1e-3, head: 1e-3 });
     Ok([of_loss.0 - begun, of_loss.1 - of_loss.0, learned - of_loss.1, learned.elapsed()])
 }
 

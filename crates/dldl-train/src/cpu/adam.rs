@@ -1,5 +1,4 @@
-//! Adam on plain numbers; what `crate::optim` is on Burn's tensors, with the
-//! same names in a checkpoint.
+//! Adam on host memory.
 
 use std::collections::BTreeMap;
 
@@ -8,47 +7,49 @@ use rayon::prelude::*;
 use super::Gradients;
 use crate::config::OptimizerConfig;
 use crate::error::TrainError;
-use crate::model::NamedTensors;
-use crate::optim::Rates;
+use crate::learner::LearningRates;
+use crate::tensor::{NamedTensors, Tensor, find};
 
-/// Adam (Kingma and Ba, 2015), or AdamW (Loshchilov and Hutter, 2019) where the
-/// weight decay is not 0, which acts on the weights of convolutions and head
-/// alone.
+/// Adam (Kingma and Ba, 2015), or AdamW (Loshchilov and Hutter, 2019) if the
+/// weight decay is not 0. Decay acts on the weights of the convolutions and the
+/// head only: pulling a normalization's scale or a bias towards 0 would
+/// regularize nothing.
 pub(super) struct Adam {
     config: OptimizerConfig,
     states: BTreeMap<String, State>,
 }
 
-/// The moments of one tensor, and the steps that they are of.
+/// The moments of one tensor, and how many steps they cover. Each tensor has its
+/// own count, since a frozen trunk makes no steps.
 struct State {
     time: usize,
     first: Vec<f32>,
     second: Vec<f32>,
 }
 
-/// Numbers that a thread takes at a time.
+/// Values that a thread updates at a time.
 const CHUNK: usize = 1 << 14;
 
 impl Adam {
-    /// A fresh optimizer (no moments).
+    /// A fresh optimizer, without moments.
     pub fn new(config: &OptimizerConfig) -> Self {
         Self { config: config.clone(), states: BTreeMap::new() }
     }
 
-    /// Forgets the moments.
+    /// Clears the moments.
     pub fn reset(&mut self) {
         self.states.clear();
     }
 
-    /// One step: moves those of `weights` that have a gradient against it.
-    pub fn step(&mut self, rates: Rates, weights: &mut NamedTensors, gradients: Gradients) {
+    /// Moves those of `weights` that have a gradient by one step against it.
+    pub fn step(&mut self, rates: LearningRates, weights: &mut NamedTensors, gradients: Gradients) {
         for (name, gradient) in gradients {
             let head = name.starts_with("fc.");
             let rate = if head { rates.head } else { rates.trunk };
-            let Some((shape, values)) = weights.get_mut(&name) else { continue };
+            let Some(weight) = weights.get_mut(&name) else { continue };
             if rate > 0.0 {
-                let decays = shape.len() > 1;
-                self.update(name, values, &gradient, rate, decays);
+                let decays = weight.shape.len() > 1;
+                self.update(name, &mut weight.values, &gradient, rate, decays);
             }
         }
     }
@@ -85,35 +86,30 @@ impl Adam {
         });
     }
 
-    /// As [`crate::optim::Adam::to_tensors`].
+    /// The state, as in [`Learner::save`](crate::learner::Learner::save).
     pub fn to_tensors(&self) -> NamedTensors {
         let mut out = NamedTensors::new();
         for (name, state) in &self.states {
-            let shape = vec![state.first.len()];
-            out.insert(format!("adam.m.{name}"), (shape.clone(), state.first.clone()));
-            out.insert(format!("adam.v.{name}"), (shape, state.second.clone()));
-            out.insert(format!("adam.t.{name}"), (vec![1], vec![state.time as f32]));
+            let count = state.first.len();
+            out.insert(format!("adam.m.{name}"), Tensor::new([count], state.first.clone()));
+            out.insert(format!("adam.v.{name}"), Tensor::new([count], state.second.clone()));
+            out.insert(format!("adam.t.{name}"), Tensor::full([1], state.time as f32));
         }
         out
     }
 
-    /// Puts back what [`to_tensors`](Self::to_tensors) gave.
+    /// Restores what [`to_tensors`](Self::to_tensors) returned.
     ///
     /// # Errors
     /// [`TrainError::Tensor`] if the second moment or the steps of a tensor are
-    /// missing or of another length.
+    /// missing or have another shape.
     pub fn restore(&mut self, tensors: &NamedTensors) -> Result<(), TrainError> {
-        let find = |name: String, length: usize| match tensors.get(&name) {
-            Some((_, values)) if values.len() == length => Ok(values.clone()),
-            Some(_) => Err(TrainError::Tensor { name, what: "has another length".into() }),
-            None => Err(TrainError::Tensor { name, what: "is missing".into() }),
-        };
         let mut states = BTreeMap::new();
-        for (key, (_, first)) in tensors {
+        for (key, first) in tensors {
             let Some(name) = key.strip_prefix("adam.m.") else { continue };
-            let second = find(format!("adam.v.{name}"), first.len())?;
-            let time = find(format!("adam.t.{name}"), 1)?[0] as usize;
-            states.insert(name.to_owned(), State { time, first: first.clone(), second });
+            let second = find(tensors, &format!("adam.v.{name}"), &first.shape)?.values.clone();
+            let time = find(tensors, &format!("adam.t.{name}"), &[1])?.values[0] as usize;
+            states.insert(name.to_owned(), State { time, first: first.values.clone(), second });
         }
         self.states = states;
         Ok(())

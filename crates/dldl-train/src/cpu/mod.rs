@@ -1,10 +1,6 @@
-//! The learner on the CPU's own kernels: one network, forward, backward and
-//! Adam, without a framework in between. Its state is a table of tensors, so a
-//! checkpoint is a copy of it, to the bit; its working memory is kept from step
-//! to step.
-//!
-//! `trunk.rs` walks through the convolutions, `adam.rs` is the optimizer. Losses
-//! and everything about data are elsewhere.
+//! The learner on the CPU's own kernels: forward, backward and Adam without a
+//! framework. Its state is a table of tensors, so a checkpoint is an exact copy of
+//! it; its working memory is reused from step to step.
 
 mod adam;
 mod trunk;
@@ -13,14 +9,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use burn::tensor::Device;
 use dldl_net::NetSpec;
 
 use crate::config::OptimizerConfig;
 use crate::error::TrainError;
-use crate::learner::{EMA, Learner, Loss, Pictures, averaged};
-use crate::model::{AgeNet, NamedTensors};
-use crate::optim::Rates;
+use crate::initial::initial_weights;
+use crate::learner::{EMA, ImageBatch, Learner, LearningRates, Loss, averaged};
+use crate::tensor::{NamedTensors, find, values};
 use adam::Adam;
 use trunk::{Statistics, Trunk};
 
@@ -31,83 +26,107 @@ type Gradients = BTreeMap<String, Vec<f32>>;
 /// whatever the number of threads.
 pub struct CpuLearner {
     weights: NamedTensors,
-    average: Option<NamedTensors>,
+    ema: Option<NamedTensors>,
     adam: Adam,
-    waiting: Gradients,
-    /// Locked by whoever passes pictures through.
+    gradients: Gradients,
+    /// Working memory of one pass at a time.
     trunk: Mutex<Trunk>,
 }
 
 impl CpuLearner {
-    /// Whether the kernels can take this network: its first convolution is not
-    /// pooled, and no layer has fewer channels than the one before.
-    pub fn takes(spec: &NetSpec) -> bool {
-        let layers = spec.layers();
-        !layers[0].1 && layers.windows(2).all(|pair| pair[0].0 <= pair[1].0)
-    }
-
-    /// As [`crate::learner::learner`].
+    /// As [`learner`](crate::backend::learner).
     ///
-    /// # Panics
-    /// If it does not [take](Self::takes) the network.
-    pub fn new(spec: &NetSpec, seed: u64, optimizer: &OptimizerConfig, average: bool) -> Self {
-        assert!(Self::takes(spec), "the kernels do not take this network");
-        let weights = AgeNet::new(spec, seed, &Device::flex()).to_tensors();
-        Self {
-            average: average.then(|| weights.clone()),
+    /// # Errors
+    /// [`TrainError::UnsupportedNetwork`] if the kernels cannot train the network:
+    /// they need a first convolution without pooling, and layers with at least as
+    /// many channels as the layer before.
+    pub fn new(
+        spec: &NetSpec,
+        seed: u64,
+        optimizer: &OptimizerConfig,
+        ema: bool,
+    ) -> Result<Self, TrainError> {
+        check(spec)?;
+        let weights = initial_weights(spec, seed);
+        Ok(Self {
+            ema: ema.then(|| weights.clone()),
             weights,
             adam: Adam::new(optimizer),
-            waiting: Gradients::new(),
+            gradients: Gradients::new(),
             trunk: Mutex::new(Trunk::new(spec)),
-        }
+        })
+    }
+
+    /// The accumulated gradients.
+    #[cfg(all(test, feature = "burn"))]
+    pub(crate) fn gradients(&self) -> &BTreeMap<String, Vec<f32>> {
+        &self.gradients
     }
 }
 
-/// The numbers of a tensor of the network.
-fn values<'a>(tensors: &'a NamedTensors, name: &str) -> &'a [f32] {
-    &tensors[name].1
+/// Whether the kernels can train this network: a layer's gradient takes the memory
+/// of the layer above, which must be as large, and the stem does not pool.
+fn check(spec: &NetSpec) -> Result<(), TrainError> {
+    let fail = |layer, reason| Err(TrainError::UnsupportedNetwork { layer, reason });
+    let layers = spec.layers();
+    if layers[0].1 {
+        let reason = "it is followed by pooling; give the first stage a second convolution";
+        return fail(0, reason.into());
+    }
+    match layers.windows(2).position(|pair| pair[1].0 < pair[0].0) {
+        Some(i) => fail(
+            i + 1,
+            format!(
+                "its {} output channels are fewer than the {} of conv{i}; use widths that do \
+                 not shrink",
+                layers[i + 1].0,
+                layers[i].0
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 impl Learner for CpuLearner {
-    fn learn(
+    fn accumulate_gradients(
         &mut self,
-        pictures: Pictures,
-        frozen: bool,
+        images: ImageBatch,
+        frozen_trunk: bool,
         loss: &mut Loss,
     ) -> Result<(), TrainError> {
         let trunk = self.trunk.get_mut().expect("no pass panics");
-        let statistics = if frozen { Statistics::Running } else { Statistics::Batch };
-        let features = trunk.forward(&self.weights, pictures, statistics);
+        let statistics = if frozen_trunk { Statistics::Running } else { Statistics::Batch };
+        let features = trunk.forward(&self.weights, images, statistics);
         let head = values(&self.weights, "fc.weight");
         let logits = dldl_kernels::linear(&features, head, values(&self.weights, "fc.bias"));
         let gradient = loss(&logits)?;
-        let outputs = logits.len() / pictures.count;
+        let outputs = logits.len() / images.count;
         let (weight, bias, features_gradient) = head_backward(&features, head, &gradient, outputs);
         let mut gradients =
             Gradients::from([("fc.weight".into(), weight), ("fc.bias".into(), bias)]);
-        if !frozen {
-            trunk.move_running(&mut self.weights, pictures.count);
-            gradients.extend(trunk.backward(&self.weights, pictures, &features_gradient));
+        if !frozen_trunk {
+            trunk.update_running(&mut self.weights, images.count);
+            gradients.extend(trunk.backward(&self.weights, images, &features_gradient));
         }
         for (name, gradient) in gradients {
-            match self.waiting.get_mut(&name) {
+            match self.gradients.get_mut(&name) {
                 Some(sum) => sum.iter_mut().zip(&gradient).for_each(|(s, g)| *s += g),
                 None => {
-                    self.waiting.insert(name, gradient);
+                    self.gradients.insert(name, gradient);
                 }
             }
         }
         Ok(())
     }
 
-    fn apply(&mut self, rates: Rates) {
-        self.adam.step(rates, &mut self.weights, std::mem::take(&mut self.waiting));
+    fn optimizer_step(&mut self, rates: LearningRates) {
+        self.adam.step(rates, &mut self.weights, std::mem::take(&mut self.gradients));
     }
 
     fn share_weights(&mut self, outputs: Range<usize>) {
-        let (shape, values) = self.weights.get_mut("fc.weight").expect("every network has a head");
-        let width = shape[1];
-        let rows = &mut values[outputs.start * width..outputs.end * width];
+        let weight = self.weights.get_mut("fc.weight").expect("every network has a head");
+        let width = weight.shape[1];
+        let rows = &mut weight.values[outputs.start * width..outputs.end * width];
         let mut mean = vec![0.0; width];
         for row in rows.chunks_exact(width) {
             mean.iter_mut().zip(row).for_each(|(sum, w)| *sum += w / outputs.len() as f32);
@@ -115,19 +134,19 @@ impl Learner for CpuLearner {
         rows.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(&mean));
     }
 
-    fn average(&mut self, decay: f64) {
-        let Some(average) = &mut self.average else { return };
-        for ((_, old), (_, new)) in average.values_mut().zip(self.weights.values()) {
-            for (old, new) in old.iter_mut().zip(new) {
+    fn update_ema(&mut self, decay: f64) {
+        let Some(ema) = &mut self.ema else { return };
+        for (old, new) in ema.values_mut().zip(self.weights.values()) {
+            for (old, new) in old.values.iter_mut().zip(&new.values) {
                 *old = *old * decay as f32 + new * (1.0 - decay) as f32;
             }
         }
     }
 
-    fn logits(&self, pictures: Pictures) -> Vec<f32> {
-        let weights = self.average.as_ref().unwrap_or(&self.weights);
+    fn logits(&self, images: ImageBatch) -> Vec<f32> {
+        let weights = self.ema.as_ref().unwrap_or(&self.weights);
         let mut trunk = self.trunk.lock().expect("no pass panics");
-        let features = trunk.forward(weights, pictures, Statistics::Running);
+        let features = trunk.forward(weights, images, Statistics::Running);
         dldl_kernels::linear(&features, values(weights, "fc.weight"), values(weights, "fc.bias"))
     }
 
@@ -139,11 +158,11 @@ impl Learner for CpuLearner {
         let mut weights = self.weights.clone();
         for (name, own) in &mut weights {
             if tensors.contains_key(name) {
-                *own = find(tensors, name, &own.0)?;
+                *own = find(tensors, name, &own.shape)?.clone();
             }
         }
         self.weights = weights;
-        self.average = self.average.is_some().then(|| self.weights.clone());
+        self.ema = self.ema.is_some().then(|| self.weights.clone());
         Ok(())
     }
 
@@ -153,8 +172,8 @@ impl Learner for CpuLearner {
 
     fn save(&self) -> NamedTensors {
         let mut tensors = self.weights.clone();
-        if let Some(average) = &self.average {
-            tensors.extend(average.iter().map(|(n, t)| (format!("{EMA}{n}"), t.clone())));
+        if let Some(ema) = &self.ema {
+            tensors.extend(ema.iter().map(|(n, t)| (format!("{EMA}{n}"), t.clone())));
         }
         tensors.extend(self.adam.to_tensors());
         tensors
@@ -163,37 +182,22 @@ impl Learner for CpuLearner {
     fn load(&mut self, tensors: &NamedTensors) -> Result<(), TrainError> {
         let read = |tensors: &NamedTensors| {
             let each = self.weights.iter();
-            each.map(|(name, own)| Ok((name.clone(), find(tensors, name, &own.0)?))).collect()
+            each.map(|(name, own)| Ok((name.clone(), find(tensors, name, &own.shape)?.clone())))
+                .collect()
         };
         let weights: Result<NamedTensors, TrainError> = read(tensors);
-        let average = match self.average {
+        let ema = match self.ema {
             Some(_) => Some(read(&averaged(tensors))?),
             None => None,
         };
         self.adam.restore(tensors)?;
-        (self.weights, self.average) = (weights?, average);
+        (self.weights, self.ema) = (weights?, ema);
         Ok(())
     }
 }
 
-/// A tensor that has to be there, and of this shape.
-fn find(
-    tensors: &NamedTensors,
-    name: &str,
-    shape: &[usize],
-) -> Result<(Vec<usize>, Vec<f32>), TrainError> {
-    let fail = |what: String| Err(TrainError::Tensor { name: name.into(), what });
-    match tensors.get(name) {
-        None => fail("is missing".into()),
-        Some(tensor) if tensor.0 != shape => {
-            fail(format!("has shape {:?} instead of {shape:?}", tensor.0))
-        }
-        Some(tensor) => Ok(tensor.clone()),
-    }
-}
-
-/// The gradients of the head to its weight, its bias and the features
-/// `[n, C]`, from the one to the logits `[n, outputs]`.
+/// The gradients with respect to the head's weight, its bias and the features
+/// `[n, C]`, given the gradient with respect to the logits `[n, outputs]`.
 fn head_backward(
     features: &[f32],
     weight: &[f32],

@@ -1,5 +1,5 @@
-//! A network's convolutions on `dldl_kernels::train`, forward and backward, with
-//! the memory that they work in.
+//! A network's convolutions on `dldl_kernels::train`, forward and backward, and
+//! their working memory.
 
 use dldl_kernels::train::{
     Gradient, Kernels, Maps, Norm, Output, Scratch, Source, average, average_backward, backward,
@@ -8,24 +8,24 @@ use dldl_kernels::train::{
 use dldl_kernels::{Lanes, Level};
 use dldl_net::NetSpec;
 
-use super::{Gradients, values};
-use crate::learner::Pictures;
-use crate::model::{BN_MOMENTUM, NamedTensors};
+use super::Gradients;
+use crate::learner::{BN_MOMENTUM, ImageBatch};
+use crate::tensor::{NamedTensors, values};
 
-/// Whose mean and variance the batch norms use.
+/// Which mean and variance the batch normalization uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Statistics {
-    /// The batch's: in training.
+    /// Those of the batch, in training.
     Batch,
-    /// The running ones: in use.
+    /// The running ones, in inference.
     Running,
 }
 
-/// The convolutions, and what their last forward pass left.
+/// The convolutions, and the activations of their last forward pass.
 pub(super) struct Trunk {
     level: Level,
     layers: Vec<Layer>,
-    /// The gradient to the last layer's output.
+    /// The gradient with respect to the last layer's output.
     top: Vec<Lanes>,
     scratch: Scratch,
 }
@@ -37,9 +37,9 @@ struct Layer {
     /// Height and width of the convolution.
     side: usize,
     kernels: Kernels,
-    /// The convolution's output; the gradient to the layer below takes its place.
+    /// The convolution's output; overwritten by the gradient of the layer below.
     z: Vec<Lanes>,
-    /// What the pool keeps of it.
+    /// The same after pooling.
     pooled: Vec<Lanes>,
     norm: Norm,
     /// Mean and (biased) variance of the batch.
@@ -51,7 +51,7 @@ impl Layer {
         Maps { channels: self.cout, height: self.side, width: self.side }
     }
 
-    /// What the layer above reads.
+    /// The input of the layer above.
     fn output(&self) -> Source<'_> {
         let maps = self.maps();
         match self.pool {
@@ -72,15 +72,15 @@ impl Trunk {
         }
     }
 
-    /// The features `[count, C]` of pictures.
+    /// The features `[count, C]` of images.
     pub fn forward(
         &mut self,
         weights: &NamedTensors,
-        pictures: Pictures,
+        images: ImageBatch,
         statistics: Statistics,
     ) -> Vec<f32> {
-        let (level, count, scratch) = (self.level, pictures.count, &self.scratch);
-        let mut side = pictures.size;
+        let (level, count, scratch) = (self.level, images.count, &self.scratch);
+        let mut side = images.size;
         for i in 0..self.layers.len() {
             let (below, layer) = self.layers.split_at_mut(i);
             let (below, layer) = (below.last(), &mut layer[0]);
@@ -95,7 +95,7 @@ impl Trunk {
             let gamma = values(weights, &format!("bn{i}.weight"));
             let beta = values(weights, &format!("bn{i}.bias"));
             let sums = match below {
-                None => stem_forward(level, pictures.pixels, weight, maps, &mut layer.z, scratch),
+                None => stem_forward(level, images.pixels, weight, maps, &mut layer.z, scratch),
                 Some(below) => {
                     let both = statistics == Statistics::Batch;
                     layer.kernels.set(level, weight, layer.cout, below.cout, both);
@@ -118,10 +118,9 @@ impl Trunk {
         average(count, self.layers.last().expect("a network has layers").output())
     }
 
-    /// Moves the running statistics towards those of the last pass, which was
-    /// over so many pictures. As in Torch, the running variance is the unbiased
-    /// one.
-    pub fn move_running(&self, weights: &mut NamedTensors, count: usize) {
+    /// Moves the running statistics towards those of the last pass, which had
+    /// `count` images. As in PyTorch, the running variance is the unbiased one.
+    pub fn update_running(&self, weights: &mut NamedTensors, count: usize) {
         for (i, layer) in self.layers.iter().enumerate() {
             let n = (count * layer.maps().area()) as f64;
             let unbiased = n / (n.max(2.0) - 1.0);
@@ -129,9 +128,8 @@ impl Trunk {
             for (name, new, scale) in
                 [("running_mean", mean, 1.0), ("running_var", variance, unbiased)]
             {
-                let (_, old) =
-                    weights.get_mut(&format!("bn{i}.{name}")).expect("its name is known");
-                for (old, new) in old.iter_mut().zip(new) {
+                let old = weights.get_mut(&format!("bn{i}.{name}")).expect("its name is known");
+                for (old, new) in old.values.iter_mut().zip(new) {
                     let moved = f64::from(*old) * (1.0 - BN_MOMENTUM);
                     *old = (moved + f64::from(*new) * (BN_MOMENTUM * scale)) as f32;
                 }
@@ -139,15 +137,15 @@ impl Trunk {
         }
     }
 
-    /// The gradients to all tensors, from the one to the features of the last
-    /// pass, which was in training.
+    /// The gradients with respect to all tensors, given that with respect to the
+    /// features of the last pass, which used the statistics of the batch.
     pub fn backward(
         &mut self,
         weights: &NamedTensors,
-        pictures: Pictures,
+        images: ImageBatch,
         features: &[f32],
     ) -> Gradients {
-        let (level, count) = (self.level, pictures.count);
+        let (level, count) = (self.level, images.count);
         let mut gradients = Gradients::new();
         let last = self.layers.last().expect("a network has layers").output();
         let mut stride = last.maps.size();
@@ -167,7 +165,7 @@ impl Trunk {
             match below.last() {
                 None => {
                     let (z, scratch) = (&layer.z, &self.scratch);
-                    stem_backward(level, pictures.pixels, maps, gradient, z, &mut weight, scratch);
+                    stem_backward(level, images.pixels, maps, gradient, z, &mut weight, scratch);
                 }
                 Some(below) => {
                     let (source, kernels, scratch) =

@@ -1,47 +1,37 @@
-//! The network as Burn modules: explicit parameters, one function per block.
-//!
-//! The layers come from a [`NetSpec`]; the names and shapes of the parameters
-//! are those of `dldl-net`'s weights file, so that exporting is copying. The
-//! losses and the optimizer are elsewhere.
-
-use std::collections::BTreeMap;
+//! The network as Burn modules. Names and shapes of its parameters are those of
+//! `dldl-net`'s weights file, so exporting is copying.
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
-use dldl_data::sample_rng;
 use dldl_kernels::BN_EPSILON;
 use dldl_net::NetSpec;
-use rand::RngExt;
 
 use crate::error::TrainError;
-
-/// Share of the newest batch in the running statistics (Torch's default).
-pub const BN_MOMENTUM: f64 = 0.1;
-
-/// Tensors by name: shape and row-major values.
-pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+use crate::initial::initial_weights;
+use crate::learner::BN_MOMENTUM;
+use crate::tensor::{self, NamedTensors};
 
 /// One layer: 3x3 convolution without bias, batch normalization, ReLU.
 #[derive(Module, Debug)]
-pub struct Layer {
+pub(super) struct Layer {
     /// Convolution kernel, `[out, in, 3, 3]`.
     pub weight: Param<Tensor<4>>,
     /// Scale of the batch normalization, `[out]`.
     pub gamma: Param<Tensor<1>>,
     /// Shift of the batch normalization, `[out]`.
     pub beta: Param<Tensor<1>>,
-    /// Running mean, `[out]`, outside of the gradient.
+    /// Running mean, `[out]`; gets no gradient.
     pub running_mean: RunningState<Tensor<1>>,
-    /// Running (unbiased) variance, `[out]`, outside of the gradient.
+    /// Running (unbiased) variance, `[out]`; gets no gradient.
     pub running_var: RunningState<Tensor<1>>,
 }
 
 /// Thin- or TinyAgeNet (or any other [`NetSpec`]) on a Burn device.
 #[derive(Module, Debug)]
-pub struct AgeNet {
+pub(super) struct AgeNet {
     /// The convolution layers in order.
     pub layers: Vec<Layer>,
     /// Weight of the head, `[K, C]`.
@@ -53,12 +43,12 @@ pub struct AgeNet {
     pools: Vec<bool>,
 }
 
-/// One block of Burn's own operations: `pool(relu(bn(conv(x))))`, `[n, in, h, w]`
-/// to `[n, out, h', w']` where `h' = h / 2` if `pool` and `h` otherwise.
+/// `pool(relu(bn(conv(x))))`, `[n, in, h, w]` to `[n, out, h', w']` where
+/// `h' = h / 2` if `pool` and `h` otherwise.
 ///
 /// With `training` the normalization uses the statistics of the batch and moves
 /// the running ones; without, it uses the running ones.
-pub fn block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<4> {
+fn block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<4> {
     let x = conv2d(x, layer.weight.val(), None, ConvOptions::new([1, 1], [1, 1], [1, 1], 1));
     let (gamma, beta) = (layer.gamma.val(), layer.beta.val());
     let x = if training {
@@ -67,7 +57,8 @@ pub fn block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<
         layer.update_running(out.mean, out.variance, n * h * w);
         out.output
     } else {
-        let [mean, variance] = layer.statistics();
+        let mean = layer.running_mean.value_sync();
+        let variance = layer.running_var.value_sync();
         batch_norm(x, gamma, beta, mean, variance, BN_EPSILON)
     };
     let x = relu(x);
@@ -75,26 +66,20 @@ pub fn block(x: Tensor<4>, layer: &Layer, training: bool, pool: bool) -> Tensor<
 }
 
 impl Layer {
-    fn new(weight: Vec<f32>, inputs: usize, outputs: usize, device: &Device) -> Self {
-        let weight = TensorData::new(weight, [outputs, inputs, 3, 3]);
+    fn zeros(inputs: usize, outputs: usize, device: &Device) -> Self {
         Self {
-            weight: Param::from_tensor(Tensor::from_data(weight, device)),
-            gamma: Param::from_tensor(Tensor::ones([outputs], device)),
+            weight: Param::from_tensor(Tensor::zeros([outputs, inputs, 3, 3], device)),
+            gamma: Param::from_tensor(Tensor::zeros([outputs], device)),
             beta: Param::from_tensor(Tensor::zeros([outputs], device)),
             running_mean: RunningState::new(Tensor::zeros([outputs], device)),
-            running_var: RunningState::new(Tensor::ones([outputs], device)),
+            running_var: RunningState::new(Tensor::zeros([outputs], device)),
         }
     }
 
-    /// Running mean and variance.
-    fn statistics(&self) -> [Tensor<1>; 2] {
-        [self.running_mean.value_sync(), self.running_var.value_sync()]
-    }
-
     /// Moves the running statistics by [`BN_MOMENTUM`] towards a batch's `mean`
-    /// and biased `variance` over `count` values per channel. As in Torch, the
+    /// and biased `variance` over `count` values per channel. As in PyTorch, the
     /// running variance is the unbiased one.
-    pub fn update_running(&self, mean: Tensor<1>, variance: Tensor<1>, count: usize) {
+    fn update_running(&self, mean: Tensor<1>, variance: Tensor<1>, count: usize) {
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
         let blend = |old: Tensor<1>, new: Tensor<1>, scale: f64| {
             (old * (1.0 - BN_MOMENTUM) + new.detach() * (BN_MOMENTUM * scale)).detach()
@@ -105,45 +90,32 @@ impl Layer {
 }
 
 impl AgeNet {
-    /// A network with the initial weights of specification 2.1: convolutions
-    /// from N(0, 2 / (9 out)), normalization 1 and 0, the head's weight from
-    /// U(-1/sqrt(C), 1/sqrt(C)) and its bias 0. The same `seed` gives the same
-    /// weights on every device.
+    /// A network with the [`initial_weights`] of `seed`.
     pub fn new(spec: &NetSpec, seed: u64, device: &Device) -> Self {
-        // No sample of any epoch has this stream.
-        let mut rng = sample_rng(seed, u64::MAX, 0);
         let mut layers = Vec::new();
         let mut pools = Vec::new();
         let mut inputs = 3;
         for (outputs, pool) in spec.layers() {
-            let std = (2.0 / (9 * outputs) as f64).sqrt();
-            let weight =
-                (0..outputs * inputs * 9).map(|_| (normal(&mut rng) * std) as f32).collect();
-            layers.push(Layer::new(weight, inputs, outputs, device));
+            layers.push(Layer::zeros(inputs, outputs, device));
             pools.push(pool);
             inputs = outputs;
         }
-        let bound = 1.0 / (inputs as f32).sqrt();
-        let outputs = spec.outputs();
-        let weight: Vec<f32> =
-            (0..outputs * inputs).map(|_| rng.random_range(-bound..bound)).collect();
-        let weight = TensorData::new(weight, [outputs, inputs]);
-        Self {
+        let net = Self {
             layers,
-            fc_weight: Param::from_tensor(Tensor::from_data(weight, device)),
-            fc_bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            fc_weight: Param::from_tensor(Tensor::zeros([spec.outputs(), inputs], device)),
+            fc_bias: Param::from_tensor(Tensor::zeros([spec.outputs()], device)),
             pools,
-        }
+        };
+        net.with_tensors(&initial_weights(spec, seed)).expect("they are of this network")
     }
 
-    /// Logits `[n, K]` of normalized pictures `[n, 3, s, s]`, `s` a multiple of
-    /// 32: [`features`](Self::features), then [`head`](Self::head).
+    /// Logits `[n, K]` of normalized images `[n, 3, s, s]`.
     pub fn forward(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
         self.head(self.features(x, training))
     }
 
-    /// What the head sees, `[n, C]`: the blocks and the mean over the remaining
-    /// positions (7x7 at 224, or 14x14 with plain average pooling).
+    /// The input of the head, `[n, C]`: the blocks and the mean over the remaining
+    /// positions (7x7 at 224 pixels, or 14x14 with plain average pooling).
     pub fn features(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
         let blocks = self.layers.iter().zip(&self.pools);
         let x = blocks.fold(x, |x, (layer, &pool)| block(x, layer, training, pool));
@@ -172,21 +144,21 @@ impl AgeNet {
         out
     }
 
-    /// This network with its tensors replaced by those in `tensors` (extra ones
-    /// are ignored).
+    /// This network with its tensors replaced by those in `tensors`; extra ones
+    /// are ignored.
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if one is missing or of another shape.
+    /// [`TrainError::Tensor`] if one is missing or has another shape.
     pub fn with_tensors(mut self, tensors: &NamedTensors) -> Result<Self, TrainError> {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             replace(&mut layer.weight, tensors, &format!("conv{i}.weight"))?;
             replace(&mut layer.gamma, tensors, &format!("bn{i}.weight"))?;
             replace(&mut layer.beta, tensors, &format!("bn{i}.bias"))?;
             let old = layer.running_mean.value_sync();
-            let mean = lookup(old, tensors, &format!("bn{i}.running_mean"))?;
+            let mean = upload(old, tensors, &format!("bn{i}.running_mean"))?;
             layer.running_mean = RunningState::new(mean);
             let old = layer.running_var.value_sync();
-            let var = lookup(old, tensors, &format!("bn{i}.running_var"))?;
+            let var = upload(old, tensors, &format!("bn{i}.running_var"))?;
             layer.running_var = RunningState::new(var);
         }
         replace(&mut self.fc_weight, tensors, "fc.weight")?;
@@ -199,8 +171,8 @@ impl AgeNet {
         self.valid()
     }
 
-    /// `self = decay * self + (1 - decay) * other` over all tensors; both must
-    /// be [`frozen`](Self::frozen). The moving average of the weights.
+    /// `self = decay * self + (1 - decay) * other` over all tensors; both must be
+    /// [`frozen`](Self::frozen).
     pub fn blend(&mut self, other: &Self, decay: f64) {
         fn mix<const D: usize>(a: &mut Param<Tensor<D>>, b: &Param<Tensor<D>>, decay: f64) {
             *a = Param::initialized(a.id, a.val() * decay + b.val() * (1.0 - decay));
@@ -220,31 +192,22 @@ impl AgeNet {
     }
 }
 
-/// A standard normal number (Box and Muller).
-fn normal(rng: &mut impl RngExt) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
-}
-
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> (Vec<usize>, Vec<f32>) {
+/// Copies a tensor to the host.
+pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> tensor::Tensor {
     let shape = tensor.dims().to_vec();
     let values = tensor.into_data().try_into_vec::<f32>().expect("the tensors of a model are f32");
-    (shape, values)
+    tensor::Tensor { shape, values }
 }
 
-fn lookup<const D: usize>(
+/// Copies a tensor of the shape of `old` to its device.
+fn upload<const D: usize>(
     old: Tensor<D>,
     tensors: &NamedTensors,
     name: &str,
 ) -> Result<Tensor<D>, TrainError> {
-    let Some((shape, values)) = tensors.get(name) else {
-        return Err(TrainError::Tensor { name: name.into(), what: "is missing".into() });
-    };
-    if *shape != old.dims() {
-        let what = format!("has shape {shape:?} instead of {:?}", old.dims());
-        return Err(TrainError::Tensor { name: name.into(), what });
-    }
-    Ok(Tensor::from_data(TensorData::new(values.clone(), old.dims()), &old.device()))
+    let tensor = tensor::find(tensors, name, &old.dims())?;
+    let data = TensorData::new(tensor.values.clone(), old.dims());
+    Ok(Tensor::from_data(data, &old.device()))
 }
 
 fn replace<const D: usize>(
@@ -252,6 +215,51 @@ fn replace<const D: usize>(
     tensors: &NamedTensors,
     name: &str,
 ) -> Result<(), TrainError> {
-    *param = Param::from_tensor(lookup(param.val(), tensors, name)?);
+    *param = Param::from_tensor(upload(param.val(), tensors, name)?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dldl_net::Pooling;
+
+    fn small() -> NetSpec {
+        NetSpec { stages: vec![vec![16]], pooling: Pooling::Hybrid, outputs: 3 }
+    }
+
+    #[test]
+    fn tensors_that_do_not_fit_are_named() {
+        let net = AgeNet::new(&small(), 1, &Device::flex());
+        let whole = net.to_tensors();
+        let mut missing = whole.clone();
+        missing.remove("bn0.running_var");
+        let mut wrong = whole;
+        wrong.insert("fc.bias".into(), tensor::Tensor::full([4], 0.0));
+        for (tensors, word) in [(missing, "bn0.running_var"), (wrong, "fc.bias")] {
+            let error = net.clone().with_tensors(&tensors).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_moving_average_blends_every_tensor() {
+        let device = Device::flex();
+        let (a, b) = (AgeNet::new(&small(), 1, &device), AgeNet::new(&small(), 2, &device));
+        let doubled = |net: &AgeNet| {
+            let mut tensors = net.to_tensors();
+            tensors.values_mut().flat_map(|t| &mut t.values).for_each(|v| *v = *v * 2.0 + 1.0);
+            net.clone().with_tensors(&tensors).unwrap()
+        };
+        let (a, b) = (a.frozen(), doubled(&b).frozen());
+        let mut mean = a.clone();
+        mean.blend(&b, 0.75);
+        let (a, b) = (a.to_tensors(), b.to_tensors());
+        for (name, got) in mean.to_tensors() {
+            for (i, got) in got.values.iter().enumerate() {
+                let expected = 0.75 * a[&name].values[i] + 0.25 * b[&name].values[i];
+                assert!((got - expected).abs() < 1e-6, "{name} {i}: {got} {expected}");
+            }
+        }
+    }
 }

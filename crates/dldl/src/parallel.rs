@@ -1,45 +1,57 @@
-//! Working through many pictures at once, with the results in the order of the
-//! pictures and no more than a few of them waiting. What the work is, is the
-//! caller's business.
+//! Parallel work over many items with results in input order, and thread pools that
+//! make do with fewer threads than wanted.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 
-/// How far the fastest worker may be ahead of the next result, in items per
-/// worker: enough that nobody waits for one picture that takes ten times as
-/// long as the others.
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+/// How many items per worker may be started before the next result is due. With
+/// that many, no worker waits for one item that takes ten times as long as the others.
 const WINDOW: usize = 16;
 
-/// The number of threads that `0` stands for: as many as there are processors.
-pub fn threads(asked: usize) -> usize {
-    match asked {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        _ => asked,
+/// The number of threads for a request, where 0 means one per processor.
+pub fn threads(requested: usize) -> usize {
+    match requested {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        _ => requested,
     }
 }
 
-/// Who does what next.
-struct Turn {
-    next: usize,
-    done: usize,
-    stop: bool,
-}
+/// Whether the next thread may be created. Tests refuse threads here, as the system
+/// does at its limit (`ulimit -u`).
+type Permit<'a> = &'a (dyn Fn() -> io::Result<()> + Sync);
 
-/// Calls `work` on every item, several at a time, and `sink` on every result
-/// with its item's number, in the items' order, as soon as it is there; `sink`
-/// runs on the calling thread. 0 threads are as many as there are processors.
+const ALWAYS: Permit<'static> = &|| Ok(());
+
+/// Calls `work` on every item, on several threads, and `sink` on every result with its
+/// item's index. `sink` runs on the calling thread, in the order of the items, as soon
+/// as each result is ready.
 ///
-/// As many items are under way as there are threads, each with a Rayon pool of
-/// one thread, which bounds the memory; with fewer items than threads, each
-/// item gets its share of the threads for the parallelism within it.
+/// `threads` items are in progress at a time (0: one per processor), each in a Rayon
+/// pool of one thread, so memory is bounded. With fewer items than threads, the pools
+/// share the threads. If the system refuses threads, the work is done by those that
+/// there are, at least by the calling thread.
 ///
 /// # Errors
-/// `sink`'s first error. Items not yet begun are left undone then.
+/// The first error of `sink`. Items not yet started are skipped then.
 ///
 /// # Panics
-/// If `work` does, with its panic.
+/// If `work` or `sink` does, with its panic.
 pub fn ordered<T: Sync, R: Send, E>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> R + Sync,
+    sink: impl FnMut(usize, R) -> Result<(), E>,
+) -> Result<(), E> {
+    ordered_if(ALWAYS, items, threads, work, sink)
+}
+
+fn ordered_if<T: Sync, R: Send, E>(
+    permit: Permit<'_>,
     items: &[T],
     threads: usize,
     work: impl Fn(&T) -> R + Sync,
@@ -47,64 +59,172 @@ pub fn ordered<T: Sync, R: Send, E>(
 ) -> Result<(), E> {
     let threads = self::threads(threads);
     let workers = threads.min(items.len());
-    let window = WINDOW * workers;
-    let turn = Mutex::new(Turn { next: 0, done: 0, stop: false });
-    let moved = Condvar::new();
-    // A worker's panic is caught and handed on, so the lock is never poisoned.
-    let lock = || turn.lock().unwrap_or_else(PoisonError::into_inner);
-    let take = || {
-        let mut turn = moved
-            .wait_while(lock(), |t| !t.stop && t.next < items.len() && t.next >= t.done + window)
-            .unwrap_or_else(PoisonError::into_inner);
-        let mine = turn.next;
-        turn.next += 1;
-        (!turn.stop && mine < items.len()).then_some(mine)
-    };
+    let queue = Queue::new(items.len(), WINDOW * workers);
     let (send, receive) = mpsc::channel();
     let run = |share: usize, send: mpsc::Sender<_>| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(share).build().ok();
-        while let Some(i) = take() {
-            let result = catch_unwind(AssertUnwindSafe(|| match &pool {
-                Some(pool) => pool.install(|| work(&items[i])),
-                // The system refused more threads: this one is there.
-                None => work(&items[i]),
-            }));
+        let pool = pool_if(permit, share);
+        while let Some(i) = queue.take() {
+            let result = catch_unwind(AssertUnwindSafe(|| install(&pool, || work(&items[i]))));
             if send.send((i, result)).is_err() {
                 return;
             }
         }
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
+        // Dropped on every way out, a panic of `sink` included: without it the workers
+        // would wait for ever, and the scope for them.
+        let _stop = StopOnDrop(&queue);
+        let mut started = 0;
         for worker in 0..workers {
             let share = threads / workers + usize::from(worker < threads % workers);
             let (send, run) = (send.clone(), &run);
-            scope.spawn(move || run(share, send));
+            let worker = || thread::Builder::new().spawn_scoped(scope, move || run(share, send));
+            if permit().and_then(|()| worker()).is_err() {
+                break;
+            }
+            started += 1;
         }
         drop(send);
+        if started == 0 {
+            let pool = pool_if(permit, 1);
+            let mut items = items.iter().enumerate();
+            return items.try_for_each(|(i, item)| sink(i, install(&pool, || work(item))));
+        }
         let mut early = BTreeMap::new();
         let mut next = 0;
         for (i, result) in receive {
             early.insert(i, result);
             while let Some(result) = early.remove(&next) {
-                let outcome = match result {
-                    Ok(result) => sink(next, result),
-                    Err(panic) => {
-                        lock().stop = true;
-                        moved.notify_all();
-                        resume_unwind(panic)
-                    }
-                };
+                sink(next, result.unwrap_or_else(|panic| resume_unwind(panic)))?;
                 next += 1;
-                let mut turn = lock();
-                turn.done = next;
-                turn.stop = outcome.is_err();
-                drop(turn);
-                moved.notify_all();
-                outcome?;
+                queue.done(next);
             }
         }
         Ok(())
     })
+}
+
+/// Hands out item indices in order, none further ahead of the results than the window.
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+    items: usize,
+    window: usize,
+}
+
+struct QueueState {
+    next: usize,
+    done: usize,
+    stopped: bool,
+}
+
+impl Queue {
+    fn new(items: usize, window: usize) -> Self {
+        let state = Mutex::new(QueueState { next: 0, done: 0, stopped: false });
+        Self { state, changed: Condvar::new(), items, window }
+    }
+
+    /// Waits for the next index; `None` at the end, or when stopped.
+    fn take(&self) -> Option<usize> {
+        let blocked = |s: &mut QueueState| {
+            !s.stopped && s.next < self.items && s.next >= s.done + self.window
+        };
+        let state = self.changed.wait_while(self.lock(), blocked);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        let index = state.next;
+        state.next += 1;
+        (!state.stopped && index < self.items).then_some(index)
+    }
+
+    /// The results before index `next` have been handled.
+    fn done(&self, next: usize) {
+        self.lock().done = next;
+        self.changed.notify_all();
+    }
+
+    /// Nothing panics while it holds the lock, so a poisoned one is sound, too.
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets no worker take another item once it is dropped.
+struct StopOnDrop<'a>(&'a Queue);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// A Rayon pool of up to `threads` threads (0: one per processor): of as many as the
+/// system allows. If it allows none, the calling thread joins the pool for the rest of
+/// its life, and a little memory is leaked; if it belongs to a pool already, there is
+/// no new one (`None`).
+pub fn pool(threads: usize) -> Option<ThreadPool> {
+    pool_if(ALWAYS, self::threads(threads))
+}
+
+/// Runs `work` in the pool, or where there is none, in the calling thread's own.
+pub fn install<R: Send>(pool: &Option<ThreadPool>, work: impl FnOnce() -> R + Send) -> R {
+    match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// Starts Rayon's global pool with as many threads as the system allows, at most one
+/// per processor (or `RAYON_NUM_THREADS`). If it allows none, the calling thread is the
+/// pool: call it on the main thread, before anything else uses Rayon.
+///
+/// Left to itself, Rayon panics at its first use if it gets fewer threads than it
+/// wants.
+pub fn start_global_pool() {
+    let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok());
+    let seats = reserve(ALWAYS, threads(variable.unwrap_or(0)));
+    // An error means that there is a global pool already.
+    let _ = match seats.len() {
+        0 => ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global(),
+        n => ThreadPoolBuilder::new().num_threads(n).spawn_handler(seat(seats)).build_global(),
+    };
+}
+
+fn pool_if(permit: Permit<'_>, threads: usize) -> Option<ThreadPool> {
+    let seats = reserve(permit, threads);
+    let pool: Result<_, ThreadPoolBuildError> = match seats.len() {
+        0 => ThreadPoolBuilder::new().num_threads(1).use_current_thread().build(),
+        n => ThreadPoolBuilder::new().num_threads(n).spawn_handler(seat(seats)).build(),
+    };
+    pool.ok()
+}
+
+type Seat = mpsc::Sender<rayon::ThreadBuilder>;
+
+/// Creates up to `wanted` threads that wait for their part in a pool. A pool must know
+/// how many threads it has before it starts, so they are created first.
+fn reserve(permit: Permit<'_>, wanted: usize) -> Vec<Seat> {
+    let create = |_| {
+        permit().ok()?;
+        let (send, receive) = mpsc::channel::<rayon::ThreadBuilder>();
+        let wait = move || {
+            if let Ok(thread) = receive.recv() {
+                thread.run();
+            }
+        };
+        thread::Builder::new().spawn(wait).ok()?;
+        Some(send)
+    };
+    (0..wanted).map_while(create).collect()
+}
+
+/// Gives the threads of a pool their seats, one after the other.
+fn seat(seats: Vec<Seat>) -> impl FnMut(rayon::ThreadBuilder) -> io::Result<()> {
+    let mut seats = seats.into_iter();
+    move |thread| {
+        let seat = seats.next().ok_or(io::ErrorKind::WouldBlock)?;
+        seat.send(thread).map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +234,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn results_come_in_order_whatever_takes_long() {
+    fn results_are_in_input_order() {
         let items: Vec<usize> = (0..200).collect();
         for threads in [1, 3, 8, 300] {
             let mut seen = Vec::new();
@@ -136,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_runs_far_ahead_of_a_slow_item() {
+    fn workers_do_not_run_far_ahead_of_a_slow_item() {
         let items: Vec<usize> = (0..1000).collect();
         let begun = AtomicUsize::new(0);
         let mut most = 0;
@@ -155,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_error_ends_it() {
+    fn the_first_error_stops_the_work() {
         let items: Vec<usize> = (0..1000).collect();
         let done = AtomicUsize::new(0);
         let work = |&i: &usize| {
@@ -168,10 +288,88 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_handed_on_and_does_not_hang() {
+    fn a_panic_of_the_work_is_propagated() {
         let items: Vec<usize> = (0..1000).collect();
         let work = |&i: &usize| assert_ne!(i, 7, "seven");
         let end = catch_unwind(|| ordered(&items, 3, work, |_, ()| Ok::<_, ()>(())));
         assert!(end.is_err());
+    }
+
+    #[test]
+    fn a_panic_of_the_sink_is_propagated_and_stops_the_workers() {
+        // Far more items than the window, so that workers wait when the sink panics.
+        let items: Vec<usize> = (0..1000).collect();
+        let end = catch_unwind(|| {
+            ordered(
+                &items,
+                3,
+                |&i| i,
+                |i, _| {
+                    assert_ne!(i, 7, "seven");
+                    Ok::<_, ()>(())
+                },
+            )
+        });
+        let message = *end.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("seven"), "{message}");
+    }
+
+    /// Permits `n` threads.
+    fn at_most(n: usize) -> impl Fn() -> io::Result<()> + Sync {
+        let left = AtomicUsize::new(n);
+        move || {
+            let take = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            take.map(drop).map_err(|_| io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    #[test]
+    fn work_is_done_by_as_many_threads_as_the_system_allows() {
+        use rayon::prelude::*;
+        let items: Vec<usize> = (0..100).collect();
+        for permitted in 0..8 {
+            // A thread of its own: without others, it joins a pool.
+            let run = || {
+                let mut sums = Vec::new();
+                let work = |&i: &usize| (0..=i).into_par_iter().sum::<usize>();
+                ordered_if(&at_most(permitted), &items, 3, work, |i, sum| {
+                    assert_eq!(sum, i * (i + 1) / 2);
+                    sums.push(sum);
+                    Ok::<_, ()>(())
+                })
+                .unwrap();
+                assert_eq!(sums.len(), items.len());
+            };
+            thread::scope(|scope| scope.spawn(run).join()).unwrap();
+        }
+    }
+
+    #[test]
+    fn errors_and_panics_end_work_on_the_calling_thread() {
+        let run = || {
+            let items = [1, 2, 3];
+            let sink = |_, i| if i == 2 { Err("enough") } else { Ok(()) };
+            assert_eq!(ordered_if(&at_most(0), &items, 2, |&i| i, sink), Err("enough"));
+            let work = |&i: &i32| assert_ne!(i, 3);
+            let end =
+                catch_unwind(|| ordered_if(&at_most(0), &items, 2, work, |_, ()| Ok::<_, ()>(())));
+            assert!(end.is_err());
+        };
+        thread::scope(|scope| scope.spawn(run).join()).unwrap();
+    }
+
+    #[test]
+    fn pools_have_as_many_threads_as_the_system_allows() {
+        for (permitted, expected) in [(0, 1), (1, 1), (2, 2), (5, 3)] {
+            let run = || {
+                let pool = pool_if(&at_most(permitted), 3).unwrap();
+                assert_eq!(pool.current_num_threads(), expected);
+                assert_eq!(pool.install(rayon::current_num_threads), expected);
+                // A thread belongs to one pool at most.
+                assert_eq!(permitted == 0, pool_if(&at_most(0), 3).is_none());
+                assert_eq!(install(&None, || 7), 7);
+            };
+            thread::scope(|scope| scope.spawn(run).join()).unwrap();
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Copies of pictures with what was seen drawn in. The drawing itself is in
-//! [`dldl_eval::draw`].
+//! Annotated copies of pictures: boxes, landmarks and estimates. The drawing primitives
+//! are in [`dldl_eval::draw`].
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -11,23 +11,28 @@ use dldl::{FaceEstimate, Picture, Reading};
 use dldl_eval::draw::{self, Color, Text};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
+use crate::printing::write_file;
+
 const BRIGHT: Color = [255, 200, 0];
 const DARK: Color = [24, 24, 24];
 const QUALITY: u8 = 92;
 
-/// Where the copies go: one file per input, in its order.
+/// The files of the copies: one per input, in the same order.
 pub struct Copies(Vec<PathBuf>);
 
 impl Copies {
-    /// Creates the folder and chooses the names: `NAME-ages.jpg`, and with a
-    /// number where that is taken by another input's copy, or by an input.
+    /// Creates the folder and chooses the names: `NAME-ages.jpg`, with a number where
+    /// that is the copy of another input, an input, or a link to one.
     pub fn plan(dir: &Path, inputs: &[&Path]) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let dir = dir.canonicalize()?;
-        // Some file systems take upper and lower case for the same.
+        // Some file systems ignore case.
         let key = |path: &Path| path.to_string_lossy().to_lowercase();
-        let mut taken: HashSet<String> =
+        let originals: HashSet<String> =
             inputs.iter().filter_map(|p| p.canonicalize().ok()).map(|p| key(&p)).collect();
+        let mut taken = originals.clone();
+        let leads_to_input =
+            |path: &Path| path.canonicalize().is_ok_and(|p| originals.contains(&key(&p)));
         let choose = |input: &&Path| {
             let stem = input.file_stem().unwrap_or(input.as_os_str());
             let name = |n: usize| {
@@ -35,21 +40,20 @@ impl Copies {
                 name.push(if n == 1 { "-ages.jpg".into() } else { format!("-ages-{n}.jpg") });
                 dir.join(name)
             };
-            let free = (1..).map(name).find(|path| taken.insert(key(path)));
+            let free =
+                (1..).map(name).find(|path| taken.insert(key(path)) && !leads_to_input(path));
             free.expect("there are more numbers than inputs")
         };
         Ok(Self(inputs.iter().map(choose).collect()))
     }
 
-    /// The copy of input number `i`.
+    /// The copy of input `i`.
     pub fn target(&self, i: usize) -> &Path {
         &self.0[i]
     }
 }
 
-/// Draws the faces, with what is said of each, into the picture and writes it as
-/// JPEG, in one step: a file that stands there (or is linked from there) is
-/// replaced, not overwritten.
+/// Draws the faces with their estimates into the picture and writes it as JPEG.
 pub fn write(
     mut picture: Picture,
     faces: &[FaceEstimate],
@@ -60,19 +64,15 @@ pub fn write(
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
-    let side = |n: usize| u16::try_from(n).context("a JPEG has at most 65535 pixels a side");
+    let side = |n: usize| u16::try_from(n).context("a JPEG is at most 65535 pixels wide and high");
     let (width, height) = (side(picture.width())?, side(picture.height())?);
     encoder.encode(picture.rgb(), width, height, ColorType::Rgb)?;
-    let mut part = target.as_os_str().to_owned();
-    part.push(".part");
-    std::fs::write(&part, jpeg)
-        .and_then(|()| std::fs::rename(&part, target))
-        .with_context(|| format!("the copy {} cannot be written", target.display()))
+    write_file(target, &jpeg)
 }
 
-/// Boxes and points first, so that no label is hidden by a neighbor's box.
+/// Draws boxes and points first, so that no box covers a neighbor's label.
 fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
-    // What is visible depends on the size at which the whole picture is shown.
+    // Line widths scale with the picture, which is usually viewed as a whole.
     let unit = (picture.width() as f32 * picture.height() as f32).sqrt();
     // A thick line would hide a small face.
     let lines = faces.iter().map(|f| (unit / 300.0).min(f.bbox[2] / 24.0).round().max(1.0));
@@ -92,7 +92,8 @@ fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
     }
 }
 
-/// The estimate and its interval on a plate above the box, or where there is room.
+/// Draws the estimates and their intervals on a plate above the box, or below it if
+/// there is no space above.
 fn label(picture: &mut Picture, face: &FaceEstimate, said: &[Reading], line: f32, unit: f32) {
     let labels = std::iter::once(&face.label).chain(&face.further);
     let said = said.iter().zip(labels).map(|(said, label)| {
@@ -106,7 +107,7 @@ fn label(picture: &mut Picture, face: &FaceEstimate, said: &[Reading], line: f32
     let margin = (size * 0.45).round();
     let (width, height) = ((text.width + 2.0 * margin).ceil(), text.cap_height + 2.0 * margin);
     let edge = (line / 2.0).floor();
-    // Flush with the box, or in the middle of one that is narrower.
+    // Aligned with the box's left side, or centered on a box that is narrower.
     let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
     let left = left.min(picture.width() as f32 - width).max(0.0);
     let above = y.round() - edge - height;
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_have_different_names_and_none_is_an_input() {
+    fn copies_have_distinct_names_and_are_never_an_input() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
         std::fs::create_dir_all(&out).unwrap();
@@ -140,8 +141,19 @@ mod tests {
         assert_eq!(std::fs::read(&own).unwrap(), b"an input");
     }
 
+    #[cfg(unix)]
     #[test]
-    fn a_face_is_drawn_wherever_it_lies() {
+    fn copies_do_not_go_through_links_to_inputs() {
+        let dir = tempfile::tempdir().unwrap();
+        let input = dir.path().join("a.jpg");
+        std::fs::write(&input, b"an input").unwrap();
+        std::os::unix::fs::symlink("a.jpg", dir.path().join("a-ages.jpg")).unwrap();
+        let copies = Copies::plan(dir.path(), &[&input]).unwrap();
+        assert!(copies.target(0).ends_with("a-ages-2.jpg"), "{:?}", copies.target(0));
+    }
+
+    #[test]
+    fn faces_outside_the_picture_are_drawn() {
         let labels = dldl::LabelSet::age();
         let label = dldl::Distribution::gaussian(&labels, 40.0, 3.0).unwrap();
         for bbox in [[40.0, 40.0, 50.0, 60.0], [-20.0, -20.0, 500.0, 500.0], [0.0; 4]] {

@@ -4,16 +4,15 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info, prepare,
     pretrain, quantize, report, robustness, train,
 };
 
-/// Estimate the ages of the faces in pictures.
+/// Estimate the age and attractiveness of faces in pictures.
 ///
-/// dldl finds the faces in a picture and says for each how old it looks: not
-/// one number alone, but a probability for every age from 0 to 100. The default
-/// model is inside this program; nothing is downloaded and no picture leaves
-/// the machine.
+/// dldl finds the faces in a picture and estimates for each how old it looks: not
+/// only a number, but a probability for every age from 0 to 100. The default model
+/// is built in: nothing is downloaded, and no picture leaves the machine.
 #[derive(Parser)]
 #[command(name = "dldl", version, after_help = EXAMPLES, propagate_version = true)]
 pub struct Cli {
@@ -23,12 +22,12 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  dldl estimate portrait.jpg                    the ages in one picture
-  dldl estimate --annotate out photos/          draw them into copies of all pictures
-  dldl estimate --format ndjson photos/ | jq .  for programs
-  dldl info                                     what the built-in model is
+  dldl estimate portrait.jpg                    estimate the faces in one picture
+  dldl estimate --annotate out photos/          draw the estimates into copies of the pictures
+  dldl estimate --format ndjson photos/ | jq .  JSON for other programs
+  dldl info                                     describe the built-in model
 
-`dldl help COMMAND` explains a command with more examples.
+`dldl help COMMAND` explains a command and has more examples.
 
 Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage error.";
 
@@ -50,6 +49,7 @@ pub enum Command {
     Export(export::Args),
     Quantize(quantize::Args),
     Bench(bench::Args),
+    Generate(generate::Args),
 }
 
 #[cfg(test)]

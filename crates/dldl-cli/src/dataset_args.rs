@@ -26,7 +26,7 @@ pub struct DatasetArgs {
     #[arg(long, value_name = "DIR")]
     root: PathBuf,
 
-    /// Table of labels [default: labels.csv in the dataset's folder]
+    /// Table of labels [default: where the dataset has it]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
@@ -112,7 +112,7 @@ pub fn open(
     protocol: &Protocol,
 ) -> Result<Source> {
     if dataset == "cache" && labels.is_some() {
-        return Err(UsageError::new("--labels: a cache contains its labels").into());
+        return Err(UsageError::LabelsOfCache.into());
     }
     Ok(Source::open_with(dataset, root, labels, protocol).map_err(UsageError::new)?)
 }

@@ -1,5 +1,4 @@
-//! From the arguments of `dldl estimate` to a list of picture files. What is
-//! in the files is not looked at.
+//! Expands path arguments to a list of picture files, without opening the files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,14 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use walkdir::{DirEntry, WalkDir};
 
-/// What a file in a folder must end with to be taken for a picture.
+/// File extensions of the pictures that are collected from folders.
 const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// A file to estimate, or a place where there is none.
+/// A picture file, or a path that has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     pub path: PathBuf,
-    /// Why it is clear already that there is no picture.
+    /// Why the path cannot be used, if that is known already.
     pub problem: Option<String>,
 }
 
@@ -23,38 +22,37 @@ impl Input {
         Self { path: path.to_owned(), problem: Some(problem.into()) }
     }
 
-    /// The name in the output. What is no UTF-8 becomes U+FFFD.
+    /// The name in the output. Bytes that are not UTF-8 become U+FFFD.
     pub fn name(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 }
 
-/// The files that the arguments stand for, in their order: a file is itself, a
-/// folder the pictures in it and in the folders below it (sorted by name,
-/// without hidden ones, and without the folder `not`), `-` a list of such paths
-/// on stdin.
+/// Expands the arguments to files, in order: a folder to the pictures in it and its
+/// subfolders (sorted by name, without hidden ones and without the folder `skip`), `-`
+/// to the paths listed on stdin.
 ///
 /// # Errors
 /// If stdin cannot be read.
-pub fn expand(arguments: &[PathBuf], not: Option<&Path>) -> Result<Vec<Input>> {
-    let not = not.and_then(|dir| dir.canonicalize().ok());
+pub fn expand(arguments: &[PathBuf], skip: Option<&Path>) -> Result<Vec<Input>> {
+    let skip = skip.and_then(|dir| dir.canonicalize().ok());
     let mut inputs = Vec::new();
     for argument in arguments {
         if argument.as_os_str() == "-" {
             let mut list = Vec::new();
-            std::io::stdin().read_to_end(&mut list).context("the list on stdin")?;
+            std::io::stdin().read_to_end(&mut list).context("cannot read the list on stdin")?;
             for path in paths(&list) {
-                add(&path, not.as_deref(), &mut inputs);
+                add(&path, skip.as_deref(), &mut inputs);
             }
         } else {
-            add(argument, not.as_deref(), &mut inputs);
+            add(argument, skip.as_deref(), &mut inputs);
         }
     }
     Ok(inputs)
 }
 
-/// The paths in a list: one a line, or separated by NUL where there is one (as
-/// `find -print0` writes them). Empty ones are left out.
+/// The paths in a list: one per line, or separated by NUL if the list contains one (as
+/// `find -print0` writes them). Empty ones are skipped.
 fn paths(list: &[u8]) -> Vec<PathBuf> {
     let end = if list.contains(&0) { 0 } else { b'\n' };
     let line = |line: &[u8]| {
@@ -75,7 +73,7 @@ fn path(bytes: &[u8]) -> PathBuf {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
-fn add(path: &Path, not: Option<&Path>, inputs: &mut Vec<Input>) {
+fn add(path: &Path, skip: Option<&Path>, inputs: &mut Vec<Input>) {
     if !path.is_dir() {
         inputs.push(Input { path: path.to_owned(), problem: None });
         return;
@@ -83,10 +81,10 @@ fn add(path: &Path, not: Option<&Path>, inputs: &mut Vec<Input>) {
     let before = inputs.len();
     let wanted = |entry: &DirEntry| {
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        let left_out = || entry.path().canonicalize().is_ok_and(|p| Some(p.as_path()) == not);
-        entry.depth() == 0 || !(hidden || entry.file_type().is_dir() && left_out())
+        let skipped = || entry.path().canonicalize().is_ok_and(|p| Some(p.as_path()) == skip);
+        entry.depth() == 0 || !(hidden || entry.file_type().is_dir() && skipped())
     };
-    // Links are followed; one that leads back up is an error of the walk.
+    // Links are followed; walkdir reports one that leads back up as an error.
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
     for entry in walk.filter_entry(wanted) {
         match entry {
@@ -96,7 +94,7 @@ fn add(path: &Path, not: Option<&Path>, inputs: &mut Vec<Input>) {
             Err(e) => {
                 let at = e.path().unwrap_or(path).to_owned();
                 let reason = e.io_error().map_or_else(|| e.to_string(), ToString::to_string);
-                // A broken link counts if it pretends to be a picture.
+                // A broken link is reported only if it has a picture's extension.
                 if is_picture(&at) || at.symlink_metadata().is_ok_and(|m| !m.is_symlink()) {
                     inputs.push(Input::failed(&at, format!("cannot be read: {reason}")));
                 }
@@ -119,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_read_by_line_or_by_nul() {
+    fn lists_are_split_at_newlines_or_nul() {
         let names = |list: &[u8]| {
             let paths = paths(list);
             paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>()
@@ -130,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_walked_in_order_without_hidden_and_left_out_ones() {
+    fn folders_are_walked_in_order_without_hidden_and_skipped_ones() {
         let dir = tempfile::tempdir().unwrap();
         for folder in ["b", "out", ".cache", "empty.jpg"] {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
@@ -151,7 +149,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_and_broken_ones_named() {
+    fn links_are_followed_and_broken_ones_reported() {
         use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
         symlink(dir.path(), dir.path().join("up")).unwrap();

@@ -18,16 +18,17 @@ mod shared_args;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use commands::{
-    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, info, prepare,
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info, prepare,
     pretrain, quantize, report, robustness, train,
 };
 use outcome::{Outcome, UsageError};
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    dldl::parallel::start_global_pool();
     let result = dldl::Level::from_environment().map_err(|e| UsageError::new(e).into());
     let result = result.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Generate(args) => generate::run(args, Cli::command()),
     });
     match result {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,

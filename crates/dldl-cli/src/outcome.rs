@@ -1,6 +1,8 @@
 //! How a command ends. `main` turns it into an exit code.
 
 use std::error::Error;
+use std::io;
+use std::path::PathBuf;
 
 /// How a command ended that did its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,15 +22,46 @@ impl Outcome {
 }
 
 /// The command cannot start as given: exit code 2.
-///
-/// It displays as the error inside and has the same causes.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct UsageError(Box<dyn Error + Send + Sync>);
+pub enum UsageError {
+    /// A request that the libraries refuse; displayed as their error.
+    #[error(transparent)]
+    Refused(Box<dyn Error + Send + Sync>),
+    #[error("--distribution: a table does not show it; use --format json, ndjson or csv")]
+    DistributionInTable,
+    #[error("cannot create the folder {}", .path.display())]
+    CreateFolder { path: PathBuf, source: io::Error },
+    #[error("cannot read {}", .path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is not an evaluation written by `dldl eval`", .path.display())]
+    NotAnEvaluation { path: PathBuf, source: serde_json::Error },
+    #[error("--labels: a cache contains its labels")]
+    LabelsOfCache,
+    #[error("--no-detect: the crops of a cache are aligned already")]
+    NoDetectOnCache,
+    #[error(
+        "{}: the crops are aligned by the template \"{found}\", the model needs \"{expected}\"",
+        .path.display()
+    )]
+    CropTemplate { path: PathBuf, found: String, expected: String },
+    #[error(
+        "{}: expected a folder of pictures or a cache written by `dldl prepare`",
+        .path.display()
+    )]
+    NotAPictureFolder { path: PathBuf },
+    #[error("--size {size}: expected a multiple of {step}")]
+    CropSize { size: usize, step: usize },
+    #[error("--task {task}: the model estimates {}", .known.join(" and "))]
+    UnknownTask { task: String, known: Vec<String> },
+    #[error("--models needs a PICTURE, or --dataset with --root")]
+    NothingToExplain,
+    #[error("--out: needs `man`, whose pages it writes into that folder; completions go to stdout")]
+    OutOfCompletions,
+}
 
 impl UsageError {
     /// For `map_err`.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(error.into())
+        Self::Refused(error.into())
     }
 }

@@ -1,8 +1,9 @@
-//! Helpers for printing to stdout.
+//! Helpers for printing to stdout and writing result files.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 /// Output format of a report.
@@ -19,6 +20,20 @@ pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", text.trim_end_matches('\n'))?;
     Ok(out.flush()?)
+}
+
+/// Writes a result file whole or not at all; devices and pipes are written in place.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    dldl_io::write_atomic(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Prints warnings or failed files to stderr, one per line.
+pub fn complain(lines: impl IntoIterator<Item = String>) {
+    let mut stderr = std::io::stderr().lock();
+    for line in lines {
+        // With stderr closed there is nobody to tell.
+        let _ = writeln!(stderr, "{line}");
+    }
 }
 
 /// Whether stdout may be colored: it is a terminal and neither `NO_COLOR`

@@ -1,10 +1,10 @@
-//! The networks of the paper with weights that mean nothing, for those who
-//! measure speed: `random-thin` and `random-tiny`.
+//! The paper's networks with random weights, for speed measurements: `random-thin` and
+//! `random-tiny`.
 
 use anyhow::Result;
 use dldl::{NetSpec, Weights};
 
-/// The network of that name: `thin`, `tiny`, or one of the two with `random-`.
+/// The network called `thin` or `tiny`, with or without `random-`.
 pub fn net(name: &str) -> Option<NetSpec> {
     match name.trim_start_matches("random-") {
         "thin" | "thin-age" => Some(NetSpec::thin_age(101)),
@@ -13,7 +13,7 @@ pub fn net(name: &str) -> Option<NetSpec> {
     }
 }
 
-/// The weights of that name, if it is one of the two.
+/// Random weights, if `name` is `random-thin` or `random-tiny`.
 pub fn weights(name: &str) -> Result<Option<Weights>> {
     let net = match name {
         "random-thin" => NetSpec::thin_age(101),

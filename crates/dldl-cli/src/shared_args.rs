@@ -20,7 +20,12 @@ pub struct ModelArgs {
 
 /// Help text of an argument that takes a model.
 pub fn model_help() -> String {
-    format!("Built-in model ({}) or path of a weights file", dldl::models::names().join(", "))
+    format!("Built-in model ({}), or path of a weights file", dldl::models::names().join(", "))
+}
+
+/// Help text of an argument that also takes the random networks.
+pub fn random_help() -> String {
+    model_help() + ", or random-thin, random-tiny: the paper's networks with random weights"
 }
 
 /// The number of threads.

@@ -1,4 +1,4 @@
-//! `dldl bench`: how fast a model runs on this machine.
+//! `dldl bench`: measures the speed of a model on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -10,58 +10,62 @@ use crate::learn::Device;
 use crate::outcome::{Outcome, UsageError};
 use crate::printing::{self, ReportFormat};
 use crate::random;
+use crate::shared_args::random_help;
 
-/// Measure how fast a model runs on this machine
+/// Measure the speed of a model on this machine
 ///
-/// Times the network on crops of noise: whole, and layer by layer, beside the
-/// peak of multiply-adds that this processor reaches and beside larger networks
-/// that run on the same kernels. CPU time is over all threads; figures of
-/// layers and of the larger networks are for one crop on one thread. "Effective"
-/// counts the multiply-adds of a direct convolution, of which Winograd's
-/// algorithm does a quarter: so it can be above the peak.
+/// Times the network on crops of noise, as a whole and by layer, and compares it with
+/// the measured peak of multiply-adds of this processor and with larger networks on the
+/// same kernels. CPU time is summed over threads; layers and larger networks are
+/// measured with one crop on one thread. "Effective" counts the multiply-adds of a
+/// direct convolution, of which Winograd's algorithm needs as little as a quarter, so it
+/// may exceed the peak.
 ///
-/// The environment variable DLDL_ISA forces the vector instructions (avx512,
-/// avx2, or what else this processor has), for this and all other commands. A
-/// model in 8-bit integers takes VNNI with avx512; AMX, where there is any, if
-/// nothing is forced.
+/// The environment variable DLDL_ISA selects the vector instructions (avx512, avx2, or
+/// others that this processor has) for this and all other commands. An 8-bit model uses
+/// VNNI with avx512, and AMX, where available, if the variable is not set.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, the path of a weights file, or random-thin,
-    /// random-tiny (-int8): the paper's networks with weights that mean nothing
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME|PATH",
+        default_value = dldl::DEFAULT_MODEL,
+        help = random_help() + ", in 8-bit integers with the suffix -int8"
+    )]
     model: PathBuf,
 
-    /// Side of the crops in pixels
+    /// Side of the crops, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 224)]
     size: usize,
 
-    /// Crops in a run
+    /// Number of crops per run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
 
-    /// Threads
+    /// Number of threads
     #[arg(short = 'j', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
 
-    /// Runs that are timed
+    /// Number of timed runs
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: u32,
 
-    /// Measure training instead: forward, loss, backward and Adam. The model is
-    /// thin or tiny, or one whose network is used
+    /// Measure training instead: forward, loss, backward and Adam. The model is thin or
+    /// tiny, or one whose network is used
     #[arg(long)]
     train: bool,
 
-    /// With --train: the device to train on
+    /// Device to train on, with --train
     #[arg(long, value_enum, requires = "train")]
     device: Option<Device>,
 
-    /// Leave the larger networks out
+    /// Leave out the larger networks
     #[arg(long)]
     no_comparators: bool,
 
-    /// How the figures are printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 }
@@ -116,18 +120,18 @@ fn training(args: Args) -> Result<Outcome> {
 }
 
 fn engine(model: &Path) -> Result<Engine> {
-    let asked = model.to_str().unwrap_or_default();
-    if let Some(weights) = random::weights(asked)? {
+    let name = model.to_str().unwrap_or_default();
+    if let Some(weights) = random::weights(name)? {
         return Ok(Engine::from_weights(&weights)?);
     }
-    let float = asked.strip_suffix("-int8").unwrap_or_default();
+    let float = name.strip_suffix("-int8").unwrap_or_default();
     let Some(weights) = random::weights(float)? else {
         return Ok(models::engine(model).map_err(UsageError::new)?);
     };
-    // Scales that mean nothing either: those for one gray crop.
+    // Random weights need no meaningful scales: one gray crop gives some.
     let size = weights.info.input_size;
     let gray = Crop::new(size, vec![128; 3 * size * size])?;
     let mut quantized = quantize(&weights, &[gray], "a gray crop")?;
-    quantized.describe(|info| info.name = asked.to_owned())?;
+    quantized.describe(|info| info.name = name.to_owned())?;
     Ok(Engine::from_quantized(&quantized)?)
 }

@@ -1,4 +1,4 @@
-//! `dldl compare`: evaluations side by side.
+//! `dldl compare`: shows evaluations side by side.
 
 use std::path::{Path, PathBuf};
 
@@ -8,32 +8,32 @@ use dldl_eval::{Comparison, Evaluation, Layout};
 use crate::outcome::{Outcome, UsageError};
 use crate::printing;
 
-/// Put evaluations side by side: models, datasets, methods
+/// Compare evaluations of models, datasets or methods
 ///
-/// A row for each file that `dldl eval --out` wrote, and, where there are several
-/// datasets, tables of models by datasets. "rescaled" is the MAE after the linear
-/// map of the estimates that fits the labels best: for datasets whose scale is
-/// not that of the model, as is Pearson's correlation.
+/// Prints one row for each file written by `dldl eval --out`, and tables of models by
+/// datasets if there are several datasets. "rescaled" is the MAE after the linear map
+/// of the estimates that fits the labels best: like Pearson's correlation, it is meant
+/// for datasets whose scale differs from the model's.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files that `dldl eval --out` or `dldl eval --format json` wrote
+    /// Files written by `dldl eval --out` or `dldl eval --format json`
     #[arg(required = true, value_name = "FILE.json")]
     evaluations: Vec<PathBuf>,
 
-    /// How the comparison is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
-/// How a comparison is printed.
+/// Output format of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     /// For people
     Table,
     /// Tables for documents
     Markdown,
-    /// The rows alone, with all digits
+    /// The rows only, with all digits
     Csv,
     /// For programs
     Json,
@@ -60,7 +60,9 @@ pub fn run(args: Args) -> Result<Outcome> {
 }
 
 fn read(path: &Path) -> Result<Evaluation, UsageError> {
-    let named = |what: String| UsageError::new(format!("{}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| named(format!("cannot be read: {e}")))?;
-    serde_json::from_str(&text).map_err(|e| named(format!("no evaluation of `dldl eval`: {e}")))
+    let file = || path.to_owned();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| UsageError::Read { path: file(), source })?;
+    serde_json::from_str(&text)
+        .map_err(|source| UsageError::NotAnEvaluation { path: file(), source })
 }

@@ -1,4 +1,4 @@
-//! `dldl data`: what datasets there are, and whether one is sound.
+//! `dldl data`: lists the supported datasets and checks one.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::printing::{self, ReportFormat, thousands};
 use crate::progress;
 use crate::shared_args::ThreadArgs;
 
-/// List the datasets that are known, or check one
+/// List the supported datasets, or check one
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -35,44 +35,44 @@ enum Command {
     Check(CheckArgs),
 }
 
-/// What datasets there are: layout, labels, splits, citation
+/// List the supported datasets: files, labels, splits, citation, terms
 #[derive(clap::Args)]
 struct ListArgs {
-    /// Only these [default: all]
+    /// Datasets to list [default: all]
     #[arg(value_name = "DATASET", value_parser = dataset_args::dataset_names(false))]
     names: Vec<String>,
 
-    /// How the list is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 }
 
-/// What is in a dataset and what is wrong with it
+/// Check a dataset for missing, broken and duplicate pictures and bad labels
 ///
-/// Counts samples and labels by split, and looks for pictures that are missing or
-/// unreadable (by their header), pictures that are the same byte for byte, people
-/// who stand on both sides of a split, and broken entries. Exits with 1 if
-/// anything is wrong; duplicates with the same label in the same split and what is
-/// left out for a reason are told, but not wrong.
+/// Counts samples and labels by split, and reports missing and unreadable pictures
+/// (by their headers), identical files, people who are in more than one split, and
+/// invalid entries. Exits with 1 if there is a problem. Duplicates with the same label
+/// in the same split, and samples that are left out on purpose, are listed but are not
+/// problems.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 struct CheckArgs {
-    /// How the dataset lies on disk
+    /// Format of the dataset
     #[arg(value_name = "DATASET", value_parser = dataset_args::dataset_names(false))]
     dataset: String,
 
-    /// The dataset's folder
+    /// Folder of the dataset
     #[arg(long, value_name = "DIR")]
     root: PathBuf,
 
-    /// The table of labels [default: the dataset's own place]
+    /// Table of labels [default: where the dataset has it]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
     #[arg(long, value_name = "PROTOCOL", default_value_t, help = PROTOCOL_HELP)]
     protocol: Protocol,
 
-    /// How the report is printed; as JSON it names everything that was found
+    /// Output format; JSON lists every finding
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
@@ -93,14 +93,14 @@ fn list(args: &ListArgs) -> Result<Outcome> {
     match args.format {
         ReportFormat::Json => printing::print(&serde_json::to_string_pretty(&formats)?)?,
         ReportFormat::Table => {
-            let texts: Vec<String> = formats.into_iter().map(described).collect();
+            let texts: Vec<String> = formats.into_iter().map(description).collect();
             printing::print(&texts.join("\n"))?;
         }
     }
     Ok(Outcome::Complete)
 }
 
-fn described(format: &Format) -> String {
+fn description(format: &Format) -> String {
     let mut text = format!("{}\n  files      {}\n", format.name, format.about);
     for LabelInfo { task, min, max, step, spread, sigma } in format.tasks {
         text += &format!("  {task:10} {min} to {max} by {step}; {spread}; sigma {sigma}\n");
@@ -129,9 +129,9 @@ fn check_one(args: &CheckArgs) -> Result<Outcome> {
     Ok(Outcome::of(found.faults()))
 }
 
-/// How many of each kind of finding are printed; as JSON they are all there.
+/// The most findings of a kind that are printed; JSON has all.
 const SHOWN: usize = 10;
-/// The longest bar of a histogram in characters.
+/// Length of the longest bar of a histogram, in characters.
 const BAR: usize = 40;
 
 fn report(found: &Checkup) -> Result<String> {
@@ -152,10 +152,10 @@ fn report(found: &Checkup) -> Result<String> {
         writeln!(text, "  {} people or groups", thousands(found.groups as u64))?;
     }
     if found.identities > 0 {
-        writeln!(text, "  {} people to be learned", thousands(found.identities as u64))?;
+        writeln!(text, "  {} identities", thousands(found.identities as u64))?;
     }
     for task in &found.tasks {
-        labeled(&mut text, task)?;
+        task_report(&mut text, task)?;
     }
     let superfluous = found.duplicates.iter().filter(|d| !d.harmful());
     let lines = |list: &[Problem]| -> Vec<String> {
@@ -163,25 +163,25 @@ fn report(found: &Checkup) -> Result<String> {
     };
     let splits = |s: PerSplit| format!("train {}, val {}, test {}", s.train, s.val, s.test);
     let harmful = found.duplicates.iter().filter(|d| d.harmful()).map(|d| {
-        let why = if d.contradicting { "labeled differently" } else { "the same label" };
+        let why = if d.contradicting { "different labels" } else { "the same label" };
         format!("{} ({why}; {})", d.files.join(" = "), splits(d.splits))
     });
     let divided = found.divided.iter().map(|d| format!("{}: {}", d.group, splits(d.splits)));
     for (what, list) in [
         ("missing pictures", found.missing.clone()),
         ("unreadable pictures", lines(&found.unreadable)),
-        ("duplicates that contradict each other or stand in two splits", harmful.collect()),
-        ("people or groups on both sides of a split", divided.collect()),
-        ("broken entries", lines(&found.problems)),
-        ("(not wrong) duplicates", superfluous.map(|d| d.files.join(" = ")).collect()),
-        ("(not wrong) left out", lines(&found.left_out)),
+        ("duplicates with different labels or in different splits", harmful.collect()),
+        ("people or groups in more than one split", divided.collect()),
+        ("invalid entries", lines(&found.problems)),
+        ("duplicates (not a problem)", superfluous.map(|d| d.files.join(" = ")).collect()),
+        ("left out on purpose (not a problem)", lines(&found.left_out)),
     ] {
         section(&mut text, what, &list)?;
     }
     match found.faults() {
-        0 => text += "\nnothing is wrong\n",
-        1 => text += "\n1 fault in all\n",
-        n => writeln!(text, "\n{n} faults in all")?,
+        0 => text += "\nno problems found\n",
+        1 => text += "\n1 problem found\n",
+        n => writeln!(text, "\n{n} problems found")?,
     }
     Ok(text)
 }
@@ -195,12 +195,12 @@ fn section(text: &mut String, what: &str, list: &[String]) -> Result<()> {
         writeln!(text, "  {line}")?;
     }
     if list.len() > SHOWN {
-        writeln!(text, "  and {} more, see --format json", list.len() - SHOWN)?;
+        writeln!(text, "  and {} more (--format json lists all)", list.len() - SHOWN)?;
     }
     Ok(())
 }
 
-fn labeled(text: &mut String, task: &Labeled) -> Result<()> {
+fn task_report(text: &mut String, task: &Labeled) -> Result<()> {
     writeln!(
         text,
         "\n{}: {} labels from {:.2} to {:.2}, mean {:.2}",
@@ -211,10 +211,10 @@ fn labeled(text: &mut String, task: &Labeled) -> Result<()> {
         task.mean
     )?;
     let kinds = [
-        (task.single, "one number"),
+        (task.single, "single values"),
         (task.with_sigma, "with the raters' standard deviation"),
-        (task.answers, "the raters' answers"),
-        (task.ranges, "a range"),
+        (task.answers, "with the raters' answers"),
+        (task.ranges, "ranges"),
     ];
     let kinds: Vec<String> =
         kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
@@ -223,13 +223,13 @@ fn labeled(text: &mut String, task: &Labeled) -> Result<()> {
         write!(text, "; mean sigma {sigma:.3}")?;
     }
     if task.outside > 0 {
-        write!(text, "; {} outside of the label set", task.outside)?;
+        write!(text, "; {} outside the label range", task.outside)?;
     }
     text.push('\n');
     let most = task.bins.iter().map(|b| b.samples.total()).max().unwrap_or(0).max(1);
     for Bin { from, to, samples } in &task.bins {
         let n = samples.total();
-        // Whatever is there can be seen.
+        // Rounded up, so that every bin that is not empty has a bar.
         let bar = "#".repeat((n * BAR).div_ceil(most));
         writeln!(text, "  {from:>5} to {to:<5} {n:>7}  {bar}")?;
     }

@@ -1,4 +1,4 @@
-//! `dldl estimate`: pictures in, records out, in the order of the inputs.
+//! `dldl estimate`: pictures in, records out, in input order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -13,49 +13,48 @@ use crate::output::{Format, Printer, Record, Rounding};
 use crate::progress;
 use crate::shared_args::{ModelArgs, ThreadArgs};
 
-/// Estimate the ages of the faces in pictures
+/// Estimate the age and attractiveness of faces in pictures
 ///
-/// Finds all faces in each picture and prints, for each, the expected age, its
-/// standard deviation and an interval. Pictures: JPEG, PNG, WebP, BMP, GIF
-/// (first frame), TIFF, whatever they are called; EXIF orientation is honored.
+/// Finds the faces in each picture and prints for each the estimates of the model, with
+/// their standard deviations and intervals. Reads JPEG, PNG, WebP, BMP, GIF (first
+/// frame) and TIFF, recognized by content; EXIF orientation is honored.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Picture files, folders (searched with the folders below them for files
-    /// that are named like pictures, hidden ones left out), or - for a list of
-    /// paths on stdin, one a line or separated by NUL
+    /// Picture files, folders (searched recursively for files with a picture's
+    /// extension, except hidden ones), or - for a list of paths on stdin, one per line
+    /// or separated by NUL
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// How the results are printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
-    /// Also write a copy of each picture into this folder, with boxes, points
-    /// and ages with their intervals drawn (NAME-ages.jpg; the inputs are never
-    /// touched)
+    /// Also write a copy of each picture into this folder, with boxes, landmarks and
+    /// estimates drawn into it (NAME-ages.jpg; the inputs are never modified)
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
 
     #[command(flatten)]
     model: ModelArgs,
 
-    /// Do not search faces: take the middle square of each picture for a face
-    /// that is aligned already
+    /// Skip face detection: use the central square of each picture as an aligned face
     #[arg(long)]
     no_detect: bool,
 
-    /// Also print the probability of every age (not as a table)
+    /// Also print the probability of every label (not in tables)
     #[arg(long)]
     distribution: bool,
 
-    /// The probability that the printed interval holds, between 0 and 1; of
-    /// pictures like those that the model was calibrated on, if it was
+    /// Probability of the printed intervals, between 0 and 1; of a calibrated model,
+    /// the share of true values that they cover on pictures like those it was
+    /// calibrated on
     #[arg(long, value_name = "LEVEL", default_value_t = 0.9, value_parser = level)]
     interval: f64,
 
-    /// Look at each face only as it is, not also at its mirror image: a little
-    /// faster, a little less accurate
+    /// Do not average with the estimate of the mirror image: faster, slightly less
+    /// accurate
     #[arg(long)]
     no_flip: bool,
 
@@ -70,29 +69,28 @@ Examples:
   find . -name '*.jpg' -mtime -7 | dldl estimate - --format csv > ages.csv
   dldl estimate --format ndjson photos/ | jq -r '.image, .faces[].age.mean'
 
-The JSON of a picture (json prints an array of them, ndjson one a line):
+The JSON of a picture (json prints an array, ndjson one per line):
   {\"image\", \"width\", \"height\",
    \"faces\": [{\"box\": [x, y, width, height], \"score\",
               \"landmarks\": [[x, y] of left eye, right eye, nose, mouth left, mouth right],
               \"age\": {\"mean\", \"std\", \"interval\": {\"level\", \"low\", \"high\"},
                       \"distribution\": {\"min\", \"step\", \"probabilities\"}}}],
    \"model\", \"error\"}
-Coordinates are pixels of the upright picture. \"error\" is there only where
-something failed. A picture without a face has no faces and no error.
+Coordinates are pixels of the upright picture. \"error\" is present only if the
+picture failed. A picture without a face has an empty list of faces and no error.
 
-Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 wrong usage.";
+Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage error.";
 
 fn level(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(level) if 0.0 < level && level < 1.0 => Ok(level),
-        _ => Err("a number between 0 and 1 is needed, such as 0.9".into()),
+        _ => Err("expected a number between 0 and 1, such as 0.9".into()),
     }
 }
 
 pub fn run(args: Args) -> Result<Outcome> {
     if args.distribution && args.format == Format::Table {
-        let what = "--distribution needs --format json, ndjson or csv: a table has no room for it";
-        return Err(UsageError::new(what).into());
+        return Err(UsageError::DistributionInTable.into());
     }
     let estimator =
         Estimator::load(&args.model.path).map_err(UsageError::new)?.flip_fusion(!args.no_flip);
@@ -101,7 +99,8 @@ pub fn run(args: Args) -> Result<Outcome> {
         Some(dir) => {
             let paths: Vec<&Path> = inputs.iter().map(|i| i.path.as_path()).collect();
             let plan = Copies::plan(dir, &paths);
-            Some(plan.map_err(|e| UsageError::new(format!("{}: {e}", dir.display())))?)
+            let path = || dir.clone();
+            Some(plan.map_err(|source| UsageError::CreateFolder { path: path(), source })?)
         }
         None => None,
     };
@@ -109,7 +108,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let rounding = Rounding { level: args.interval, distribution: args.distribution };
     let work = |&(i, input): &(usize, &Input)| {
         let target = copies.as_ref().map(|copies| copies.target(i));
-        one(&estimator, input, args.no_detect, &rounding, target)
+        record(&estimator, input, args.no_detect, &rounding, target)
     };
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
     let mut printer = Printer::new(args.format, estimator.engine().info(), &rounding, &names);
@@ -120,7 +119,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     parallel::ordered(&numbered, threads, work, |_, record| {
         failures += usize::from(record.error.is_some());
         bar.inc(1);
-        // Below the bar there may be the same terminal.
+        // Stdout may be the terminal that shows the bar.
         bar.suspend(|| printer.record(&record))
     })?;
     bar.finish_and_clear();
@@ -128,8 +127,8 @@ pub fn run(args: Args) -> Result<Outcome> {
     Ok(Outcome::of(failures))
 }
 
-/// All that happens to one picture.
-fn one(
+/// Estimates one picture.
+fn record(
     estimator: &Estimator,
     input: &Input,
     no_detect: bool,
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_lie_between_0_and_1() {
+    fn levels_are_between_0_and_1() {
         assert_eq!(level("0.9"), Ok(0.9));
         for bad in ["0", "1", "90", "-0.5", "nan", "inf", "", "x"] {
             assert!(level(bad).is_err(), "{bad}");

@@ -1,28 +1,28 @@
-//! `dldl eval`: a model's errors on a labeled dataset.
+//! `dldl eval`: measures a model's errors on a labeled dataset.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dldl::Estimator;
 use dldl_eval::{Disturbance, Options, Progress, evaluate};
 
 use crate::dataset_args::{DatasetArgs, SplitArg};
 use crate::outcome::{Outcome, UsageError};
-use crate::printing::{self, ReportFormat};
+use crate::printing::{self, ReportFormat, write_file};
 use crate::progress;
 use crate::shared_args::ModelArgs;
 
 /// Measure a model's errors on a labeled dataset
 ///
 /// Prints the mean absolute error (MAE), the root mean squared error (RMSE), the
-/// percentage of errors up to 3, 5 and 8 years (CS@3, CS@5, CS@8; tenths of a
-/// point for scores), and, where the spread of the raters is known, ChaLearn's
-/// epsilon-error; each with and without flip fusion (averaging with the mirror
-/// image) and with a 95 % interval by a bootstrap over people. Then how many
-/// truths the intervals hold; errors by age, sex, race and their crossings; and,
-/// for ages, who would be let in by mistake where 18 is asked for (NIST's age
-/// assurance). A picture in which no face is found is taken whole; one that
-/// cannot be read is counted and named.
+/// percentage of errors of at most 3, 5 and 8 years (CS@3, CS@5, CS@8; for scores of
+/// 0.3, 0.5 and 0.8 points), and ChaLearn's epsilon-error where the raters' standard
+/// deviation is known. Each is given with and without flip fusion (averaging with the
+/// mirror image) and with a 95 % bootstrap interval over people. Then follow the
+/// coverage of the model's intervals; errors by age, sex, race and their
+/// combinations; and, for ages, the error rates of an age check at 18 (after NIST's
+/// age assurance evaluation). A picture without a detected face is used whole; one
+/// that cannot be read is counted and listed.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -32,21 +32,21 @@ pub struct Args {
     #[command(flatten)]
     dataset: DatasetArgs,
 
-    /// What to measure on: train, val, test, or all
+    /// Split to evaluate: train, val, test, or all
     #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
     split: SplitArg,
 
-    /// Disturb every picture on purpose, as `dldl robustness` does: blur:2, jpeg:10,
+    /// Corrupt every picture first, as `dldl robustness` does: blur:2, jpeg:10,
     /// scale:0.8
     #[arg(long, value_name = "WHAT")]
     disturb: Option<Disturbance>,
 
-    /// How the report is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
-    /// Also write all of it, with what was said of every picture, to a file of
-    /// JSON, for `dldl compare`
+    /// Also write the evaluation, with the estimate of every picture, to this JSON
+    /// file, for `dldl compare` and `dldl report`
     #[arg(short, long, value_name = "FILE.json")]
     out: Option<PathBuf>,
 }
@@ -74,11 +74,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         bar.finish_and_clear();
     }
     if let Some(path) = &args.out {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        std::fs::write(&part, evaluation.to_json() + "\n")
-            .and_then(|()| std::fs::rename(&part, path))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        write_file(path, (evaluation.to_json() + "\n").as_bytes())?;
     }
     match args.format {
         ReportFormat::Table => printing::print(&evaluation.to_string())?,

@@ -1,5 +1,5 @@
-//! `dldl explain`: what a model looks at, and how Ranking and label distributions
-//! hang together.
+//! `dldl explain`: shows what a model looks at, and how Ranking relates to label
+//! distribution learning.
 
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,17 @@ use dldl_eval::understand::{
 };
 use dldl_eval::{Progress, Source, draw};
 
-use crate::dataset_args::{self, SplitArg};
+use crate::dataset_args::{self, PROTOCOL_HELP, SplitArg};
 use crate::outcome::{Outcome, UsageError};
-use crate::printing;
+use crate::printing::{self, write_file};
 use crate::progress;
 use crate::shared_args::{ModelArgs, ThreadArgs};
 
-/// Show what a model looks at, and how Ranking and DLDL hang together
+/// Show what a model looks at, and how Ranking relates to DLDL
 ///
-/// Of one picture, or averaged over a labeled dataset by band of the truth. The
-/// numbers go to stdout, the picture to the file of --out. A mean of many faces is no
-/// picture of a person; the picture of one face is, so mind whose it is.
+/// For one picture, or averaged over a labeled dataset by bands of the true label. The
+/// numbers go to stdout, the figure to --out. The mean of many faces does not show a
+/// person, but the figure of a single face does: mind whose it is.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -41,40 +41,42 @@ Examples:
 
 #[derive(Subcommand)]
 enum What {
-    /// Class activation maps: what each place adds to the estimate
+    /// Class activation maps: what each position adds to the estimate
     ///
-    /// From the last feature map (3x3 places at 96 pixels, 7x7 at 224) and the last
-    /// layer: sum_c (sum_k p_k (l_k - y) W_kc) F_c at each place, in units of the
-    /// label; red adds, blue lowers. Needs a model in floating point.
+    /// Computed from the last feature map (3x3 positions at 96 pixels, 7x7 at 224) and
+    /// the last layer: sum_c (sum_k p_k (l_k - y) W_kc) F_c at each position, in units
+    /// of the label. Red raises the estimate, blue lowers it. Needs a model in floating
+    /// point.
     #[command(after_help = EXAMPLES)]
     Cam(MapArgs),
-    /// Occlusion: how the estimate, or the error, moves when a part is covered
+    /// Occlusion maps: how covering a part changes the estimate or the error
     ///
     /// Covers seven vertical and seven horizontal strips and a grid of 7x7 squares, one
     /// after the other, with the mean color, in the picture and in its mirror image
-    /// at the same place. For a picture the numbers are the change of the estimate,
-    /// for a dataset the mean absolute error and the mean change.
+    /// at the same position. The numbers are the change of the estimate for a picture,
+    /// and the mean absolute error and the mean change for a dataset.
     #[command(after_help = EXAMPLES)]
     Occlusion(MapArgs),
-    /// The link between Ranking and label distributions, as a figure
+    /// Figure of the relation between Ranking and label distributions
     ///
-    /// Without --models: one minus the cumulative label distribution as sigma shrinks,
-    /// and the rank code that it becomes. With them: what two trained models believe
-    /// of \"more than l_k\", for each face of a picture or averaged over a dataset.
+    /// Without --models: one minus the cumulative label distribution for shrinking
+    /// sigma, and its limit, the rank code. With --models: the probabilities of \"more
+    /// than l_k\" by two trained models, for each face of a picture or averaged over a
+    /// dataset.
     #[command(after_help = EXAMPLES)]
     Ranking(RankingArgs),
 }
 
 #[derive(clap::Args)]
 struct MapArgs {
-    /// The picture
+    /// Picture to explain
     #[arg(value_name = "PICTURE", required_unless_present = "dataset", conflicts_with = "dataset")]
     picture: Option<PathBuf>,
 
     #[command(flatten)]
     model: ModelArgs,
 
-    /// Where the maps are drawn, as PNG
+    /// File to draw the maps into, as PNG
     #[arg(short, long, value_name = "FILE.png")]
     out: Option<PathBuf>,
 
@@ -84,15 +86,15 @@ struct MapArgs {
 
 #[derive(clap::Args)]
 struct RankingArgs {
-    /// The picture; with --models
+    /// Picture to explain, with --models
     #[arg(value_name = "PICTURE", requires = "models", conflicts_with = "dataset")]
     picture: Option<PathBuf>,
 
-    /// Two trained models, one of Ranking and one of distributions
+    /// Two trained models, one by Ranking and one by DLDL
     #[arg(long, num_args = 2, value_names = ["RANKING", "DLDL"])]
     models: Option<Vec<PathBuf>>,
 
-    /// Where the figure is written, as SVG [default without --models: stdout]
+    /// File to write the figure to, as SVG [default without --models: stdout]
     #[arg(short, long, value_name = "FILE.svg")]
     out: Option<PathBuf>,
 
@@ -103,49 +105,47 @@ struct RankingArgs {
 /// The pictures to explain, and how.
 #[derive(clap::Args)]
 struct InputArgs {
-    /// How the dataset lies on disk
+    /// Format of the dataset, or `cache`
     #[arg(long, value_name = "FORMAT", requires = "root", value_parser = dataset_args::dataset_names(true))]
     dataset: Option<String>,
 
-    /// The dataset's folder
+    /// Folder of the dataset
     #[arg(long, value_name = "DIR", requires = "dataset")]
     root: Option<PathBuf>,
 
-    /// The table of labels [default: labels.csv in the dataset's folder]
+    /// Table of labels [default: where the dataset has it]
     #[arg(long, value_name = "FILE", requires = "dataset")]
     labels: Option<PathBuf>,
 
-    /// How it is divided, as for `dldl eval`
-    #[arg(long, value_name = "PROTOCOL", requires = "dataset", default_value_t)]
+    #[arg(long, value_name = "PROTOCOL", requires = "dataset", default_value_t, help = PROTOCOL_HELP)]
     protocol: Protocol,
 
-    /// Which part of the dataset: train, val, test, or all
+    /// Split to use: train, val, test, or all
     #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
     split: SplitArg,
 
-    /// No more than so many pictures of the dataset, taken evenly
+    /// Use at most this many pictures of the dataset, evenly spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
-    /// What to look at, for a model that estimates several things [default: what it
-    /// estimates first of all]
+    /// Task to explain, for a model with several [default: the model's first]
     #[arg(long, value_name = "TASK")]
     task: Option<String>,
 
-    /// Of a picture with several faces only the main one
+    /// Explain only the main face of a picture with several
     #[arg(long)]
     main: bool,
 
-    /// Do not search faces: the pictures are aligned already
+    /// Skip face detection: the pictures are aligned already
     #[arg(long)]
     no_detect: bool,
 
-    /// Side of the crops in pixels, a multiple of 32; a larger one gives finer maps, of a
-    /// face of a size that the model did not learn [default: what the model wants]
+    /// Side of the crops, in pixels, a multiple of 32. Larger crops give finer maps, but
+    /// of faces larger than the model was trained on [default: the model's own]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(32..=1024))]
     size: Option<u16>,
 
-    /// How the numbers are printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
@@ -159,7 +159,7 @@ enum Format {
     Table,
     /// For programs, and for `dldl report`
     Json,
-    /// One line for each number
+    /// One line per value
     Csv,
 }
 
@@ -201,7 +201,7 @@ fn maps(kind: Kind, args: MapArgs) -> Result<Outcome> {
             done.map_err(UsageError::new)?
         }
         None => {
-            let path = args.picture.as_deref().context("a picture or a dataset is needed")?;
+            let path = args.picture.as_deref().context("expected a picture or a dataset")?;
             let head = head(&estimator, &args.input)?;
             let crops = crops(std::slice::from_ref(&estimator), path, &args.input)?.remove(0);
             let engine = estimator.engine();
@@ -210,7 +210,7 @@ fn maps(kind: Kind, args: MapArgs) -> Result<Outcome> {
         }
     };
     if let Some(out) = &args.out {
-        write(out, &draw::png(&paint(&maps)))?;
+        write_file(out, &draw::png(&paint(&maps)))?;
     }
     printing::print(&match args.input.format {
         Format::Table => maps.to_string(),
@@ -224,7 +224,7 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
     let Some(paths) = &args.models else {
         let figure = theorem_figure();
         match &args.out {
-            Some(out) => write(out, figure.as_bytes())?,
+            Some(out) => write_file(out, figure.as_bytes())?,
             None => printing::print(&figure)?,
         }
         return Ok(Outcome::Complete);
@@ -247,13 +247,11 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
                 .map_err(UsageError::new)?
         }
         (None, None) => {
-            return Err(
-                UsageError::new("--models needs a PICTURE, or --dataset with --root").into()
-            );
+            return Err(UsageError::NothingToExplain.into());
         }
     };
     if let Some(out) = &args.out {
-        write(out, learned_figure(&learned).as_bytes())?;
+        write_file(out, learned_figure(&learned).as_bytes())?;
     }
     printing::print(&match args.input.format {
         Format::Table => learned.to_string(),
@@ -268,28 +266,24 @@ fn load(model: &Path, input: &InputArgs) -> Result<Estimator> {
     let step = estimator.engine().info().net.size_step();
     match input.size {
         Some(size) if !usize::from(size).is_multiple_of(step) => {
-            Err(UsageError::new(format!("--size {size}: the network needs a multiple of {step}"))
-                .into())
+            Err(UsageError::CropSize { size: size.into(), step }.into())
         }
         _ => Ok(estimator),
     }
 }
 
-/// The number of the head that is asked for.
+/// Index of the requested head.
 fn head(estimator: &Estimator, input: &InputArgs) -> Result<usize> {
     let heads = estimator.engine().info().heads();
     let tasks: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
     let Some(task) = &input.task else { return Ok(0) };
     match tasks.iter().position(|known| known == task) {
         Some(head) => Ok(head),
-        None => {
-            let known = tasks.join(" and ");
-            Err(UsageError::new(format!("the model does not estimate {task}, but {known}")).into())
-        }
+        None => Err(UsageError::UnknownTask { task: task.clone(), known: tasks }.into()),
     }
 }
 
-/// The faces of a picture as each model wants to see them.
+/// The crops of a picture's faces for each model.
 fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec<Crop>>> {
     let picture: Picture = dldl::decode_file(path)?;
     let size = |model: &Estimator| input.size.map_or(model.engine().info().input_size, usize::from);
@@ -299,7 +293,7 @@ fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec
     }
     let mut faces = models[0].detect(&picture);
     if faces.is_empty() {
-        let what = "no face found; --no-detect takes the picture for an aligned face";
+        let what = "no face found; --no-detect uses the picture as an aligned face";
         anyhow::bail!("{}: {what}", path.display());
     }
     if input.main
@@ -314,11 +308,7 @@ fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec
     Ok(models.iter().map(all).collect())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))
-}
-
-/// A progress bar that begins with the first picture.
+/// A progress bar that appears with the first picture.
 #[derive(Default)]
 struct Bar(Option<indicatif::ProgressBar>);
 

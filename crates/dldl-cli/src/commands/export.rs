@@ -1,4 +1,4 @@
-//! `dldl export`: a model as a file for other runtimes.
+//! `dldl export`: writes a model for other runtimes.
 
 use std::path::PathBuf;
 
@@ -9,30 +9,29 @@ use dldl::{NetError, models, onnx};
 use crate::outcome::{Outcome, UsageError};
 use crate::printing;
 use crate::random;
+use crate::shared_args::random_help;
 
-/// Write a model as a file for other runtimes
+/// Write a model for other runtimes, as ONNX
 ///
-/// The file holds the whole way from the pixels of an aligned crop to the age:
-/// it takes RGB from 0 to 255 and normalizes by itself. Each crop is looked at
-/// only as it is, not also at its mirror image (`estimate --no-flip`).
+/// The graph computes everything from the pixels of an aligned crop to the estimate: it
+/// takes RGB from 0 to 255 and normalizes it. It does not average with the mirror image
+/// (as `estimate --no-flip`).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, the path of a weights file, or random-thin,
-    /// random-tiny: the paper's networks with weights that mean nothing
-    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL)]
+    #[arg(short, long, value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL, help = random_help())]
     model: PathBuf,
 
-    /// The format of the file
+    /// File format
     #[arg(short, long, value_enum, default_value_t = Format::Onnx)]
     format: Format,
 
-    /// The file to write; one that stands there is replaced
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Take crops of this side only, in pixels [default: of any that fits the
-    /// network, a multiple of 32 for those of the paper]
+    /// Fix the side of the crops, in pixels [default: any that the network accepts, a
+    /// multiple of 32 for the paper's]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
 }
@@ -48,12 +47,12 @@ Examples:
   dldl export --out tiny.onnx
   dldl export --model runs/mine/model.safetensors --size 224 --out mine.onnx
 
-The graph's input is `crops`, float32 [N, 3, S, S]: RGB from 0 to 255, aligned as
-for training. Its outputs, float32, are `logits` [N, outputs], `probabilities`
-[N, labels] and the estimate, `expectation` [N], in years (of methods that count
-ranks, the count). A model of several things has the outputs of the further ones
-too, as in `attractiveness.expectation`. What `dldl info` prints is in the file's
-metadata, as JSON under the key `dldl`.";
+The input is `crops`, float32 [N, 3, S, S]: RGB from 0 to 255, aligned as for
+training. The outputs, float32, are `logits` [N, outputs], `probabilities`
+[N, labels] and `expectation` [N], the estimate in years (for methods that count
+ranks, the count). Further heads have outputs with their task as prefix, such as
+`attractiveness.expectation`. The metadata has the description that `dldl info`
+prints, as JSON under the key `dldl`.";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let weights = match random::weights(args.model.to_str().unwrap_or_default())? {

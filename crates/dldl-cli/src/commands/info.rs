@@ -1,4 +1,4 @@
-//! `dldl info`: what a model says of itself.
+//! `dldl info`: describes a model.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 
 use crate::outcome::{Outcome, UsageError};
 use crate::printing::{self, ReportFormat, thousands};
+use crate::shared_args::model_help;
 
-/// Print what a model is: network, labels, training, license, figures
+/// Describe a model: network, labels, training data, license, measured errors
 ///
-/// Everything is read from the weights file itself.
+/// Everything is read from the weights file.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name of a built-in model, or the path of a weights file
-    #[arg(value_name = "MODEL", default_value = dldl::DEFAULT_MODEL)]
+    #[arg(value_name = "NAME|PATH", default_value = dldl::DEFAULT_MODEL, help = model_help())]
     model: PathBuf,
 
-    /// How the description is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 }
@@ -31,21 +31,21 @@ Examples:
 
 pub fn run(args: Args) -> Result<Outcome> {
     let bytes = models::bytes(&args.model).map_err(UsageError::new)?.len() as u64;
-    // The whole file, so that nothing is said of one that cannot be run.
+    // Loads the whole model, so that a file that cannot run is not described.
     let engine = models::engine(&args.model).map_err(UsageError::new)?;
     let info = engine.info();
     match args.format {
         ReportFormat::Table => printing::print(&text(info, bytes))?,
         ReportFormat::Json => {
-            printing::print(&serde_json::to_string_pretty(&described(info, bytes))?)?
+            printing::print(&serde_json::to_string_pretty(&description(info, bytes))?)?
         }
     }
     Ok(Outcome::Complete)
 }
 
-/// The description as it stands in the file, and what follows from it.
+/// The description in the file, and values derived from it.
 #[derive(Serialize)]
-struct Described<'a> {
+struct Description<'a> {
     #[serde(flatten)]
     info: &'a ModelInfo,
     /// The network's name.
@@ -56,9 +56,9 @@ struct Described<'a> {
     file_bytes: u64,
 }
 
-fn described(info: &ModelInfo, file_bytes: u64) -> Described<'_> {
+fn description(info: &ModelInfo, file_bytes: u64) -> Description<'_> {
     let (network, parameters) = (info.net.name(), info.net.parameter_count());
-    Described { info, network, parameters, macs: info.net.macs(info.input_size), file_bytes }
+    Description { info, network, parameters, macs: info.net.macs(info.input_size), file_bytes }
 }
 
 fn text(info: &ModelInfo, bytes: u64) -> String {
@@ -66,7 +66,7 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     let widths: Vec<String> = net.layers().iter().map(|(w, _)| w.to_string()).collect();
     let [left, right, ..] = info.template.points;
     let size = info.input_size;
-    let said = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
+    let given = |text: &str| if text.is_empty() { "not given".to_owned() } else { text.to_owned() };
     let mut lines = vec![
         ("model", info.name.clone()),
         ("estimates", {
@@ -122,9 +122,9 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
         ]);
     }
     lines.extend([
-        ("training data", said(&info.training_data)),
-        ("recipe", first_paragraph(&said(&info.recipe))),
-        ("license", said(&info.license)),
+        ("training data", given(&info.training_data)),
+        ("recipe", first_paragraph(&given(&info.recipe))),
+        ("license", given(&info.license)),
     ]);
     for (i, figure) in info.figures.iter().enumerate() {
         let name = if i == 0 { "figures" } else { "" };
@@ -134,7 +134,7 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     lines.iter().map(|(name, value)| format!("{name:14} {}\n", indented(value))).collect()
 }
 
-/// The method's name, and its parameters as the file has them.
+/// The method's name and parameters.
 fn method(method: &Method) -> String {
     let fields = serde_json::to_value(method).unwrap_or_default();
     let fields = fields.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
@@ -144,15 +144,15 @@ fn method(method: &Method) -> String {
     format!("{} {}", method.name(), parameters.join(", "))
 }
 
-/// A recipe may go on for pages, which are there as JSON.
+/// Cuts a recipe, which may be pages long, after its first paragraph.
 fn first_paragraph(text: &str) -> String {
     match text.split_once("\n\n") {
-        Some((first, _)) => format!("{first}\n... (all of it with --format json)"),
+        Some((first, _)) => format!("{first}\n... (--format json has all of it)"),
         None => text.to_owned(),
     }
 }
 
-/// Further lines stand below the first.
+/// Indents further lines to the column of the first.
 fn indented(value: &str) -> String {
     value.trim_end().replace('\n', &format!("\n{:15}", ""))
 }

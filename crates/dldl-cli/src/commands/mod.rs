@@ -1,5 +1,5 @@
-//! One file per subcommand: its arguments, and what it prints. What they share is in the
-//! files beside this folder.
+//! One file per subcommand: its arguments and its output. Shared code is in the parent
+//! folder.
 
 pub mod bench;
 pub mod calibrate;
@@ -10,6 +10,7 @@ pub mod eval;
 pub mod experiment;
 pub mod explain;
 pub mod export;
+pub mod generate;
 pub mod info;
 pub mod prepare;
 pub mod pretrain;

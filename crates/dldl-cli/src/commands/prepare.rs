@@ -1,4 +1,4 @@
-//! `dldl prepare`: a dataset to a cache of aligned crops.
+//! `dldl prepare`: packs a dataset into a cache of aligned crops.
 
 use std::path::PathBuf;
 
@@ -11,43 +11,43 @@ use crate::printing::{self, ReportFormat};
 use crate::progress;
 use crate::shared_args::ThreadArgs;
 
-/// Pack a dataset into a cache of aligned faces, for training
+/// Pack a dataset into a cache of aligned faces for training
 ///
-/// Detects and aligns the face in every picture, once, and packs the crops into
-/// a folder of tar files (WebDataset: NAME.jpg and NAME.json per picture, one
-/// split per file). A picture in which no face is found is taken whole. An
-/// interrupted preparation goes on where it was when started again.
+/// Detects and aligns the face in every picture once, and packs the crops into a
+/// folder of tar files (WebDataset: NAME.jpg and NAME.json per picture, one split per
+/// file). A picture without a detected face is used whole. To continue after an
+/// interruption, rerun the same command.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// How the dataset lies on disk
+    /// Format of the dataset
     #[arg(long, value_name = "FORMAT", value_parser = dataset_args::dataset_names(false))]
     dataset: String,
 
-    /// The dataset's folder
+    /// Folder of the dataset
     #[arg(long, value_name = "DIR")]
     root: PathBuf,
 
-    /// The table of labels [default: labels.csv in the dataset's folder]
+    /// Table of labels [default: where the dataset has it]
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
     #[arg(long, value_name = "PROTOCOL", default_value_t, help = PROTOCOL_HELP)]
     protocol: Protocol,
 
-    /// The cache's folder, created where missing
+    /// Folder of the cache, created if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Side of the crops in pixels
+    /// Side of the crops, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 224)]
     size: usize,
 
-    /// Do not search faces: take the middle square of every picture
+    /// Skip face detection: use the central square of every picture
     #[arg(long)]
     no_detect: bool,
 
-    /// How the report is printed; it is also written to report.json in the cache
+    /// Output format; the report is also written to report.json in the cache
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
@@ -61,11 +61,11 @@ Examples:
   dldl prepare --dataset csv --root photos --labels ages.csv --out cache/mine
   dldl prepare --dataset morph --root MORPH --protocol subjects:5:1 --out cache/morph-1
 
-`dldl data list` tells what the datasets are, `dldl data check` whether one is sound.
+`dldl data list` describes the datasets, `dldl data check` finds problems in one.
 
-A csv dataset is a table with the header file,age and, if you like, sigma, group
-and split (train, val or test); other columns are ignored. The files are relative
-to --root. Without a split, one is chosen by the group or the file's name.";
+A csv dataset is a table with the header file,age and optionally sigma, group and
+split (train, val or test); other columns are ignored. Files are relative to --root.
+Without the column split, it is derived from the group or the file name.";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let (root, labels) = (&args.root, args.labels.as_deref());
@@ -87,7 +87,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     Ok(Outcome::of(report.failed.len() + report.problems.len()))
 }
 
-/// How many names of pictures are printed of each kind; report.json has all.
+/// The most problems of a kind that are printed; report.json has all.
 const SHOWN: usize = 20;
 
 fn text(report: &Report, out: &str) -> String {
@@ -95,18 +95,18 @@ fn text(report: &Report, out: &str) -> String {
     let packed = counts.aligned + counts.whole_picture;
     let mut text = format!(
         "{}: {packed} pictures packed into {out}\n\
-         {} aligned by a face, {} taken whole (no face found), {} failed",
+         {} aligned, {} used whole (no face found), {} failed",
         report.dataset, counts.aligned, counts.whole_picture, counts.failed
     );
     if report.kept > 0 {
-        text += &format!("; {} were there already", report.kept);
+        text += &format!("; {} were packed before", report.kept);
     }
     if !report.left_out.is_empty() {
-        text += &format!("; {} left out, see report.json there", report.left_out.len());
+        text += &format!("; {} left out on purpose (see report.json)", report.left_out.len());
     }
     text.push('\n');
     for (what, list) in
-        [("failed", &report.failed), ("unusable entries of the dataset", &report.problems)]
+        [("failed", &report.failed), ("invalid entries of the dataset", &report.problems)]
     {
         if !list.is_empty() {
             text += &format!("\n{what}:\n");
@@ -115,7 +115,7 @@ fn text(report: &Report, out: &str) -> String {
             text += &format!("  {}: {}\n", problem.file, problem.reason);
         }
         if list.len() > SHOWN {
-            text += &format!("  and {} more, see report.json there\n", list.len() - SHOWN);
+            text += &format!("  and {} more (report.json lists all)\n", list.len() - SHOWN);
         }
     }
     text

@@ -1,6 +1,5 @@
-//! `dldl quantize`: a model in 8-bit integers from one in floating point.
+//! `dldl quantize`: converts a model to 8-bit integers.
 
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -11,40 +10,38 @@ use dldl_eval::{Options, Progress, Source, evaluate};
 
 use crate::inputs::{self, Input};
 use crate::outcome::{Outcome, UsageError};
-use crate::printing::{self, thousands};
+use crate::printing::{self, complain, thousands};
 use crate::progress;
 use crate::shared_args::{ModelArgs, ThreadArgs};
 
-/// Make a model of 8-bit integers from one in floating point
+/// Convert a model to 8-bit integers
 ///
-/// The file is half the size, and runs faster where the processor multiplies
-/// bytes (VNNI, AMX). All commands that run a model take it; to train on, to
-/// export and to quantize again takes the model that it was made from. How far
-/// the numbers reach in each layer is found on crops: a few hundred faces like
-/// those that the model will see. What it costs is measured on the val split if
-/// they come from a cache; else `dldl eval` tells.
+/// The quantized file is half as large and runs faster on processors that multiply
+/// bytes (VNNI, AMX). All commands that run a model accept it; training, export and
+/// quantization need the original. The range of each layer is measured on crops: use a
+/// few hundred faces like those that the model will see. If they come from a cache, the
+/// change of the error is measured on its val split; otherwise use `dldl eval`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
 
-    /// A folder of pictures (searched with the folders below it), or a cache
-    /// that `dldl prepare` made, of which the train split is taken. The largest
-    /// face of a picture is taken; a picture without one, whole
+    /// Folder of pictures (searched recursively), or a cache written by `dldl prepare`,
+    /// of which the train split is used. Of each picture the main face is used, and
+    /// without a face the whole picture
     #[arg(long, value_name = "DIR|CACHE")]
     crops: PathBuf,
 
-    /// The file to write; one that stands there is replaced
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
 
-    /// The number of crops that are used, evenly spread over those that there are
+    /// Number of crops to use, evenly spread over those available
     #[arg(short = 'n', long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
 
-    /// Do not search faces: take the middle square of each picture for a face
-    /// that is aligned already
+    /// Skip face detection: use the central square of each picture as an aligned face
     #[arg(long)]
     no_detect: bool,
 
@@ -58,26 +55,23 @@ Examples:
   dldl quantize --model runs/mine/model.safetensors --crops cache/mine --out mine-int8.safetensors
   dldl eval --model mine-int8.safetensors --dataset cache --root cache/mine
 
-Exit codes: 0 all done, 1 some pictures failed (the rest were used) or nothing
-could be written, 2 wrong usage.";
+Exit codes: 0 all done, 1 some pictures failed (the rest were used) or the
+file could not be written, 2 usage error.";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let weights = models::weights(&args.model.path).map_err(UsageError::new)?;
     let before = models::bytes(&args.model.path).map_err(UsageError::new)?.len();
     let threads = args.threads.count();
-    let taken = match args.crops.join("cache.json").is_file() {
-        true => of_cache(&args, &weights, threads)?,
-        false => of_folder(&args, &weights, threads)?,
+    let calibration = match args.crops.join("cache.json").is_file() {
+        true => from_cache(&args, &weights, threads)?,
+        false => from_folder(&args, &weights, threads)?,
     };
-    for (file, reason) in &taken.failed {
-        // Who closed stderr does not want to know.
-        let _ = writeln!(std::io::stderr(), "{file}: {reason}");
+    complain(calibration.failed.iter().map(|(file, reason)| format!("{file}: {reason}")));
+    if calibration.crops.is_empty() {
+        bail!("{}: no usable crop", args.crops.display());
     }
-    if taken.crops.is_empty() {
-        bail!("{}: no crop to go by", args.crops.display());
-    }
-    let mut quantized = quantize(&weights, &taken.crops, &taken.source)?;
-    // What was measured was measured of another model, and so were its intervals.
+    let mut quantized = quantize(&weights, &calibration.crops, &calibration.source)?;
+    // Metrics and intervals were measured on the original model.
     quantized.describe(|info| {
         info.name = format!("{}-int8", info.name);
         info.figures.clear();
@@ -87,7 +81,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         true => Engine::from_quantized(&quantized),
         false => Engine::from_weights(&weights),
     };
-    let errors = match taken.measurable {
+    let errors = match calibration.measurable {
         true => Some([measured(&args, engine(false)?)?, measured(&args, engine(true)?)?]),
         false => None,
     };
@@ -95,7 +89,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         let of = format!(
             "{}, val split, {} pixels, without flip fusion, 8-bit integers \
              ({before:.3} in floating point)",
-            taken.dataset, weights.info.input_size
+            calibration.dataset, weights.info.input_size
         );
         let figure = Figure { name: "val MAE".into(), value: after, of };
         quantized.describe(|info| info.figures.push(figure))?;
@@ -103,18 +97,18 @@ pub fn run(args: Args) -> Result<Outcome> {
     let bytes = quantized.to_bytes()?.len();
     quantized.save(&args.out)?;
     let mut text = format!(
-        "{} written to {}: {} bytes instead of {}, by {} crops",
+        "{} written to {}: {} bytes instead of {}, calibrated on {} crops",
         quantized.info().name,
         args.out.display(),
         thousands(bytes as u64),
         thousands(before as u64),
-        thousands(taken.crops.len() as u64),
+        thousands(calibration.crops.len() as u64),
     );
     if let Some([before, after]) = errors {
         text += &format!("\nMAE on the cache's val split: {after:.3} instead of {before:.3}");
     }
     printing::print(&text)?;
-    Ok(Outcome::of(taken.failed.len()))
+    Ok(Outcome::of(calibration.failed.len()))
 }
 
 /// The mean absolute error on the cache's val split, without flip fusion.
@@ -130,34 +124,35 @@ fn measured(args: &Args, engine: Engine) -> Result<f64> {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let none = || format!("{}: no crop of the val split can be read", args.crops.display());
+    let none = || format!("{}: no readable crop in the val split", args.crops.display());
     report.plain.mae.map(|mae| mae.value).with_context(none)
 }
 
-/// The crops to go by, and the files that gave none.
-struct Taken {
+/// The crops that give the scales.
+struct CalibrationCrops {
     crops: Vec<Crop>,
+    /// Files that could not be used, with the reason.
     failed: Vec<(String, String)>,
-    /// In words, for the description: of which data, and all of it.
+    /// Name of the dataset; empty for a folder of pictures.
     dataset: String,
+    /// Number and source of the crops, for the model's description.
     source: String,
     /// Whether there are labeled crops to measure errors on.
     measurable: bool,
 }
 
-fn of_cache(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
+fn from_cache(args: &Args, weights: &Weights, threads: usize) -> Result<CalibrationCrops> {
     if args.no_detect {
-        return Err(UsageError::new("--no-detect: the crops of a cache are aligned already").into());
+        return Err(UsageError::NoDetectOnCache.into());
     }
     let cache = Cache::open(&args.crops).map_err(UsageError::new)?;
     let (given, wanted) = (&cache.manifest().parameters.template, &weights.info.template);
     if given != wanted {
-        return Err(UsageError::new(format!(
-            "{}: aligned by the template \"{}\", the model needs \"{}\"",
-            args.crops.display(),
-            given.name,
-            wanted.name
-        ))
+        return Err(UsageError::CropTemplate {
+            path: args.crops.clone(),
+            found: given.name.clone(),
+            expected: wanted.name.clone(),
+        }
         .into());
     }
     let size = weights.info.input_size;
@@ -167,17 +162,16 @@ fn of_cache(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
         Ok(if crop.size == size { crop } else { dldl_data::resize(&crop, size) })
     };
     let name = |i: &usize| cache.samples()[*i].sample.file.clone();
-    let mut taken = all(&chosen, threads, crop, name);
-    taken.dataset.clone_from(&cache.manifest().dataset);
-    taken.source += &format!(" of {}, train split", taken.dataset);
-    taken.measurable = !cache.indices(Split::Val).is_empty();
-    Ok(taken)
+    let mut found = collect(&chosen, threads, crop, name);
+    found.dataset.clone_from(&cache.manifest().dataset);
+    found.source += &format!(" of {}, train split", found.dataset);
+    found.measurable = !cache.indices(Split::Val).is_empty();
+    Ok(found)
 }
 
-fn of_folder(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
+fn from_folder(args: &Args, weights: &Weights, threads: usize) -> Result<CalibrationCrops> {
     if !args.crops.is_dir() {
-        let what = "neither a folder of pictures nor a cache that `dldl prepare` made";
-        return Err(UsageError::new(format!("{}: {what}", args.crops.display())).into());
+        return Err(UsageError::NotAPictureFolder { path: args.crops.clone() }.into());
     }
     let estimator = Estimator::new(Engine::from_weights(weights)?);
     let chosen = spread(&inputs::expand(std::slice::from_ref(&args.crops), None)?, args.count);
@@ -185,9 +179,9 @@ fn of_folder(args: &Args, weights: &Weights, threads: usize) -> Result<Taken> {
         Some(problem) => Err(problem.clone()),
         None => aligned(&estimator, &input.path, args.no_detect),
     };
-    let mut taken = all(&chosen, threads, crop, Input::name);
-    taken.source += " of a folder of pictures";
-    Ok(taken)
+    let mut found = collect(&chosen, threads, crop, Input::name);
+    found.source += " of a folder of pictures";
+    Ok(found)
 }
 
 fn aligned(estimator: &Estimator, path: &Path, no_detect: bool) -> Result<Crop, String> {
@@ -201,16 +195,16 @@ fn aligned(estimator: &Estimator, path: &Path, no_detect: bool) -> Result<Crop, 
     })
 }
 
-/// The crops of all these, in their order.
-fn all<T: Sync>(
+/// Makes the crops in parallel, in order.
+fn collect<T: Sync>(
     chosen: &[T],
     threads: usize,
     crop: impl Fn(&T) -> Result<Crop, String> + Sync,
     name: impl Fn(&T) -> String,
-) -> Taken {
+) -> CalibrationCrops {
     let bar = progress::bar(chosen.len());
     let (mut crops, mut failed) = (Vec::new(), Vec::new());
-    // A decoder that panics on a malformed file must not take the others along.
+    // A decoder that panics on a malformed file must not end the whole run.
     let work = |item: &T| {
         let panicked = |_| Err("internal error: the decoder or detector panicked".into());
         catch_unwind(AssertUnwindSafe(|| crop(item))).unwrap_or_else(panicked)
@@ -226,10 +220,10 @@ fn all<T: Sync>(
     let Ok(()) = done;
     bar.finish_and_clear();
     let source = format!("{} crops", crops.len());
-    Taken { crops, failed, dataset: String::new(), source, measurable: false }
+    CalibrationCrops { crops, failed, dataset: String::new(), source, measurable: false }
 }
 
-/// So many of the items, or all, at equal distances: a folder is often sorted.
+/// At most `count` items at equal distances, since folders are often sorted.
 fn spread<T: Clone>(items: &[T], count: u32) -> Vec<T> {
     let count = (count as usize).min(items.len());
     (0..count).map(|i| items[i * items.len() / count].clone()).collect()

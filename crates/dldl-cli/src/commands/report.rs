@@ -1,35 +1,34 @@
-//! `dldl report`: evaluations, trainings and maps as one page.
+//! `dldl report`: writes evaluations, training runs and explanations as one page.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dldl_eval::page::{Heading, Parts};
 
 use crate::outcome::{Outcome, UsageError};
-use crate::printing;
+use crate::printing::{self, write_file};
 
-/// Write evaluations, trainings and maps as one HTML page
+/// Write evaluations, training runs and explanations as one HTML page
 ///
-/// The page needs nothing else: no scripts, no further files. It can be read on a
-/// phone, in the dark, and printed; figures are inside of it as SVG. It names files
-/// and shows no faces.
+/// The page is self-contained, without scripts, and has its figures as SVG. It suits
+/// phones, dark mode and print. It names files but shows no faces.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// JSON files of `dldl eval --format json` and `dldl explain ... --format json`, and
-    /// folders of trainings; several evaluations are also set side by side
+    /// JSON files of `dldl eval` and `dldl explain ... --format json`, and folders of
+    /// training runs; several evaluations are also compared
     #[arg(required = true, value_name = "RUN_OR_EVAL")]
     parts: Vec<PathBuf>,
 
-    /// The page
+    /// HTML file to write
     #[arg(short, long, value_name = "FILE.html")]
     out: PathBuf,
 
-    /// Also all that it was made of as one JSON file
+    /// Also write all the data of the page to this JSON file
     #[arg(long, value_name = "FILE.json")]
     json: Option<PathBuf>,
 
-    /// What stands above it [default: models and datasets]
+    /// Title of the page [default: models and datasets]
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
 }
@@ -50,30 +49,26 @@ pub fn run(args: Args) -> Result<Outcome> {
         command: format!("dldl {}", words.join(" ")),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    write(&args.out, &parts.to_html(&heading))?;
+    write_file(&args.out, parts.to_html(&heading).as_bytes())?;
     if let Some(json) = &args.json {
-        write(json, &parts.to_json())?;
+        write_file(json, parts.to_json().as_bytes())?;
     }
     let count = |n: usize, one: &str, many: &str| match n {
         0 => None,
         1 => Some(format!("1 {one}")),
         _ => Some(format!("{n} {many}")),
     };
-    let said = [
+    let contents = [
         count(parts.evaluations.len(), "evaluation", "evaluations"),
-        count(parts.runs.len(), "training", "trainings"),
-        count(parts.maps.len() + parts.learned.len(), "set of maps", "sets of maps"),
+        count(parts.runs.len(), "training run", "training runs"),
+        count(parts.maps.len() + parts.learned.len(), "explanation", "explanations"),
     ];
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    printing::print(&format!("{}: {}", args.out.display(), said.join(", ")))?;
+    let contents: Vec<String> = contents.into_iter().flatten().collect();
+    printing::print(&format!("{}: {}", args.out.display(), contents.join(", ")))?;
     Ok(Outcome::Complete)
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
-}
-
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=,:@%+".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
@@ -87,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_part_them() {
+    fn words_are_quoted_if_a_shell_would_split_them() {
         let cases =
             [("a.json", "a.json"), ("my file", "'my file'"), ("it's", "'it'\\''s'"), ("", "''")];
         for (word, expected) in cases {

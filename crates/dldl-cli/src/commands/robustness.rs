@@ -1,4 +1,4 @@
-//! `dldl robustness`: a model's errors when something is wrong with the pictures.
+//! `dldl robustness`: measures a model's errors on corrupted pictures.
 
 use anyhow::Result;
 use dldl::Estimator;
@@ -10,14 +10,13 @@ use crate::printing::{self, ReportFormat};
 use crate::progress;
 use crate::shared_args::ModelArgs;
 
-/// Measure a model's errors when something is wrong with the pictures
+/// Measure a model's errors on corrupted pictures
 ///
-/// Runs the model over the dataset as it is and once for each disturbance: crops
-/// moved and scaled as a detector may err, turned, narrow and wide pictures, blur,
-/// low resolution, JPEG, no colors, darkness. Faces are searched anew each time. A
-/// line has the mean absolute error with flip fusion and how much worse it is, the
-/// bias, how far the estimates have moved on average, and how many truths the
-/// intervals of 90 % still hold.
+/// Runs the model over the dataset as it is, and once for each corruption: shifted and
+/// scaled crops (errors of a detector), rotation, cropping, blur, low resolution, JPEG
+/// artifacts, gray and dark pictures. Faces are detected anew each time. Each line has
+/// the mean absolute error with flip fusion and its increase, the bias, the mean change
+/// of the estimates, and the coverage of the 90 % intervals.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -27,17 +26,17 @@ pub struct Args {
     #[command(flatten)]
     dataset: DatasetArgs,
 
-    /// What to measure on: train, val, test, or all
+    /// Split to evaluate: train, val, test, or all
     #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
     split: SplitArg,
 
-    /// A disturbance, instead of the usual list; may be given several times:
+    /// Corruption to apply instead of the standard list; may be given several times:
     /// move:RIGHT,DOWN (in sides of the crop), scale:FACTOR, rotate:DEGREES,
     /// cut:FRACTION, blur:PIXELS, low:FRACTION, jpeg:QUALITY, gray, light:FACTOR
     #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
     disturb: Vec<Disturbance>,
 
-    /// How the table is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 }
@@ -46,7 +45,7 @@ const EXAMPLES: &str = "\
 Examples:
   dldl robustness --dataset utkface --root utkface
   dldl robustness --dataset csv --root photos --split all --disturb blur:2 --disturb jpeg:10
-  dldl eval --dataset utkface --root utkface --disturb low:0.25     all figures, by groups";
+  dldl eval --dataset utkface --root utkface --disturb low:0.25   # all metrics, by group";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;

@@ -1,5 +1,5 @@
-//! The other commands end to end: help, `info`, `prepare`, `eval`, and `train`
-//! as far as the default build has it.
+//! The other commands end to end: help, `info`, `bench`, `export`, `prepare`, `eval`,
+//! `robustness`, `generate`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::common::{dldl, portrait, portrait_pixels, run, write_jpeg};
 use serde_json::{Value, json};
 
 #[test]
-fn every_command_explains_itself() {
+fn every_command_has_help_with_examples() {
     let all = run(dldl().arg("--help"));
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));
     for command in [
@@ -27,6 +27,7 @@ fn every_command_explains_itself() {
         "export",
         "quantize",
         "bench",
+        "generate",
     ] {
         assert!(all.stdout.contains(command), "{command} is not listed");
         let help = run(dldl().args(["help", command]));
@@ -39,7 +40,7 @@ fn every_command_explains_itself() {
 }
 
 #[test]
-fn info_says_what_the_model_is() {
+fn info_describes_the_model() {
     let table = run(dldl().args(["info", "tiny"]));
     assert_eq!((table.code, table.stderr.as_str()), (0, ""));
     for part in ["TinyAgeNet", "940,158", "multiply-adds", "license", "training data"] {
@@ -48,14 +49,14 @@ fn info_says_what_the_model_is() {
     let json = run(dldl().args(["info", "--format", "json"]));
     let info: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!((info["parameters"].as_u64(), info["task"].as_str()), (Some(940_158), Some("age")));
-    // The work is that of the crops it wants.
+    // The multiply-accumulates are those of the model's crop size.
     let size = info["input_size"].as_u64().unwrap() as usize;
     assert_eq!(info["macs"].as_u64(), Some(dldl::NetSpec::tiny_age(142).macs(size)));
     assert_eq!(info["labels"]["max"], 100.0);
 }
 
 #[test]
-fn bench_gives_the_figures_that_scripts_read() {
+fn bench_reports_the_figures_that_scripts_read() {
     let bench = |more: &[&str]| run(dldl().args(["bench", "--runs", "2"]).args(more));
     let few = ["--size", "64", "--no-comparators"];
     let json = bench(&[&few[..], &["--batch", "3", "--threads", "2", "--format", "json"]].concat());
@@ -82,7 +83,7 @@ fn bench_gives_the_figures_that_scripts_read() {
 }
 
 #[test]
-fn the_environment_forces_the_vector_instructions() {
+fn the_environment_selects_the_vector_instructions() {
     for level in dldl::Level::available() {
         let mut command = dldl();
         command.args(["bench", "--runs", "1", "--size", "32", "--no-comparators", "-f", "json"]);
@@ -100,7 +101,7 @@ fn export_writes_a_file_for_other_runtimes() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("tiny.onnx");
     let export = |more: &[&str]| run(dldl().arg("export").args(more).arg("--out").arg(&out));
-    // A crop's side that the network cannot take is wrong usage, and leaves nothing.
+    // A crop size that the network does not accept is a usage error and writes nothing.
     let refused = export(&["--size", "100"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
     assert!(refused.stderr.contains("100x100") && refused.stderr.contains("multiple of 32"));
@@ -110,7 +111,7 @@ fn export_writes_a_file_for_other_runtimes() {
     let done = export(&["--format", "onnx", "--size", "96"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     assert!(done.stdout.contains("tiny.onnx"), "{}", done.stdout);
-    // Single precision of all that the network has, and little else.
+    // All parameters in single precision, and little else.
     let bytes = std::fs::read(&out).unwrap();
     let numbers = 4 * dldl::NetSpec::tiny_age(142).parameter_count();
     assert!((numbers - 20_000..numbers + 20_000).contains(&bytes.len()), "{}", bytes.len());
@@ -120,8 +121,77 @@ fn export_writes_a_file_for_other_runtimes() {
     }
 }
 
-/// Three usable pictures, one of them without a face, one that is missing and a
-/// line that is no sample.
+#[test]
+fn manual_pages_are_generated_for_every_command() {
+    let page = run(dldl().args(["generate", "man"]));
+    assert_eq!((page.code, page.stderr.as_str()), (0, ""));
+    assert!(page.stdout.contains(".TH dldl 1") && page.stdout.contains("dldl\\-estimate(1)"));
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("man1");
+    let pages = run(dldl().args(["generate", "man", "--out"]).arg(&out));
+    assert_eq!((pages.code, pages.stdout.as_str(), pages.stderr.as_str()), (0, "", ""));
+    assert_eq!(std::fs::read_to_string(out.join("dldl.1")).unwrap(), page.stdout);
+    for name in ["dldl-estimate", "dldl-data-check", "dldl-generate"] {
+        let page = std::fs::read_to_string(out.join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+        assert!(page.contains("Examples:"), "{page}");
+    }
+    assert!(!out.join("dldl-help.1").exists());
+}
+
+#[test]
+fn completions_are_generated_for_every_shell() {
+    for (shell, part) in [
+        ("bash", "complete -F _dldl"),
+        ("zsh", "#compdef dldl"),
+        ("fish", "complete -c dldl"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = run(dldl().args(["generate", shell]));
+        assert_eq!((script.code, script.stderr.as_str()), (0, ""), "{shell}");
+        for part in [part, "estimate", "no-detect", "scut-fbp5500"] {
+            assert!(script.stdout.contains(part), "{part} for {shell}");
+        }
+    }
+    let refused = run(dldl().args(["generate", "bash", "--out", "folder"]));
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(run(dldl().args(["generate", "tcsh"])).stderr.contains("powershell"));
+}
+
+#[cfg(unix)]
+#[test]
+fn results_go_through_links_and_into_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, link) = (dir.path().join("file.svg"), dir.path().join("link.svg"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink("file.svg", &link).unwrap();
+    let figure = |out: &Path| run(dldl().args(["explain", "ranking", "--out"]).arg(out));
+    assert_eq!(figure(&link).code, 0);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("<svg"));
+    let null = Path::new("/dev/null");
+    assert_eq!(figure(null).code, 0);
+    let export = run(dldl().args(["export", "--out"]).arg(null));
+    assert_eq!((export.code, export.stderr.as_str()), (0, ""));
+    dataset(dir.path());
+    let mut eval = dldl();
+    eval.args(["eval", "--dataset", "csv", "--split", "train", "--out"]).arg(null);
+    // One of the entries is invalid.
+    assert_eq!(run(eval.arg("--root").arg(dir.path())).code, 1);
+    let mut report = dldl();
+    let evaluation = dir.path().join("eval.json");
+    run(report.args(["eval", "--dataset", "csv", "--split", "train", "--root"])
+        .arg(dir.path()).arg("--out").arg(&evaluation));
+    let report = run(dldl().arg("report").arg(&evaluation).arg("--out").arg(null));
+    assert_eq!((report.code, report.stderr.as_str()), (0, ""));
+    assert!(!null.metadata().unwrap().is_file());
+    let missing = figure(&dir.path().join("no/such.svg"));
+    assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
+    assert!(missing.stderr.contains("cannot write") && missing.stderr.contains("no/such.svg"));
+}
+
+/// A dataset of three usable pictures, one of them without a face, a missing picture and
+/// an invalid line.
 pub fn dataset(root: &Path) {
     std::fs::copy(portrait(), root.join("a.jpg")).unwrap();
     write_jpeg(&portrait_pixels().fliph(), &root.join("b.jpg"));
@@ -204,7 +274,7 @@ fn what_disturbances_cost_is_measured() {
 }
 
 #[test]
-fn a_prepared_cache_gives_the_same_figures_nearly() {
+fn a_cache_gives_nearly_the_same_errors_as_the_pictures() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());
     let cache = dir.path().join("cache");
@@ -213,11 +283,11 @@ fn a_prepared_cache_gives_the_same_figures_nearly() {
     prepare.arg("--out").arg(&cache);
     let first = run(&mut prepare);
     assert_eq!((first.code, first.stderr.as_str()), (1, ""));
-    assert!(first.stdout.contains("3 aligned by a face, 1 taken whole"), "{}", first.stdout);
+    assert!(first.stdout.contains("3 aligned, 1 used whole"), "{}", first.stdout);
     assert!(first.stdout.contains("missing.jpg"), "{}", first.stdout);
     assert!(cache.join("test-00000.tar").is_file() && cache.join("report.json").is_file());
-    // Again: what is there is kept.
-    assert!(run(&mut prepare).stdout.contains("4 were there already"));
+    // A second run keeps what is there.
+    assert!(run(&mut prepare).stdout.contains("4 were packed before"));
 
     let mae = |dataset: &str, root: &Path| {
         let mut dldl = dldl();

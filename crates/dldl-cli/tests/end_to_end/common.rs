@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: running the binary, and pictures.
+//! Shared by the end-to-end tests: running the binary, and pictures.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub fn dldl() -> Command {
     command
 }
 
-/// What a run left behind.
+/// The result of a run.
 pub struct Run {
     pub code: i32,
     pub stdout: String,

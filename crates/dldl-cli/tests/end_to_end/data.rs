@@ -17,7 +17,7 @@ fn data(more: &[&str], root: Option<&Path>) -> Run {
 }
 
 #[test]
-fn the_datasets_are_listed() {
+fn datasets_are_listed() {
     let table = data(&["list"], None);
     assert_eq!((table.code, table.stderr.as_str()), (0, ""));
     for name in [
@@ -62,14 +62,14 @@ fn people(root: &Path) {
 }
 
 #[test]
-fn a_sound_dataset_is_said_to_be_so() {
+fn a_sound_dataset_has_no_problems() {
     let dir = tempfile::tempdir().unwrap();
     people(dir.path());
     let check = |more: &[&str]| data(&[&["check", "fg-net"], more].concat(), Some(dir.path()));
     let table = check(&["--protocol", "leave-out:002"]);
     assert_eq!((table.code, table.stderr.as_str()), (0, ""), "{}", table.stdout);
     for part in
-        ["12 samples (protocol leave-out:002)", "test 3", "nothing is wrong", "10 to 15", "##"]
+        ["12 samples (protocol leave-out:002)", "test 3", "no problems found", "10 to 15", "##"]
     {
         assert!(table.stdout.contains(part), "{part} in {}", table.stdout);
     }
@@ -78,14 +78,14 @@ fn a_sound_dataset_is_said_to_be_so() {
     assert_eq!((&found["faults"], &found["groups"]), (&0.into(), &4.into()));
     assert_eq!(found["samples"]["test"], 3);
     assert_eq!(found["protocol"], "subjects:4:1");
-    // By picture, people stand on both sides, and that is wrong.
+    // Folds of pictures put people into more than one split.
     let divided = check(&["--protocol", "kfold:3:1"]);
     assert_eq!(divided.code, 1);
-    assert!(divided.stdout.contains("people or groups on both sides"), "{}", divided.stdout);
+    assert!(divided.stdout.contains("people or groups in more than one split"), "{}", divided.stdout);
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn problems_are_listed() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(portrait(), dir.path().join("a.jpg")).unwrap();
     std::fs::copy(portrait(), dir.path().join("b.jpg")).unwrap();
@@ -100,9 +100,9 @@ fn what_is_wrong_is_named() {
         "gone.jpg",
         "unreadable pictures: 1",
         "text.jpg: not a picture",
-        "a.jpg = b.jpg (labeled differently; train 1, val 0, test 1)",
+        "a.jpg = b.jpg (different labels; train 1, val 0, test 1)",
         "line 6: `old` is no age",
-        "4 faults in all",
+        "4 problems found",
     ] {
         assert!(check.stdout.contains(part), "{part} in {}", check.stdout);
     }
@@ -142,7 +142,7 @@ fn a_cache_keeps_its_protocol_and_is_not_mixed_with_another() {
         assert_eq!(refused.code, 2, "{protocol}");
         assert!(refused.stderr.contains(part), "{protocol}: {}", refused.stderr);
     }
-    // The evaluation takes the same protocols, and of a cache its own alone.
+    // `eval` accepts the same protocols, but for a cache only its own.
     let eval = |dataset: &str, folder: &Path, protocol: &str| {
         let mut command = dldl();
         command.args(["eval", "--no-detect", "--format", "json", "--dataset", dataset]);

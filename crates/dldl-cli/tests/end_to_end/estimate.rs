@@ -1,6 +1,6 @@
-//! `dldl estimate` end to end: what pictures there are, and what goes wrong.
-//! Ages are checked for their form only, so that the weights can improve; with them, the
-//! README's example has to.
+//! `dldl estimate` end to end: kinds of pictures, output formats, errors. Only the form
+//! of the ages is checked, not their values, so that the weights can improve; the
+//! README's example must be updated with them.
 
 use std::path::{Path, PathBuf};
 
@@ -53,21 +53,21 @@ fn the_portrait_has_one_face() {
 }
 
 #[test]
-fn the_readme_shows_what_the_portrait_gives() {
+fn the_readme_shows_the_output_for_the_portrait() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let example = readme.split("```text\n").nth(1).unwrap().split("\n```").next().unwrap();
-    let said = run(dldl().current_dir(root).args(["estimate", "assets/astronaut.jpg"]));
-    let (shown, said): (Vec<_>, Vec<_>) =
-        (example.split_whitespace().collect(), said.stdout.split_whitespace().collect());
-    assert_eq!(shown.len(), said.len(), "{said:?}");
-    for (shown, said) in shown.into_iter().zip(said) {
-        // Sums in another order, on other vectors, may round the last digit otherwise.
-        let close = match (shown.parse::<f64>(), said.parse::<f64>()) {
+    let output = run(dldl().current_dir(root).args(["estimate", "assets/astronaut.jpg"]));
+    let (shown, printed): (Vec<_>, Vec<_>) =
+        (example.split_whitespace().collect(), output.stdout.split_whitespace().collect());
+    assert_eq!(shown.len(), printed.len(), "{printed:?}");
+    for (shown, printed) in shown.into_iter().zip(printed) {
+        // Other vector instructions sum in another order, which may change the last digit.
+        let close = match (shown.parse::<f64>(), printed.parse::<f64>()) {
             (Ok(a), Ok(b)) => (a - b).abs() < 1.5 * 0.1f64.powi(decimals(shown)),
-            _ => shown == said,
+            _ => shown == printed,
         };
-        assert!(close, "the README says {shown} where the program says {said}");
+        assert!(close, "the README has {shown}, the program prints {printed}");
     }
 }
 
@@ -132,7 +132,7 @@ fn every_face_of_several_is_found() {
 }
 
 #[test]
-fn a_picture_without_a_face_is_no_failure() {
+fn a_picture_without_a_face_is_not_a_failure() {
     let folder = Folder::new();
     let path = folder.jpeg("stripes.jpg", &no_face());
     let (code, records) = estimate(&[&path], &[]);
@@ -144,7 +144,7 @@ fn a_picture_without_a_face_is_no_failure() {
 }
 
 #[test]
-fn whole_pictures_are_taken_on_demand() {
+fn no_detect_uses_the_whole_picture() {
     let folder = Folder::new();
     let path = folder.jpeg("stripes.jpg", &no_face());
     let (code, records) = estimate(&[&path], &["--no-detect"]);
@@ -154,10 +154,10 @@ fn whole_pictures_are_taken_on_demand() {
     age(face);
 }
 
-/// Bad inputs of all kinds beside good ones: each is named with its reason, and
-/// the good ones come out.
+/// Bad inputs of all kinds among good ones: each is reported with its reason, and the
+/// good ones are estimated.
 #[test]
-fn good_inputs_come_out_beside_bad_ones() {
+fn bad_inputs_do_not_affect_good_ones() {
     let folder = Folder::new();
     let jpeg = std::fs::read(portrait()).unwrap();
     let good = folder.write("good.jpg", &jpeg);
@@ -209,7 +209,7 @@ fn good_inputs_come_out_beside_bad_ones() {
 }
 
 #[test]
-fn an_empty_folder_is_named() {
+fn an_empty_folder_is_an_error() {
     let folder = Folder::new();
     let run = run(dldl().arg("estimate").arg(folder.path()));
     assert_eq!(run.code, 1);
@@ -218,7 +218,7 @@ fn an_empty_folder_is_named() {
 }
 
 #[test]
-fn models_that_cannot_be_used_are_named() {
+fn unusable_models_are_usage_errors() {
     let folder = Folder::new();
     let broken = folder.write("broken.safetensors", b"{}");
     for (model, reason) in [
@@ -241,7 +241,7 @@ fn models_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn usage_errors_exit_with_2() {
     let picture = portrait();
     let picture = picture.to_str().unwrap();
     for wrong in [
@@ -260,7 +260,7 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
-fn ndjson_is_in_the_order_of_the_inputs_for_any_number_of_threads() {
+fn ndjson_is_in_input_order_for_any_number_of_threads() {
     let folder = Folder::new();
     let mut list = String::new();
     // The first ones take longest.
@@ -290,7 +290,7 @@ fn ndjson_is_in_the_order_of_the_inputs_for_any_number_of_threads() {
 }
 
 #[test]
-fn csv_has_a_line_per_face() {
+fn csv_has_one_line_per_face() {
     let folder = Folder::new();
     let stripes = folder.jpeg("no, \"face\".jpg", &no_face());
     let mut dldl = dldl();
@@ -308,7 +308,7 @@ fn csv_has_a_line_per_face() {
 }
 
 #[test]
-fn distributions_explain_themselves_and_sum_to_1() {
+fn distributions_have_their_range_and_sum_to_1() {
     let (_, records) = estimate(&[&portrait()], &["--distribution"]);
     let face = &records[0]["faces"][0];
     let distribution = &face["age"]["distribution"];
@@ -327,7 +327,7 @@ fn distributions_explain_themselves_and_sum_to_1() {
 }
 
 #[test]
-fn annotated_copies_have_names_of_their_own_and_leave_the_inputs_alone() {
+fn annotated_copies_have_distinct_names_and_leave_the_inputs_alone() {
     let folder = Folder::new();
     let out = folder.at("out");
     for name in ["a", "b"] {
@@ -346,7 +346,7 @@ fn annotated_copies_have_names_of_their_own_and_leave_the_inputs_alone() {
         assert_eq!(names, ["x-ages-2.jpg", "x-ages.jpg"]);
     };
     annotate();
-    // Again: the copies are not taken for inputs though they lie below them.
+    // A second run does not use the copies as inputs, although they are in the folder.
     annotate();
     let original = std::fs::read(portrait()).unwrap();
     for name in ["a/x.jpg", "b/x.jpg"] {
@@ -360,7 +360,7 @@ fn annotated_copies_have_names_of_their_own_and_leave_the_inputs_alone() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_no_utf8_work() {
+fn names_that_are_not_utf8_work() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let folder = Folder::new();
@@ -374,9 +374,10 @@ fn names_that_are_no_utf8_work() {
     assert_eq!((run.code, run.stdout.lines().count()), (0, 1));
 }
 
-/// Who reads only the first line (`| head -1`) gets it, and no complaint.
+/// A reader that closes the pipe after the first line (`| head -1`) gets it without an
+/// error message.
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
     let mut child = Command::new(assert_cmd::cargo::cargo_bin!("dldl"))

@@ -15,7 +15,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn both_commands_explain_themselves() {
+fn both_commands_have_help_with_examples() {
     for words in [&["explain"][..], &["explain", "cam"], &["explain", "occlusion"], &["report"]] {
         let help = run(dldl().arg("help").args(words));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
@@ -26,7 +26,7 @@ fn both_commands_explain_themselves() {
 }
 
 #[test]
-fn the_map_of_a_portrait_is_drawn_and_its_numbers_add_up() {
+fn the_map_of_a_portrait_is_drawn_and_matches_the_estimate() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("map.png");
     let portrait = portrait();
@@ -53,7 +53,7 @@ fn the_map_of_a_portrait_is_drawn_and_its_numbers_add_up() {
 }
 
 #[test]
-fn covering_parts_moves_the_estimate() {
+fn covering_parts_changes_the_estimate() {
     let portrait = portrait();
     let done = explain(&["occlusion", text(&portrait), "--main", "--format", "json"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
@@ -68,7 +68,7 @@ fn covering_parts_moves_the_estimate() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_said() {
+fn models_and_arguments_that_cannot_be_explained_are_refused() {
     let int8 = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
     let portrait = portrait();
     let portrait = text(&portrait);
@@ -96,7 +96,7 @@ fn what_cannot_be_explained_is_said() {
 }
 
 #[test]
-fn the_bridge_is_drawn_without_and_with_models() {
+fn the_ranking_figure_is_drawn_with_and_without_models() {
     let figure = explain(&["ranking"]);
     assert_eq!((figure.code, figure.stderr.as_str()), (0, ""));
     assert!(figure.stdout.starts_with("<svg") && figure.stdout.contains("rank code"));
@@ -113,7 +113,7 @@ fn the_bridge_is_drawn_without_and_with_models() {
 }
 
 #[test]
-fn sets_are_averaged_by_band_and_reported_on_one_page() {
+fn datasets_are_averaged_by_band_and_reported_on_one_page() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());
     let on = ["--dataset", "csv", "--root", text(dir.path()), "--format", "json"];
@@ -143,7 +143,7 @@ fn sets_are_averaged_by_band_and_reported_on_one_page() {
     report.arg("report").args(&parts).arg("--out").arg(&page).arg("--json").arg(&json);
     let done = run(&mut report);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    assert!(done.stdout.contains("report.html: 1 evaluation, 3 sets of maps"), "{}", done.stdout);
+    assert!(done.stdout.contains("report.html: 1 evaluation, 3 explanations"), "{}", done.stdout);
     let html = std::fs::read_to_string(&page).unwrap();
     for part in ["tiny on csv (test)", "Class activation maps", "missing.jpg", "How it was made"] {
         assert!(html.contains(part), "{part}");

@@ -11,7 +11,7 @@ fn with(command: &str, root: &Path, more: &[&str]) -> Run {
 }
 
 #[test]
-fn a_model_is_calibrated_and_everything_knows_it() {
+fn calibration_is_stored_and_used_by_all_commands() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());
     let out = dir.path().join("calibrated.safetensors");
@@ -70,7 +70,7 @@ fn a_model_is_calibrated_and_everything_knows_it() {
 }
 
 #[test]
-fn evaluations_are_written_and_put_side_by_side() {
+fn evaluations_are_written_and_compared() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
@@ -102,7 +102,7 @@ fn evaluations_are_written_and_put_side_by_side() {
     let other = file("labels.csv");
     let refused = compare(&[&a, &other]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
-    assert!(refused.stderr.contains("labels.csv: no evaluation"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("labels.csv is not an evaluation"), "{}", refused.stderr);
     assert_eq!(compare(&["none.json"]).code, 2);
     let scale = with("eval", dir.path(), &["--rescale", "7:1"]);
     assert!(scale.code == 2 && scale.stderr.contains("1:7"), "{}", scale.stderr);

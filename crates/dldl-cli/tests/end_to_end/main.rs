@@ -1,4 +1,4 @@
-//! The binary from outside: arguments in, exit code, stdout and stderr out.
+//! End-to-end tests of the binary: arguments in, exit code, stdout and stderr out.
 
 mod commands;
 mod common;

@@ -11,7 +11,7 @@ fn quantize(crops: &Path, out: &Path, more: &[&str]) -> crate::common::Run {
 }
 
 #[test]
-fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
+fn a_model_quantized_on_pictures_runs_in_every_command() {
     let dir = tempfile::tempdir().unwrap();
     let pictures = dir.path().join("pictures");
     std::fs::create_dir(&pictures).unwrap();
@@ -22,7 +22,7 @@ fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
     let made = quantize(&pictures, &out, &[]);
     assert_eq!(made.code, 1, "{}", made.stderr);
     assert!(made.stderr.contains("broken.jpg") && made.stderr.lines().count() == 1);
-    assert!(made.stdout.contains("tiny-int8") && made.stdout.contains("by 2 crops"));
+    assert!(made.stdout.contains("tiny-int8") && made.stdout.contains("calibrated on 2 crops"));
     assert!(std::fs::metadata(&out).unwrap().len() < 1_100_000);
 
     let path = out.to_str().unwrap();
@@ -53,7 +53,7 @@ fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
         assert!(dldl::Isa::available().iter().any(|i| i.name() == isa && i.level() == level));
     }
 
-    // What needs floating point says so and names the file.
+    // Commands that need floating point refuse the file and name it.
     let onnx = dir.path().join("small.onnx");
     let again = dir.path().join("again.safetensors");
     let export = run(dldl().args(["export", "--model", path, "--out"]).arg(&onnx));
@@ -67,7 +67,7 @@ fn a_folder_of_pictures_makes_a_model_that_runs_everywhere() {
 }
 
 #[test]
-fn a_cache_gives_its_train_split_and_the_price() {
+fn a_cache_gives_the_crops_and_the_change_of_the_error() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());
     let table = std::fs::read_to_string(dir.path().join("labels.csv")).unwrap();
@@ -81,7 +81,7 @@ fn a_cache_gives_its_train_split_and_the_price() {
     let out = dir.path().join("small.safetensors");
     let made = quantize(&cache, &out, &["--threads", "2"]);
     assert_eq!((made.code, made.stderr.as_str()), (0, ""));
-    assert!(made.stdout.contains("by 1 crops") && made.stdout.contains("val split"));
+    assert!(made.stdout.contains("calibrated on 1 crops") && made.stdout.contains("val split"));
     let json = run(dldl().arg("info").arg(&out).args(["--format", "json"]));
     let info: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(info["quantization"]["calibration"], "1 crops of csv, train split");
@@ -97,12 +97,12 @@ fn a_cache_gives_its_train_split_and_the_price() {
 }
 
 #[test]
-fn what_is_no_folder_of_pictures_is_refused() {
+fn crops_must_be_a_folder_with_pictures() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("small.safetensors");
     let refused = quantize(&portrait(), &out, &[]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
-    assert!(refused.stderr.contains("astronaut.jpg: neither a folder"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("astronaut.jpg: expected a folder"), "{}", refused.stderr);
     let empty = quantize(dir.path(), &out, &[]);
     assert_eq!((empty.code, empty.stdout.as_str()), (1, ""));
     assert!(empty.stderr.contains("no pictures in this folder"), "{}", empty.stderr);

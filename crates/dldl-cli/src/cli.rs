@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info, prepare,
-    pretrain, quantize, report, robustness, train,
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
+    prepare, pretrain, quantize, report, robustness, train,
 };
 
 /// Estimate the age and attractiveness of faces in pictures.

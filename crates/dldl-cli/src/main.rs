@@ -21,8 +21,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use commands::{
-    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info, prepare,
-    pretrain, quantize, report, robustness, train,
+    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
+    prepare, pretrain, quantize, report, robustness, train,
 };
 use outcome::{Outcome, UsageError};
 

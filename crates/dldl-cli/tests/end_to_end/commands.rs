@@ -180,8 +180,11 @@ fn results_go_through_links_and_into_devices() {
     assert_eq!(run(eval.arg("--root").arg(dir.path())).code, 1);
     let mut report = dldl();
     let evaluation = dir.path().join("eval.json");
-    run(report.args(["eval", "--dataset", "csv", "--split", "train", "--root"])
-        .arg(dir.path()).arg("--out").arg(&evaluation));
+    run(report
+        .args(["eval", "--dataset", "csv", "--split", "train", "--root"])
+        .arg(dir.path())
+        .arg("--out")
+        .arg(&evaluation));
     let report = run(dldl().arg("report").arg(&evaluation).arg("--out").arg(null));
     assert_eq!((report.code, report.stderr.as_str()), (0, ""));
     assert!(!null.metadata().unwrap().is_file());

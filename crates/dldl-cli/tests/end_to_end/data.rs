@@ -81,7 +81,11 @@ fn a_sound_dataset_has_no_problems() {
     // Folds of pictures put people into more than one split.
     let divided = check(&["--protocol", "kfold:3:1"]);
     assert_eq!(divided.code, 1);
-    assert!(divided.stdout.contains("people or groups in more than one split"), "{}", divided.stdout);
+    assert!(
+        divided.stdout.contains("people or groups in more than one split"),
+        "{}",
+        divided.stdout
+    );
 }
 
 #[test]

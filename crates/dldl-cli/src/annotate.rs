@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dldl::{FaceEstimate, Picture, Reading};
+use dldl::{FaceEstimate, Picture};
 use dldl_eval::draw::{self, Color, Text};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
@@ -53,14 +53,15 @@ impl Copies {
     }
 }
 
-/// Draws the faces with their estimates into the picture and writes it as JPEG.
+/// Draws the faces with their estimates and intervals of a level into the picture and
+/// writes it as JPEG.
 pub fn write(
     mut picture: Picture,
     faces: &[FaceEstimate],
-    said: &[Vec<Reading>],
+    level: f64,
     target: &Path,
 ) -> Result<()> {
-    draw(&mut picture, faces, said);
+    draw(&mut picture, faces, level);
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
@@ -71,7 +72,7 @@ pub fn write(
 }
 
 /// Draws boxes and points first, so that no box covers a neighbor's label.
-fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
+fn draw(picture: &mut Picture, faces: &[FaceEstimate], level: f64) {
     // Line widths scale with the picture, which is usually viewed as a whole.
     let unit = (picture.width() as f32 * picture.height() as f32).sqrt();
     // A thick line would hide a small face.
@@ -87,23 +88,23 @@ fn draw(picture: &mut Picture, faces: &[FaceEstimate], said: &[Vec<Reading>]) {
             draw::dot(picture, *point, radius, BRIGHT, 1.0);
         }
     }
-    for ((face, said), &line) in faces.iter().zip(said).zip(&lines) {
-        label(picture, face, said, line, unit);
+    for (face, &line) in faces.iter().zip(&lines) {
+        label(picture, face, level, line, unit);
     }
 }
 
 /// Draws the estimates and their intervals on a plate above the box, or below it if
 /// there is no space above.
-fn label(picture: &mut Picture, face: &FaceEstimate, said: &[Reading], line: f32, unit: f32) {
-    let labels = std::iter::once(&face.label).chain(&face.further);
-    let said = said.iter().zip(labels).map(|(said, label)| {
-        let digits = if label.labels().step() < 1.0 { 1 } else { 0 };
-        format!("{:.digits$} ({:.digits$}–{:.digits$})", said.estimate, said.low, said.high)
+fn label(picture: &mut Picture, face: &FaceEstimate, level: f64, line: f32, unit: f32) {
+    let estimates = face.heads.iter().map(|head| {
+        let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
+        let interval = head.interval(level);
+        format!("{:.digits$} ({:.digits$}–{:.digits$})", head.value, interval.low, interval.high)
     });
-    let said: Vec<String> = said.collect();
+    let estimates: Vec<String> = estimates.collect();
     let [x, y, w, h] = face.bbox;
     let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
-    let text = Text::new(&said.join("  "), size);
+    let text = Text::new(&estimates.join("  "), size);
     let margin = (size * 0.45).round();
     let (width, height) = ((text.width + 2.0 * margin).ceil(), text.cap_height + 2.0 * margin);
     let edge = (line / 2.0).floor();
@@ -154,17 +155,13 @@ mod tests {
 
     #[test]
     fn faces_outside_the_picture_are_drawn() {
-        let labels = dldl::LabelSet::age();
-        let label = dldl::Distribution::gaussian(&labels, 40.0, 3.0).unwrap();
+        let estimator = dldl::Estimator::load("tiny").unwrap();
         for bbox in [[40.0, 40.0, 50.0, 60.0], [-20.0, -20.0, 500.0, 500.0], [0.0; 4]] {
             let mut picture = Picture::new(120, 130, vec![255; 3 * 120 * 130]).unwrap();
             let white = picture.clone();
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
-            let (label, further) = (label.clone(), vec![label.clone()]);
-            let face = FaceEstimate { bbox, score: None, landmarks, label, further };
-            let task = "age".to_owned();
-            let said = Reading { task, estimate: 40.0, std: 3.0, low: 35.0, high: 45.0 };
-            draw(&mut picture, &[face], &[vec![said.clone(), said]]);
+            let whole = estimator.estimate_whole(&picture).unwrap();
+            draw(&mut picture, &[FaceEstimate { bbox, landmarks, ..whole }], 0.9);
             assert_ne!(picture, white);
         }
     }

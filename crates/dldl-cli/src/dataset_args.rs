@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use dldl::Task;
 use dldl_data::{Protocol, Split};
 use dldl_eval::{Options, Source};
 
@@ -35,7 +36,7 @@ pub struct DatasetArgs {
 
     /// Task to evaluate, for a model with several [default: the model's first]
     #[arg(long, value_name = "TASK")]
-    task: Option<String>,
+    task: Option<Task>,
 
     /// Range of the dataset's labels, where it differs from the model's: the labels
     /// are rescaled linearly
@@ -59,7 +60,7 @@ impl DatasetArgs {
     /// How a model is run over one split.
     pub fn options(&self, split: SplitArg) -> Options {
         Options {
-            task: self.task.clone(),
+            task: self.task,
             split: split.0,
             rescale: self.rescale,
             no_detect: self.no_detect,

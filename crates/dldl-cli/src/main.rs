@@ -29,7 +29,7 @@ use outcome::{Outcome, UsageError};
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     dldl::parallel::start_global_pool();
-    let result = dldl::Level::from_environment().map_err(|e| UsageError::new(e).into());
+    let result = dldl_net::Level::from_environment().map_err(|e| UsageError::new(e).into());
     let result = result.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
         Command::Data(args) => data::run(args),

@@ -51,8 +51,6 @@ pub enum UsageError {
     NotAPictureFolder { path: PathBuf },
     #[error("--size {size}: expected a multiple of {step}")]
     CropSize { size: usize, step: usize },
-    #[error("--task {task}: the model estimates {}", .known.join(" and "))]
-    UnknownTask { task: String, known: Vec<String> },
     #[error("--models needs a PICTURE, or --dataset with --root")]
     NothingToExplain,
     #[error("--out: needs `man`, whose pages it writes into that folder; completions go to stdout")]

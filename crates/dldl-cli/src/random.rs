@@ -2,7 +2,8 @@
 //! `random-tiny`.
 
 use anyhow::Result;
-use dldl::{NetSpec, Weights};
+use dldl::Weights;
+use dldl_net::NetSpec;
 
 /// The network called `thin` or `tiny`, with or without `random-`.
 pub fn net(name: &str) -> Option<NetSpec> {

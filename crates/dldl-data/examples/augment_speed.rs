@@ -19,7 +19,7 @@ fn main() -> Result<(), DataError> {
         }
         println!("decode {:.0}", start.elapsed().as_secs_f64() / count as f64 * 1e6);
     }
-    let crop = Crop { size: 224, rgb: (0..3 * 224 * 224).map(|i| (i * 7 % 256) as u8).collect() };
+    let crop = Crop::new(224, (0..3 * 224 * 224).map(|i| (i * 7 % 256) as u8).collect()).unwrap();
     let augment = Augment::paper();
     for size in [64, 96, 128, 160, 224] {
         let count = 1000;

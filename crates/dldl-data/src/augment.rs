@@ -136,7 +136,7 @@ impl Augment {
             }
         }
         let rgb = pixels.chunks_exact(3).flat_map(|p| color.apply(p).map(to_u8)).collect();
-        Crop { size, rgb }
+        Crop::new(size, rgb).expect("every pixel is set")
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
 
     fn pattern(n: usize) -> Crop {
         let rgb = (0..3 * n * n).map(|i| ((i * i + 13 * i) % 251) as u8).collect();
-        Crop { size: n, rgb }
+        Crop::new(n, rgb).unwrap()
     }
 
     fn geometry() -> Augment {
@@ -278,7 +278,7 @@ mod tests {
     fn a_quarter_turn_moves_every_pixel_to_its_place() {
         let crop = pattern(12);
         let map = |angle: f64, shift| Affine { angle, zoom: 1.0, shift, flip: false };
-        let source: Vec<f32> = crop.rgb.iter().map(|&v| f32::from(v)).collect();
+        let source: Vec<f32> = crop.rgb().iter().map(|&v| f32::from(v)).collect();
         let turned = map(90f64.to_radians(), [0.0; 2]).warp(&source, 12, 12);
         let shifted = map(0.0, [0.25, -0.5]).warp(&source, 12, 12);
         for y in 0..12 {
@@ -312,10 +312,10 @@ mod tests {
     fn low_resolution_takes_detail_away() {
         // Stripes one pixel wide survive at full size and not at half of it.
         let rgb = (0..64 * 64).flat_map(|i| [if i % 2 == 0 { 0u8 } else { 250 }; 3]).collect();
-        let stripes = Crop { size: 64, rgb };
+        let stripes = Crop::new(64, rgb).unwrap();
         let contrast = |crop: &Crop| {
-            let sum: u32 = crop.rgb.iter().map(|v| u32::from(v.abs_diff(125))).sum();
-            sum as f64 / crop.rgb.len() as f64
+            let sum: u32 = crop.rgb().iter().map(|v| u32::from(v.abs_diff(125))).sum();
+            sum as f64 / crop.rgb().len() as f64
         };
         let low = Augment { min_scale: 0.5, ..Augment::none() };
         let mut rng = sample_rng(5, 0, 0);
@@ -330,7 +330,7 @@ mod tests {
         let gray = Augment { gray: 1.0, ..Augment::paper() };
         let out = gray.apply(&pattern(32), 32, &mut sample_rng(0, 0, 9));
         assert!(
-            out.rgb.chunks_exact(3).all(|p| p[0].abs_diff(p[1]) <= 1 && p[1].abs_diff(p[2]) <= 1)
+            out.rgb().chunks_exact(3).all(|p| p[0].abs_diff(p[1]) <= 1 && p[1].abs_diff(p[2]) <= 1)
         );
     }
 
@@ -351,9 +351,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_border_is_never_black(seed: u64, color in [1u8.., 1u8.., 1u8..], size in 8usize..70) {
-            let crop = Crop { size: 50, rgb: color.repeat(2500) };
+            let crop = Crop::new(50, color.repeat(2500)).unwrap();
             let out = geometry().apply(&crop, size, &mut sample_rng(seed, 0, 0));
-            prop_assert_eq!(out.rgb, color.repeat(size * size));
+            prop_assert_eq!(out.rgb(), color.repeat(size * size));
         }
     }
 }

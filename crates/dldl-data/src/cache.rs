@@ -185,6 +185,6 @@ impl Cache {
             let (w, h) = (picture.width(), picture.height());
             return Err(broken(format!("{w}x{h} pixels, expected {size}x{size}")));
         }
-        Ok(Crop { size, rgb: picture.into_rgb() })
+        Ok(Crop::new(size, picture.into_rgb()).expect("its size was compared"))
     }
 }

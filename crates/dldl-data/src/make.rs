@@ -84,9 +84,9 @@ fn encode(crop: &Crop, quality: u8) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
     encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_4_4);
-    let side = u16::try_from(crop.size).map_err(|e| e.to_string())?;
+    let side = u16::try_from(crop.size()).map_err(|e| e.to_string())?;
     encoder
-        .encode(&crop.rgb, side, side, jpeg_encoder::ColorType::Rgb)
+        .encode(crop.rgb(), side, side, jpeg_encoder::ColorType::Rgb)
         .map_err(|e| format!("the crop cannot be compressed: {e}"))?;
     Ok(bytes)
 }

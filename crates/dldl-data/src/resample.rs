@@ -11,11 +11,11 @@ use dldl_net::Crop;
 /// # Panics
 /// If `size` is 0.
 pub fn resize(crop: &Crop, size: usize) -> Crop {
-    if size == crop.size {
+    if size == crop.size() {
         return crop.clone();
     }
     let rgb = resample(crop, size).into_iter().map(to_u8).collect();
-    Crop { size, rgb }
+    Crop::new(size, rgb).expect("every pixel is set")
 }
 
 /// Rounds a gray value 0..=255 to the nearest byte, saturating.
@@ -51,9 +51,9 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
 /// [`resize`] without the rounding: `3 * size * size` interleaved values 0..=255.
 pub(crate) fn resample(crop: &Crop, size: usize) -> Vec<f32> {
     assert!(size > 0, "a crop needs at least one pixel");
-    let n = crop.size;
+    let n = crop.size();
     if size == n {
-        return crop.rgb.iter().map(|&v| f32::from(v)).collect();
+        return crop.rgb().iter().map(|&v| f32::from(v)).collect();
     }
     let taps = taps(n, size);
     let mut out = vec![0.0f32; 3 * size * size];
@@ -62,7 +62,7 @@ pub(crate) fn resample(crop: &Crop, size: usize) -> Vec<f32> {
     let mut row = vec![0.0f32; 3 * n];
     for (t, out_row) in taps.iter().zip(out.chunks_exact_mut(3 * size)) {
         row.fill(0.0);
-        for (&w, src) in t.weights.iter().zip(crop.rgb[3 * n * t.first..].chunks_exact(3 * n)) {
+        for (&w, src) in t.weights.iter().zip(crop.rgb()[3 * n * t.first..].chunks_exact(3 * n)) {
             for (acc, &v) in row.iter_mut().zip(src) {
                 *acc += w * f32::from(v);
             }
@@ -90,7 +90,7 @@ mod tests {
         let value =
             |x: usize, y: usize, c: usize| ((x * x + 3 * y * y + 7 * x * y + 50 * c) % 251) as u8;
         let rgb = (0..n * n).flat_map(|i| [0, 1, 2].map(|c| value(i % n, i / n, c))).collect();
-        Crop { size: n, rgb }
+        Crop::new(n, rgb).unwrap()
     }
 
     #[test]
@@ -103,9 +103,9 @@ mod tests {
             let number = |key: &str| case[key].as_u64().unwrap() as usize;
             let small = resize(&pattern(number("from")), number("to"));
             let expected: Vec<u8> = serde_json::from_value(case["rgb"].clone()).unwrap();
-            assert_eq!(small.rgb.len(), expected.len());
+            assert_eq!(small.rgb().len(), expected.len());
             // Pillow rounds to bytes between its two passes as well.
-            for (i, (a, b)) in small.rgb.iter().zip(&expected).enumerate() {
+            for (i, (a, b)) in small.rgb().iter().zip(&expected).enumerate() {
                 assert!(
                     a.abs_diff(*b) <= 1,
                     "{} to {}, byte {i}: {a}, Pillow {b}",
@@ -119,15 +119,15 @@ mod tests {
     proptest! {
         #[test]
         fn a_flat_crop_stays_flat(from in 1usize..90, to in 1usize..90, color: [u8; 3]) {
-            let crop = Crop { size: from, rgb: color.repeat(from * from) };
-            prop_assert_eq!(resize(&crop, to).rgb, color.repeat(to * to));
+            let crop = Crop::new(from, color.repeat(from * from)).unwrap();
+            prop_assert_eq!(resize(&crop, to).into_rgb(), color.repeat(to * to));
         }
 
         #[test]
         fn mirroring_and_resizing_commute(from in 1usize..40, to in 1usize..40) {
             let crop = pattern(from);
             let (a, b) = (resize(&crop.flipped(), to), resize(&crop, to).flipped());
-            for (a, b) in a.rgb.iter().zip(&b.rgb) {
+            for (a, b) in a.rgb().iter().zip(b.rgb()) {
                 prop_assert!(a.abs_diff(*b) <= 1);
             }
         }

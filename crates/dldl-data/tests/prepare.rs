@@ -128,8 +128,8 @@ fn counts_failures_and_keeps_the_rest() {
         let crop = cache.decode(i).unwrap();
         let expected = dldl_face::whole_picture(&source, 32);
         let off: u32 =
-            crop.rgb.iter().zip(&expected.rgb).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        assert!((off as f64) < 4.0 * crop.rgb.len() as f64, "{off} in all");
+            crop.rgb().iter().zip(expected.rgb()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        assert!((off as f64) < 4.0 * crop.rgb().len() as f64, "{off} in all");
     }
 }
 
@@ -354,9 +354,9 @@ fn real_portraits_are_aligned() {
         let cached = &cache.samples()[i];
         assert!(cached.aligned && cached.score.unwrap() > 0.9, "{cached:?}");
         let crop = cache.decode(i).unwrap();
-        assert_eq!(crop.size, 224);
+        assert_eq!(crop.size(), 224);
         // A face found in the crop has its points where the template wants them.
-        let picture = dldl_face::Picture::new(224, 224, crop.rgb).unwrap();
+        let picture = dldl_face::Picture::new(224, 224, crop.into_rgb()).unwrap();
         let faces = detector.detect(&picture);
         let face = &faces[main_face(&faces, 224, 224).unwrap()];
         for (found, wanted) in face.landmarks.iter().zip(&template.points) {

@@ -1,10 +1,12 @@
 //! Calibration: what makes a model's intervals hold what they promise, from
-//! held-out pictures. The mathematics is in [`dldl::Conformal`]; what a file
-//! holds of it in [`dldl::Calibration`].
+//! held-out pictures. The mathematics is in [`dldl_label::Conformal`]; what a file
+//! holds of it in [`dldl_net::Calibration`].
 
-use dldl::{Calibration, Conformal, Distribution, Estimator, Head, IntervalCalibration};
+use dldl::{Distribution, Estimator, Head};
 use dldl_data::{Annotation, Problem, Sample, Split};
 use dldl_label::metrics::{crps, labels_within, mae, nll};
+use dldl_label::{Conformal, Task};
+use dldl_net::{Calibration, IntervalCalibration, IntervalTables};
 
 use crate::evaluate::{Run, Seen};
 use crate::prediction::LEVELS;
@@ -35,8 +37,8 @@ pub enum CalibrateError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibrated {
     /// What was calibrated: the task of one of the model's heads.
-    pub task: String,
-    /// For the model's description ([`dldl::ModelInfo::calibrate`]).
+    pub task: Task,
+    /// For the model's description ([`dldl::Head::calibration`]).
     pub calibration: Calibration,
     /// As the model was.
     pub before: Quality,
@@ -122,17 +124,20 @@ pub fn calibrate(
     }
     let scored = scores(&after, &held);
     let levels = Conformal::fit(&scored).expect("scores of distributions, of which there are some");
-    let asked = LEVELS.map(|level| head.intervals().map_or(level, |i| i.levels.level(level)));
+    let asked = LEVELS.map(|level| head.intervals(true).map_or(level, |i| i.levels.level(level)));
     let covered_before = shares(&scores(&head, &held), |_, k| asked[k]);
     let split = options.split.map_or("all splits".to_owned(), |split| format!("{split} split"));
     let on = format!("{}, {split}", source.name());
     Ok(Calibrated {
-        task: head.task.clone(),
+        task: head.task,
         before: quality(&head, &held, covered_before),
         after: quality(&after, &held, left_out(&scored, &held)),
         calibration: Calibration {
             temperature: after.calibration.as_ref().map_or(1.0, |c| c.temperature),
-            intervals: Some(IntervalCalibration { on, n: held.len(), levels }),
+            intervals: IntervalTables {
+                fused: Some(IntervalCalibration { on, n: held.len(), levels }),
+                unfused: None,
+            },
         },
         failed,
     })
@@ -183,7 +188,7 @@ fn left_out(scores: &[f64], held: &[Held]) -> [f64; LEVELS.len()] {
 
 fn quality(head: &Head, held: &[Held], coverage: [f64; LEVELS.len()]) -> Quality {
     let n = held.len() as f64;
-    let estimates: Vec<f64> = distributions(head, held).map(|d| head.estimate(&d)).collect();
+    let estimates: Vec<f64> = distributions(head, held).map(|d| head.value(&d)).collect();
     let truths: Vec<f64> = held.iter().map(|one| 0.5 * (one.label[0] + one.label[1])).collect();
     let crps = distributions(head, held).zip(held).map(|(d, one)| crps(&d, one.truth));
     Quality {
@@ -268,8 +273,7 @@ mod tests {
             }
         };
         let held = (0..n).map(one).collect();
-        let (task, method) = ("age".to_owned(), Method::Dldl);
-        (Head { task, labels, method, calibration: None }, held)
+        (Head::new(Task::Age, labels, Method::Dldl), held)
     }
 
     /// Whole years, a network that is far too sure of itself, and one that is not
@@ -280,14 +284,15 @@ mod tests {
             let (head, calibration) = world(2000, belief, seed);
             let levels = Conformal::fit(&scores(&head, &calibration)).unwrap();
             let on = String::new();
-            let intervals = Some(IntervalCalibration { on, n: 2000, levels });
+            let fused = Some(IntervalCalibration { on, n: 2000, levels });
+            let intervals = IntervalTables { fused, unfused: None };
             let calibrated = Calibration { temperature: 1.0, intervals };
             let head = Head { calibration: Some(calibrated), ..head };
             let (_, new) = world(4000, belief, seed + 10);
             for level in LEVELS {
                 let inside = distributions(&head, &new).zip(&new).filter(|(d, one)| {
-                    let (low, high) = head.interval(d, level);
-                    low <= one.truth && one.truth <= high
+                    let interval = head.interval(d, level, true);
+                    interval.low <= one.truth && one.truth <= interval.high
                 });
                 let share = inside.count() as f64 / 4000.0;
                 // Three standard errors of both samples.

@@ -4,6 +4,7 @@
 
 mod text;
 
+use dldl_label::Task;
 use dldl_label::metrics::mae_rescaled;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,7 @@ pub struct Row {
     /// The method that the model was trained with.
     pub method: String,
     /// What was estimated.
-    pub task: String,
+    pub task: Task,
     /// The dataset's name.
     pub dataset: String,
     /// The split's name, or `all`.
@@ -71,7 +72,7 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     /// What was estimated.
-    pub task: String,
+    pub task: Task,
     /// The figure: `MAE`, `MAE rescaled` or `Pearson`.
     pub figure: String,
     /// The datasets, with their splits.
@@ -93,7 +94,7 @@ impl Row {
             name: name.to_owned(),
             model: subject.model.clone(),
             method: subject.method.clone(),
-            task: subject.task.clone(),
+            task: subject.task,
             dataset: subject.dataset.clone(),
             split: subject.split.clone(),
             n: evaluation.n,
@@ -123,10 +124,10 @@ impl Comparison {
     /// others (its file).
     pub fn new(evaluations: &[(String, Evaluation)]) -> Self {
         let rows: Vec<Row> = evaluations.iter().map(|(name, e)| Row::new(name, e)).collect();
-        let mut tasks: Vec<&str> = Vec::new();
+        let mut tasks: Vec<Task> = Vec::new();
         for row in &rows {
-            if !tasks.contains(&row.task.as_str()) {
-                tasks.push(&row.task);
+            if !tasks.contains(&row.task) {
+                tasks.push(row.task);
             }
         }
         let matrices = tasks.into_iter().flat_map(|task| {
@@ -146,7 +147,7 @@ impl Comparison {
 /// The figure that `pick` takes of each row. Rows are called by their models'
 /// names, or, where one has several on one dataset, by their own.
 fn matrix(
-    task: &str,
+    task: Task,
     figure: &str,
     rows: &[&Row],
     digits: usize,
@@ -170,7 +171,7 @@ fn matrix(
         let column = columns.iter().position(|column| *column == row.column());
         models[place].1[column.expect("it is there")] = pick(row);
     }
-    Matrix { task: task.to_owned(), figure: figure.to_owned(), columns, models, digits }
+    Matrix { task, figure: figure.to_owned(), columns, models, digits }
 }
 
 #[cfg(test)]
@@ -184,7 +185,7 @@ mod tests {
     fn evaluation(model: &str, dataset: &str, predictions: Vec<Prediction>) -> Evaluation {
         let subject = Subject {
             model: model.into(),
-            task: "age".into(),
+            task: Task::Age,
             method: "dldl".into(),
             dataset: dataset.into(),
             split: "test".into(),

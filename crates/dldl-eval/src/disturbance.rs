@@ -5,7 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dldl::{Picture, Template};
+use dldl::Picture;
+use dldl_net::Template;
 use serde::{Deserialize, Serialize};
 
 /// Something wrong with a picture, before faces are searched in it, or with how
@@ -297,10 +298,10 @@ mod tests {
         // Where a crop of 10 pixels would show the picture's part from (10, 10) on.
         let landmarks = template.points.map(|p| p.map(|v| (10.0 + 10.0 * v) as f32));
         let shown = |disturbance: Disturbance| {
-            let crop = dldl::align(&picture, &landmarks, &disturbance.template(&template), 10);
+            let crop = dldl_face::align(&picture, &landmarks, &disturbance.template(&template), 10);
             // Red says the column, green the row.
             let at = 3 * (4 * 10 + 4);
-            [f64::from(crop.rgb[at]) / 5.0, f64::from(crop.rgb[at + 1]) / 8.0]
+            [f64::from(crop.rgb()[at]) / 5.0, f64::from(crop.rgb()[at + 1]) / 8.0]
         };
         let close = |got: [f64; 2], x: f64, y: f64| {
             assert!((got[0] - x).abs() < 0.3 && (got[1] - y).abs() < 0.3, "{got:?}");

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use dldl::{Crop, Estimator, Head, parallel};
+use dldl::{Crop, Estimator, Head, ModelInfo, Task, parallel};
 use dldl_data::{
     Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split, main_face,
 };
@@ -82,9 +82,9 @@ impl Source {
 /// What is evaluated, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What is measured, by its task's name; by default what the model estimates
-    /// first of all. Samples without such a label are left out.
-    pub task: Option<String>,
+    /// The task to measure; by default that of the model's first head. Samples
+    /// without such a label are left out.
+    pub task: Option<Task>,
     /// One split, or all samples.
     pub split: Option<Split>,
     /// The ends of the dataset's scale where it is another than that of the
@@ -114,10 +114,10 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
     /// The model does not estimate it.
-    #[error("the model does not estimate {task}, but {known}")]
+    #[error("the model does not estimate {task}: its tasks are {known}")]
     Task {
         /// The task that was asked for.
-        task: String,
+        task: Task,
         /// The model's tasks.
         known: String,
     },
@@ -132,7 +132,7 @@ pub enum EvalError {
         /// The split that was asked for.
         split: Option<Split>,
         /// The task.
-        task: String,
+        task: Task,
     },
     /// A cache has no pictures that could be disturbed.
     #[error("a cache holds crops, not pictures: a disturbance needs the dataset itself")]
@@ -238,17 +238,12 @@ impl<'a> Run<'a> {
         {
             return Err(EvalError::Rescale([low, high]));
         }
-        let mut heads = info.heads();
-        let task = options.task.as_ref().unwrap_or(&info.task);
-        let Some(place) = heads.iter().position(|(head, _)| head.task == *task) else {
-            let known: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
-            return Err(EvalError::Task { task: task.clone(), known: known.join(" and ") });
-        };
-        let (head, outputs) = heads.swap_remove(place);
+        let place = find_head(info, options.task)?;
+        let (head, outputs) = (info.heads[place].clone(), info.output_ranges().swap_remove(place));
         let samples = source.samples();
         let wanted: Vec<usize> = (0..samples.len())
             .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
-            .filter(|&i| annotation(samples[i], &head.task).is_some())
+            .filter(|&i| samples[i].annotation(head.task).is_some())
             .collect();
         if wanted.is_empty() {
             let dataset = source.name().to_owned();
@@ -291,7 +286,7 @@ impl<'a> Run<'a> {
 
     /// What is known of sample `i`, on the scale of the model's labels.
     fn annotation(&self, i: usize) -> Option<Annotation> {
-        let annotation = annotation(self.samples[i], &self.head.task)?;
+        let annotation = self.samples[i].annotation(self.head.task)?;
         let labels = &self.head.labels;
         Some(match self.options.rescale {
             Some(from) => annotation.rescaled(from, [labels.min(), labels.max()]),
@@ -310,13 +305,13 @@ impl<'a> Run<'a> {
         let head = &self.head;
         Subject {
             model: self.estimator.engine().info().name.clone(),
-            task: head.task.clone(),
+            task: head.task,
             method: head.method.name().to_owned(),
             dataset: self.source.name().to_owned(),
             split: self.options.split.map_or("all", Split::name).to_owned(),
             protocol: self.source.protocol().map(Protocol::to_string),
             labels: head.labels.clone(),
-            scale: Scale::new(&head.task, &head.labels),
+            scale: Scale::new(head.task, &head.labels),
             calibration: head.calibration.clone(),
         }
     }
@@ -342,7 +337,7 @@ impl<'a> Run<'a> {
                 match main_face(&faces, picture.width(), picture.height()) {
                     Some(face) => {
                         let (landmarks, size) = (&faces[face].landmarks, engine.info().input_size);
-                        (dldl::align(&picture, landmarks, &template, size), true)
+                        (dldl_face::align(&picture, landmarks, &template, size), true)
                     }
                     None => (self.estimator.whole_crop(&picture), false),
                 }
@@ -361,10 +356,17 @@ impl<'a> Run<'a> {
 }
 
 fn fitted(crop: Crop, size: usize) -> Crop {
-    if crop.size == size { crop } else { dldl_data::resize(&crop, size) }
+    if crop.size() == size { crop } else { dldl_data::resize(&crop, size) }
 }
 
-/// The label of a task by its name.
-pub(crate) fn annotation<'a>(sample: &'a Sample, task: &str) -> Option<&'a Annotation> {
-    sample.annotation(task.parse().ok()?)
+/// The position of a task's head in a model, or of the first one if no task is given.
+///
+/// # Errors
+/// [`EvalError::Task`] if the model has no such head.
+pub fn find_head(info: &ModelInfo, task: Option<Task>) -> Result<usize, EvalError> {
+    let Some(task) = task else { return Ok(0) };
+    info.heads.iter().position(|head| head.task == task).ok_or_else(|| {
+        let known: Vec<&str> = info.heads.iter().map(|head| head.task.name()).collect();
+        EvalError::Task { task, known: known.join(", ") }
+    })
 }

@@ -4,10 +4,11 @@
 //! is in [`crate::evaluate()`], how figures are computed in `figures` and its
 //! neighbors.
 
-use dldl::{Calibration, LabelSet};
+use dldl::LabelSet;
 use dldl_data::Problem;
 use dldl_label::Task;
 use dldl_label::metrics::mae;
+use dldl_net::Calibration;
 use serde::{Deserialize, Serialize};
 
 use crate::{Scale, figures};
@@ -24,7 +25,7 @@ pub struct Subject {
     /// The model's name.
     pub model: String,
     /// What was estimated: `age` or `attractiveness`.
-    pub task: String,
+    pub task: Task,
     /// The name of the method that the model was trained with.
     pub method: String,
     /// The dataset's name.
@@ -152,11 +153,9 @@ impl Evaluation {
             flip_fusion: metrics(|p| p.fused),
             probabilistic: figures::probabilistic(&predictions, labels, calibration.as_ref()),
             baseline,
-            breakdowns: figures::breakdowns(&predictions, task, labels, scale),
+            breakdowns: figures::breakdowns(&predictions, task.name(), labels, scale),
             hits: figures::hits(&predictions, labels),
-            assurance: (task == Task::Age.name())
-                .then(|| figures::assurance(&predictions))
-                .flatten(),
+            assurance: (*task == Task::Age).then(|| figures::assurance(&predictions)).flatten(),
             failed,
             problems,
             subject,
@@ -189,7 +188,7 @@ mod tests {
     fn subject() -> Subject {
         Subject {
             model: "m".into(),
-            task: "age".into(),
+            task: Task::Age,
             method: "dldl-v2".into(),
             dataset: "faces".into(),
             split: "test".into(),
@@ -230,7 +229,7 @@ mod tests {
         assert_eq!((nothing.failure_rate, nothing.plain.mae), (0.0, None));
         let text = nothing.to_json();
         assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), nothing);
-        let scores = Subject { task: "attractiveness".into(), ..subject() };
+        let scores = Subject { task: Task::Attractiveness, ..subject() };
         let other = Evaluation::new(scores, many(40, 20), None, Vec::new(), Vec::new());
         assert_eq!(other.assurance, None);
     }

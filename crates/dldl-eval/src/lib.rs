@@ -39,7 +39,7 @@ pub mod understand;
 pub use calibrate::{CalibrateError, Calibrated, Quality, calibrate, suits_calibration};
 pub use compare::{Comparison, Layout};
 pub use disturbance::Disturbance;
-pub use evaluate::{EvalError, Options, Progress, Source, evaluate};
+pub use evaluate::{EvalError, Options, Progress, Source, evaluate, find_head};
 pub use evaluation::{Baseline, Crops, Evaluation, Subject};
 pub use figures::{Measured, Metrics};
 pub use prediction::{LEVELS, Prediction};

@@ -1,8 +1,9 @@
 //! What a model says of one labeled picture, as numbers: all that figures are
 //! made from.
 
-use dldl::{Distribution, Head, LabelError};
+use dldl::{Distribution, Head};
 use dldl_data::{Annotation, Sample, Sex};
+use dldl_label::LabelError;
 use dldl_label::metrics::{crps, labels_within, nll};
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +71,7 @@ impl Prediction {
         [plain, flipped]: [Distribution; 2],
         aligned: bool,
     ) -> Result<Self, LabelError> {
-        let estimates = [head.estimate(&plain), head.estimate(&flipped)];
+        let estimates = [head.value(&plain), head.value(&flipped)];
         let fused = Distribution::average(&[plain, flipped])?;
         let truth = annotation.mean();
         let range = match annotation {
@@ -98,12 +99,15 @@ impl Prediction {
             aligned,
             plain: estimates[0],
             flipped: estimates[1],
-            fused: head.estimate(&fused),
+            fused: head.value(&fused),
             std: fused.std(),
             pit: fused.pit(truth),
             nll: nll(&fused, low, high),
             crps,
-            intervals: LEVELS.map(|level| head.interval(&fused, level).into()),
+            intervals: LEVELS.map(|level| {
+                let interval = head.interval(&fused, level, true);
+                [interval.low, interval.high]
+            }),
         })
     }
 }
@@ -117,7 +121,7 @@ mod tests {
 
     fn head() -> Head {
         let (labels, method) = (LabelSet::age(), Method::Dldl);
-        Head { task: "age".into(), labels, method, calibration: None }
+        Head::new(dldl_label::Task::Age, labels, method)
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub struct Scale {
 
 impl Scale {
     /// The scale of a task with these labels.
-    pub fn new(task: &str, labels: &LabelSet) -> Self {
-        if task == Task::Age.name() {
+    pub fn new(task: Task, labels: &LabelSet) -> Self {
+        if task == Task::Age {
             let bands = [0.0, 3.0, 10.0, 18.0, 30.0, 40.0, 50.0, 60.0, 70.0, 100.0];
             return Self { name: "years".into(), unit: 1.0, bands: bands.into(), digits: 3 };
         }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn ages_are_in_years() {
-        let scale = Scale::new("age", &LabelSet::age());
+        let scale = Scale::new(Task::Age, &LabelSet::age());
         assert_eq!((scale.unit, scale.threshold(8).as_str()), (1.0, "8"));
         let expected = ["0-2", "3-9", "10-17", "18-29", "30-39", "40-49", "50-59", "60-69", "70+"];
         assert_eq!(names(&scale), expected);
@@ -105,21 +105,21 @@ mod tests {
         assert_eq!(bands, [0, 0, 1, 2, 3, 8, 8]);
         // However fine the labels are.
         let weeks = LabelSet::new(0.0, 100.0, 0.5).unwrap();
-        assert_eq!(Scale::new("age", &weeks), scale);
+        assert_eq!(Scale::new(Task::Age, &weeks), scale);
     }
 
     #[test]
     fn scores_follow_their_range() {
-        let five = Scale::new("attractiveness", &LabelSet::attractiveness_5());
+        let five = Scale::new(Task::Attractiveness, &LabelSet::attractiveness_5());
         assert_eq!((five.unit, five.threshold(3).as_str(), five.digits), (0.1, "0.3", 4));
         assert_eq!(names(&five)[..2], ["1.0-1.5", "1.5-2.0"]);
         assert_eq!((five.band_count(), five.band(5.0), five.band(1.0)), (8, 7, 0));
-        let seven = Scale::new("attractiveness", &LabelSet::attractiveness_7());
+        let seven = Scale::new(Task::Attractiveness, &LabelSet::attractiveness_7());
         assert_eq!((seven.unit, seven.band_count()), (0.1, 6));
-        let ten = Scale::new("attractiveness", &LabelSet::new(1.0, 10.0, 0.1).unwrap());
+        let ten = Scale::new(Task::Attractiveness, &LabelSet::new(1.0, 10.0, 0.1).unwrap());
         assert_eq!((ten.band_count(), ten.band_name(8).as_str()), (9, "9.0-10.0"));
-        let months = Scale::new("bone age", &LabelSet::new(1.0, 230.0, 1.0).unwrap());
-        assert_eq!((months.unit, months.band_count(), months.digits), (10.0, 5, 3));
-        assert_eq!(names(&months)[4], "201-230");
+        let wide = Scale::new(Task::Attractiveness, &LabelSet::new(1.0, 230.0, 1.0).unwrap());
+        assert_eq!((wide.unit, wide.band_count(), wide.digits), (10.0, 5, 3));
+        assert_eq!(names(&wide)[4], "201-230");
     }
 }

@@ -126,7 +126,7 @@ impl Evaluation {
 
     fn distributions(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let found = &self.probabilistic;
-        let intervals = self.subject.calibration.as_ref().and_then(|c| c.intervals.as_ref());
+        let intervals = self.subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
         let how = match intervals {
             Some(i) => format!("calibrated on {} pictures of {}", i.n, i.on),
             None => "as the network says them, not calibrated".to_owned(),
@@ -246,18 +246,21 @@ fn name_width<'a>(names: impl Iterator<Item = &'a String>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use dldl::{Calibration, Conformal, IntervalCalibration, LabelSet};
+    use dldl::LabelSet;
     use dldl_data::Sex;
+    use dldl_label::{Conformal, Task};
+    use dldl_net::{Calibration, IntervalCalibration, IntervalTables};
 
     use crate::figures::testing::{many, prediction};
     use crate::{Evaluation, Prediction, Scale, Subject};
 
-    fn evaluation(task: &str, labels: LabelSet, predictions: Vec<Prediction>) -> Evaluation {
+    fn evaluation(task: Task, labels: LabelSet, predictions: Vec<Prediction>) -> Evaluation {
         let levels = Conformal::fit(&[0.25, 0.5, 0.75]).unwrap();
-        let intervals = Some(IntervalCalibration { on: "faces, val split".into(), n: 3, levels });
+        let fused = Some(IntervalCalibration { on: "faces, val split".into(), n: 3, levels });
+        let intervals = IntervalTables { fused, unfused: None };
         let subject = Subject {
             model: "m".into(),
-            task: task.into(),
+            task,
             method: "dldl".into(),
             dataset: "faces".into(),
             split: "test".into(),
@@ -281,7 +284,7 @@ mod tests {
             p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
             p.range = (i == 7).then_some([0.0, 100.0]);
         }
-        let made = evaluation("age", LabelSet::age(), predictions);
+        let made = evaluation(Task::Age, LabelSet::age(), predictions);
         let text = made.to_string();
         assert_eq!(text.lines().next(), Some("m on faces (test, random:1): 400 pictures"));
         let mae = made.flip_fusion.mae.unwrap();
@@ -306,7 +309,7 @@ mod tests {
         let predictions = (0..40).map(|i| f64::from(i) / 10.0 + 1.0);
         let predictions = predictions.map(|truth| prediction(truth, truth + 0.25)).collect();
         let text =
-            evaluation("attractiveness", LabelSet::attractiveness_5(), predictions).to_string();
+            evaluation(Task::Attractiveness, LabelSet::attractiveness_5(), predictions).to_string();
         assert!(text.contains("CS@0.3") && text.contains("by attractiveness"), "{text}");
         assert!(text.contains("0.2500") && text.contains("1.5-2.0*"), "{text}");
         assert!(!text.contains("assurance") && !text.contains("years"), "{text}");
@@ -314,7 +317,7 @@ mod tests {
 
     #[test]
     fn nothing_predicted_has_a_table_too() {
-        let text = evaluation("age", LabelSet::age(), Vec::new()).to_string();
+        let text = evaluation(Task::Age, LabelSet::age(), Vec::new()).to_string();
         assert!(text.contains("0 pictures") && text.contains('-'), "{text}");
     }
 }

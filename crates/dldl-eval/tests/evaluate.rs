@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dldl::Estimator;
+use dldl::{Estimator, Task};
 use dldl_data::{Parameters, Split};
 use dldl_eval::{
     Crops, Disturbance, EvalError, Options, Progress, Source, calibrate, evaluate, robustness,
@@ -31,29 +31,28 @@ fn both_ways_are_those_of_the_estimator() {
     let found = evaluate(estimator(), &source, &options, &mut |p| steps.push(p)).unwrap();
     assert_eq!(steps, [1, 2].map(|done| Progress { done, total: 2 }));
     assert_eq!((found.n, found.failures, found.n_sigma), (1, 1, 0));
-    assert_eq!((found.subject.task.as_str(), found.failure_rate), ("age", 0.5));
+    assert_eq!((found.subject.task, found.failure_rate), (Task::Age, 0.5));
     assert_eq!(found.crops, Crops { aligned: 1, whole_picture: 0 });
     assert_eq!(found.failed[0].file, "text.jpg");
     assert!(found.plain.epsilon_error.is_none());
     let picture = dldl::decode_file(&dir.path().join("a.jpg")).unwrap();
-    let (head, _) = estimator().engine().info().heads().remove(0);
     let prediction = &found.predictions[0];
     for (fusion, seen, said) in
         [(false, &found.plain, prediction.plain), (true, &found.flip_fusion, prediction.fused)]
     {
         let face = &estimator().flip_fusion(fusion).estimate(&picture).unwrap()[0];
-        let estimate = head.estimate(&face.label);
+        let estimate = face.heads[0].value;
         assert_eq!(said, estimate);
         assert_eq!(seen.mae.unwrap().value, (estimate - 40.0).abs());
         if fusion {
-            let (low, high) = head.interval(&face.label, 0.9);
-            assert_eq!((prediction.intervals[2], prediction.std), ([low, high], face.label.std()));
+            let interval = face.heads[0].interval(0.9);
+            assert_eq!(prediction.intervals[2], [interval.low, interval.high]);
+            assert_eq!(prediction.std, face.heads[0].std);
         }
     }
     let plain = estimator().flip_fusion(false);
     let mirrored = plain.crop(&picture, &plain.detect(&picture)[0]).flipped();
-    let label = plain.engine().run(&[mirrored]).unwrap().remove(0);
-    assert_eq!(prediction.flipped, head.estimate(&label));
+    assert_eq!(prediction.flipped, plain.engine().run(&[mirrored]).unwrap()[0][0].value);
 }
 
 /// Ages in decades: the same faces on another scale.
@@ -80,19 +79,19 @@ fn a_calibrated_model_covers_what_it_was_calibrated_on() {
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Test), ..Options::default() };
     let found = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap();
-    assert_eq!((found.task.as_str(), found.failed.len()), ("age", 1));
-    let intervals = found.calibration.intervals.clone().unwrap();
+    assert_eq!((found.task, found.failed.len()), (Task::Age, 1));
+    let intervals = found.calibration.intervals.fused.clone().unwrap();
     assert_eq!((intervals.n, intervals.on.as_str()), (1, "csv, test split"));
-    let own = dldl::models::info(dldl::DEFAULT_MODEL).unwrap().calibration.unwrap();
+    let own = dldl::models::info(dldl::DEFAULT_MODEL).unwrap().heads.remove(0).calibration.unwrap();
     assert_eq!(found.calibration.temperature, own.temperature);
     assert_eq!(found.before.mae, found.after.mae);
     // One picture promises a half, and no more.
     assert_eq!(intervals.levels.level(0.51), 1.0);
     let bytes = dldl::models::bytes(dldl::DEFAULT_MODEL).unwrap();
     let calibration = found.calibration.clone();
-    let change = |info: &mut dldl::ModelInfo| assert!(info.calibrate("age", calibration));
+    let change = |info: &mut dldl::ModelInfo| info.heads[0].calibration = Some(calibration);
     let file = dir.path().join("calibrated.safetensors");
-    dldl::save_described(&bytes, &file, change).unwrap();
+    dldl_net::save_with_info(&bytes, &file, change).unwrap();
     let calibrated = Estimator::load(&file).unwrap();
     let after = evaluate(calibrated, &source, &options, &mut |_| ()).unwrap();
     let before = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();

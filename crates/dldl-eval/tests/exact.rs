@@ -3,19 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use dldl::{Crop, Engine, Level, Weights, decode_file, models, whole_picture};
+use dldl::{Crop, Engine, Weights, decode_file, models};
 use dldl_data::Split;
+use dldl_face::whole_picture;
 use dldl_kernels::reference;
+use dldl_net::Level;
 use rayon::prelude::*;
 
 /// The network in naive loops: convolution, batch norm and ReLU one after the
 /// other, nothing folded. The expectation of the first head's distribution.
 fn reference_age(weights: &Weights, crop: &Crop) -> f64 {
     let info = &weights.info;
-    let (mut side, mut inputs) = (crop.size, 3);
+    let (mut side, mut inputs) = (crop.size(), 3);
     let normal = &info.normalization;
     let mut x: Vec<f32> = (0..3)
-        .flat_map(|c| crop.rgb.iter().skip(c).step_by(3).map(move |&v| (c, f32::from(v) / 255.0)))
+        .flat_map(|c| crop.rgb().iter().skip(c).step_by(3).map(move |&v| (c, f32::from(v) / 255.0)))
         .map(|(c, v)| (v - normal.mean[c]) / normal.std[c])
         .collect();
     for (i, (outputs, pool)) in info.net.layers().into_iter().enumerate() {
@@ -41,7 +43,7 @@ fn reference_age(weights: &Weights, crop: &Crop) -> f64 {
     let features: Vec<f32> = x.chunks(side * side).map(mean).collect();
     let logits =
         reference::linear(&features, weights.tensor("fc.weight"), weights.tensor("fc.bias"));
-    let (head, outputs) = info.heads().remove(0);
+    let (head, outputs) = (&info.heads[0], info.output_ranges().remove(0));
     head.decode(&logits[outputs]).unwrap().expectation()
 }
 
@@ -72,7 +74,7 @@ fn compare(count: usize) {
             let crop = whole_picture(&picture, weights.info.input_size);
             let expected = reference_age(&weights, &crop);
             let difference = |engine: &Engine| {
-                let age = engine.run(std::slice::from_ref(&crop)).unwrap()[0].expectation();
+                let age = engine.run(std::slice::from_ref(&crop)).unwrap()[0][0].value;
                 let difference = (age - expected).abs();
                 let level = engine.level();
                 assert!(difference <= 1e-3, "{}, {level}: {age}, not {expected}", path.display());

@@ -86,7 +86,7 @@ pub fn of_evaluation(evaluation: &Evaluation) -> BTreeMap<String, f64> {
         ("coverage90", ninety.map(|c| c.observed)),
         ("width90", ninety.map(|c| c.width)),
     ];
-    let bands = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task);
+    let bands = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task.name());
     let bands = bands.and_then(Breakdown::mean_mae).map(|mae| ("band-mae".to_owned(), mae));
     let all = all.into_iter().filter_map(|(key, figure)| Some((key.to_owned(), figure?.value)));
     all.chain(bands).collect()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use dldl_data::Split;
 use dldl_train::TrainConfig;
-use dldl_train::config::DeviceKind;
+use dldl_train::config::{DeviceKind, HeadConfig};
 use toml::{Table, Value};
 
 use crate::ExperimentError;
@@ -212,8 +212,11 @@ fn test(table: Table, config: &TrainConfig) -> Result<Test, String> {
     if test.root.is_none() && test.dataset == "cache" {
         test.root = Some(config.data[0].cache.clone());
     }
-    let task = || config.heads[0].name().to_owned();
-    test.task.get_or_insert_with(task);
+    let first = config.heads.iter().find_map(|head| match head {
+        HeadConfig::Labels { task, .. } => Some(*task),
+        _ => None,
+    });
+    test.task = test.task.or(first);
     Ok(test)
 }
 

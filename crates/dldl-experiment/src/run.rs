@@ -255,7 +255,7 @@ fn measure(
         split => Some(split.parse::<Split>()?),
     };
     let wanted = Options {
-        task: test.task.clone(),
+        task: test.task,
         split,
         rescale: test.rescale,
         no_detect: !test.detect,

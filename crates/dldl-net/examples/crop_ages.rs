@@ -4,7 +4,7 @@
 //!     cargo run --release -p dldl-net --example crop_ages -- MODEL SIZE < crops.rgb
 //!
 //! Standard input holds crops of SIZE x SIZE pixels one after the other, RGB with
-//! a byte per channel, rows from the top. Each is looked at only as it is.
+//! a byte per channel, rows from the top. There is no flip fusion.
 
 use std::io::{Read, Write};
 
@@ -24,8 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let crops = crops.collect::<Result<Vec<_>, NetError>>()?;
     let mut out = std::io::stdout().lock();
     for batch in crops.chunks(BATCH) {
-        for distribution in engine.run(batch)? {
-            writeln!(out, "{}", engine.info().method.estimate(&distribution))?;
+        for estimates in engine.run(batch)? {
+            writeln!(out, "{}", estimates[0].value)?;
         }
     }
     Ok(())

@@ -1,10 +1,9 @@
-//! Loads a weights file and runs it on a crop: what the library's user writes,
-//! with the time it took.
+//! Loads a weights file and runs it on a crop, with the time it took.
 //!
 //!     cargo run --release -p dldl-net --example run_model -- MODEL.safetensors
 //!
-//! Without a file it takes both networks of the paper with weights of one
-//! value: the ages mean nothing then, the times do.
+//! Without a file it takes both networks of the paper with constant weights: the
+//! ages are meaningless then, the times are not.
 
 use std::time::Instant;
 
@@ -21,9 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let size = engine.info().input_size;
         // An aligned crop: `dldl_face::align` makes it of a photograph.
         let crops = [Crop::new(size, vec![128; 3 * size * size])?];
-        let age = &engine.run(&crops)?[0];
-        let (head, _) = engine.info().heads().remove(0);
-        let (low, high) = head.interval(age, 0.9);
+        let estimate = engine.run(&crops)?.remove(0).remove(0);
+        let interval = estimate.interval(0.9);
 
         let seconds = (0..10).map(|_| {
             let start = Instant::now();
@@ -31,9 +29,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         let fastest = seconds.collect::<Result<Vec<_>, _>>()?.into_iter().fold(f64::MAX, f64::min);
         println!(
-            "{}: {:.1} (90 %: {low:.0} to {high:.0}), {:.1} ms on one thread, {:.1} GMAC/s",
+            "{}: {:.1} (90 %: {:.0} to {:.0}), {:.1} ms on one thread, {:.1} GMAC/s",
             engine.info().net.name(),
-            head.estimate(age),
+            estimate.value,
+            interval.low,
+            interval.high,
             fastest * 1e3,
             engine.info().net.macs(size) as f64 / fastest / 1e9,
         );

@@ -1,5 +1,5 @@
-//! What a network looks at: an aligned square crop, and the template that says
-//! where the five landmarks stand in it. Cutting crops out of pictures lives in
+//! The input of a network: an aligned square crop, and the template that says
+//! where the five landmarks are in it. Cutting crops out of pictures is in
 //! `dldl-face`.
 
 use serde::{Deserialize, Serialize};
@@ -9,25 +9,44 @@ use crate::NetError;
 /// An aligned square picture of a face, 8-bit RGB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Crop {
-    /// Side in pixels.
-    pub size: usize,
-    /// `[size][size][3]`, rows from the top.
-    pub rgb: Vec<u8>,
+    size: usize,
+    rgb: Vec<u8>,
 }
 
 impl Crop {
     /// A crop of `size` x `size` pixels from interleaved RGB.
     ///
     /// # Errors
-    /// [`NetError::Crop`] if the size is 0 or `rgb` has not `3 size^2` bytes.
+    /// [`NetError::Crop`] if the size is 0 or `rgb` does not have `3 size^2` bytes.
     pub fn new(size: usize, rgb: Vec<u8>) -> Result<Self, NetError> {
-        if size == 0 || rgb.len() != 3 * size * size {
+        let needed = size.checked_mul(size).and_then(|n| n.checked_mul(3));
+        if size == 0 || needed != Some(rgb.len()) {
             return Err(NetError::Crop(format!(
-                "{} bytes cannot be an RGB crop of {size}x{size} pixels",
+                "{} bytes are not an RGB crop of {size}x{size} pixels",
                 rgb.len()
             )));
         }
         Ok(Self { size, rgb })
+    }
+
+    /// Side in pixels, above 0.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The pixels, `[size][size][3]`, rows from the top.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The pixels, to be changed.
+    pub fn rgb_mut(&mut self) -> &mut [u8] {
+        &mut self.rgb
+    }
+
+    /// The pixels, `[size][size][3]`, rows from the top.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
     }
 
     /// The mirror image (left and right exchanged).
@@ -47,11 +66,11 @@ impl std::fmt::Debug for Crop {
     }
 }
 
-/// Where the landmarks stand in a crop.
+/// Where the landmarks are in a crop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Left eye, right eye, nose, left and right corner of the mouth, as seen in
     /// the picture; `[x, y]` in units of the crop's side, from its top left corner.
@@ -64,8 +83,8 @@ pub struct Template {
 /// crop would lie outside the chip.
 const TEMPLATE_SCALE: f64 = 1.6;
 
-/// How far the default template's face stands above the crop's middle, in pixels
-/// of 224: a chin needs more room than the brows.
+/// How far the default template's face is above the crop's center, in pixels of 224:
+/// the chin needs more space than the brows.
 const TEMPLATE_RISE: f64 = 12.0;
 
 impl Template {
@@ -88,10 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crop_has_as_many_bytes_as_it_says() {
+    fn crops_with_the_wrong_number_of_bytes_are_refused() {
         assert!(Crop::new(2, vec![0; 12]).is_ok());
         assert!(Crop::new(2, vec![0; 11]).is_err());
         assert!(Crop::new(0, vec![]).is_err());
+        // 3 * size^2 wraps to 0.
+        assert!(Crop::new(1 << 32, vec![]).is_err());
     }
 
     #[test]

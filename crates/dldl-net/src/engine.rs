@@ -1,21 +1,20 @@
-//! Running a model: crops in, label distributions out. How crops are shared out
-//! to threads, and what is made of the outputs; the layers live in `network`,
-//! what the outputs mean in `dldl-label`.
+//! Running a model: crops in, estimates out. This file distributes crops over
+//! threads and decodes outputs; the layers are in `network` and `quantized`, the
+//! mathematics of distributions in `dldl-label`.
 
 mod features;
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use dldl_kernels::Level;
 use dldl_kernels::int8::Isa;
-use dldl_label::Distribution;
 use rayon::prelude::*;
 
+use crate::heads::Decoder;
 use crate::network::{Arena as FloatArena, Network};
 use crate::quantized::{QuantizedArena, QuantizedNetwork};
-use crate::{Crop, Head, ModelInfo, NetError, Part, QuantizedWeights, Weights};
+use crate::{Crop, HeadEstimate, ModelInfo, NetError, ProfileEvent, QuantizedWeights, Weights};
 
 pub use features::FeatureMap;
 
@@ -33,31 +32,32 @@ pub use features::FeatureMap;
 /// let engine = Engine::from_weights(&Weights::new(info, zeros)?)?.flip_fusion(true);
 ///
 /// let crop = Crop::new(64, vec![128; 3 * 64 * 64])?;
-/// let distributions = engine.run(&[crop])?;
+/// let estimates = engine.run(&[crop])?;
 /// // Logits that are all zero stand for the uniform distribution.
-/// assert!((distributions[0].expectation() - 50.0).abs() < 1e-9);
+/// assert!((estimates[0][0].value - 50.0).abs() < 1e-9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Engine {
     info: ModelInfo,
+    decoders: Vec<Decoder>,
     level: Level,
     layers: Layers,
-    /// Memory of the pictures that are not being run just now. The first is
-    /// there from loading on; there are never more than pictures run at once.
+    /// Working memory that no crop uses at the moment. The first one is made on
+    /// loading; there are never more than crops run at once.
     arenas: Mutex<Vec<Arena>>,
     flip_fusion: bool,
     threads: Option<rayon::ThreadPool>,
 }
 
-/// What a crop runs through.
+/// The layers in either arithmetic.
 #[derive(Debug)]
 enum Layers {
     Float(Box<Network>),
     Quantized(QuantizedNetwork),
 }
 
-/// What either kind of layers needs; the other one's is empty.
+/// Working memory of either kind of layers; the other kind's is empty.
 #[derive(Debug, Default)]
 struct Arena {
     float: FloatArena,
@@ -94,7 +94,7 @@ impl Layers {
         threads: usize,
         arena: &mut Arena,
         logits: &mut [f32],
-        after: impl FnMut(Part),
+        after: impl FnMut(ProfileEvent),
     ) {
         match self {
             Self::Float(network) => {
@@ -111,12 +111,11 @@ impl Engine {
     /// Loads a weights file, quantized or not.
     ///
     /// # Errors
-    /// [`NetError::File`], which names the file and what is wrong with it.
+    /// [`NetError::File`], which names the file; its source says what is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|e| NetError::file(path, &format_args!("cannot be read: {e}")))?;
-        Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
+        let bytes = std::fs::read(path).map_err(NetError::Read);
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).map_err(NetError::in_file(path))
     }
 
     /// Loads a weights file's content, quantized or not.
@@ -130,8 +129,8 @@ impl Engine {
         }
     }
 
-    /// Folds, transforms and packs the weights of a model for the processor it
-    /// runs on ([`Level::detect`]).
+    /// Folds, transforms and packs the weights of a model for this processor
+    /// ([`Level::detect`]).
     ///
     /// # Errors
     /// [`NetError::Tensor`] if a convolution with its batch norm is too large
@@ -140,21 +139,20 @@ impl Engine {
         Self::at_level(weights, Level::detect())
     }
 
-    /// [`from_weights`](Self::from_weights) for given vector instructions.
+    /// [`from_weights`](Self::from_weights) with the given vector instructions.
     ///
     /// # Errors
     /// As [`from_weights`](Self::from_weights).
     ///
     /// # Panics
-    /// In use, if the processor does not have them.
+    /// When it is run on a processor that does not have them.
     pub fn at_level(weights: &Weights, level: Level) -> Result<Self, NetError> {
         weights.check()?;
         let layers = Layers::Float(Box::new(Network::new(weights, level)?));
         Ok(Self::new(weights.info.clone(), level, layers))
     }
 
-    /// Packs the weights of a quantized model for the processor it runs on
-    /// ([`Isa::detect`]).
+    /// Packs the weights of a quantized model for this processor ([`Isa::detect`]).
     ///
     /// # Errors
     /// [`NetError::Tensor`] if its scales are out of range.
@@ -162,7 +160,7 @@ impl Engine {
         Self::with_isa(weights, Isa::detect())
     }
 
-    /// [`from_quantized`](Self::from_quantized) for given instructions. All of
+    /// [`from_quantized`](Self::from_quantized) with the given instructions. All of
     /// them give the same bits.
     ///
     /// # Errors
@@ -179,19 +177,20 @@ impl Engine {
         let mut arena = Arena::default();
         layers.reserve(&mut arena, info.input_size, 1);
         let arenas = Mutex::new(vec![arena]);
-        Self { info, level, layers, arenas, flip_fusion: false, threads: None }
+        let decoders = Decoder::all(&info);
+        Self { info, decoders, level, layers, arenas, flip_fusion: false, threads: None }
     }
 
     /// Whether [`run`](Self::run) averages the distributions of a crop and of
-    /// its mirror image, as the paper's figures do (specification 4), at twice
-    /// the time. Off at first.
+    /// its mirror image, as for the paper's figures (specification 4), at twice the
+    /// time. Off by default.
     pub fn flip_fusion(mut self, on: bool) -> Self {
         self.flip_fusion = on;
         self
     }
 
-    /// Runs on that many threads of its own; 0 means Rayon's common ones, as
-    /// without this call.
+    /// Runs on a thread pool of its own; 0 means Rayon's current pool, which is the
+    /// default.
     ///
     /// # Errors
     /// [`NetError::Threads`] if the system refuses them.
@@ -203,18 +202,18 @@ impl Engine {
         Ok(self)
     }
 
-    /// What the model says of itself.
+    /// The model's description.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
 
-    /// The vector instructions that it runs on.
+    /// The vector instructions that it uses.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// The name of the instructions that its convolutions run on: that of the
-    /// level, or of the [`Isa`] for a quantized model.
+    /// The name of the instructions that its convolutions use: that of the level or,
+    /// for a quantized model, of the [`Isa`].
     pub fn isa(&self) -> &'static str {
         match &self.layers {
             Layers::Float(_) => self.level.name(),
@@ -222,62 +221,38 @@ impl Engine {
         }
     }
 
-    /// Bytes of the weights as they are kept to run.
+    /// Bytes of the packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.layers.bytes()
     }
 
-    /// Bytes of activations and working memory that are kept at the moment.
+    /// Bytes of activations and working memory that are allocated at the moment.
     pub fn arena_bytes(&self) -> usize {
         self.arenas.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Arena::bytes).sum()
     }
 
-    /// The label distribution of each crop, calibrated where the model brings a
-    /// calibration.
+    /// The estimates for each crop, one for each head in the order of
+    /// [`ModelInfo::heads`], with the calibration that the model has.
     ///
     /// # Errors
-    /// [`NetError::Crop`] if a crop's side is no multiple of the network's
-    /// [`size_step`](crate::NetSpec::size_step) or its bytes do not fit it;
-    /// [`NetError::Label`] if the network's outputs are not finite.
-    pub fn run(&self, crops: &[Crop]) -> Result<Vec<Distribution>, NetError> {
-        let first = |heads: Vec<Distribution>| heads.into_iter().next().expect("a first head");
-        Ok(self.decoded(crops, 1)?.into_iter().map(first).collect())
-    }
-
-    /// The distributions of all heads for each crop, the heads in the order of
-    /// [`ModelInfo::heads`]; the rest as for [`run`](Self::run), whose are the
-    /// first.
-    ///
-    /// # Errors
-    /// As for [`run`](Self::run).
-    pub fn run_heads(&self, crops: &[Crop]) -> Result<Vec<Vec<Distribution>>, NetError> {
-        self.decoded(crops, usize::MAX)
-    }
-
-    /// The first `wanted` heads' distributions for each crop.
-    fn decoded(&self, crops: &[Crop], wanted: usize) -> Result<Vec<Vec<Distribution>>, NetError> {
+    /// [`NetError::Crop`] if a crop's side is not a multiple of the network's
+    /// [`size_step`](crate::NetSpec::size_step); [`NetError::Label`] if the network's
+    /// outputs are not finite.
+    pub fn run(&self, crops: &[Crop]) -> Result<Vec<Vec<HeadEstimate>>, NetError> {
         let views = if self.flip_fusion { 2 } else { 1 };
         let outputs = self.info.net.outputs();
         let mut logits = vec![0.0; crops.len() * views * outputs];
         self.logits_into(crops, views, &mut logits)?;
-        let mut heads = self.info.heads();
-        heads.truncate(wanted);
         let of_crop = |logits: &[f32]| {
-            let of_head = |(head, range): &(Head, Range<usize>)| match views {
-                1 => head.decode(&logits[range.clone()]),
-                _ => {
-                    let (seen, mirrored) = logits.split_at(outputs);
-                    let decode = |view: &[f32]| head.decode(&view[range.clone()]);
-                    Ok(Distribution::average(&[decode(seen)?, decode(mirrored)?])?)
-                }
-            };
-            heads.iter().map(of_head).collect()
+            let (plain, mirrored) = logits.split_at(outputs);
+            let mirrored = self.flip_fusion.then_some(mirrored);
+            self.decoders.iter().map(|head| head.estimate(plain, mirrored)).collect()
         };
         logits.chunks(views * outputs).map(of_crop).collect()
     }
 
-    /// The head's outputs for each crop as it is: no flip fusion, no
-    /// calibration.
+    /// The network's outputs for each crop, those of all heads in a row, without flip
+    /// fusion and calibration.
     ///
     /// # Errors
     /// [`NetError::Crop`] as for [`run`](Self::run).
@@ -288,9 +263,9 @@ impl Engine {
         Ok(logits.chunks(outputs).map(<[f32]>::to_vec).collect())
     }
 
-    /// The head's outputs, `[crops, views, outputs]`: one view is the crop as
-    /// it is, a second one its mirror image. Once it has run on crops of a size
-    /// and in such number, it allocates no more.
+    /// Writes the network's outputs, `[crops, views, outputs]`; the first view is the
+    /// crop, the second its mirror image. A second call with as many crops of the same
+    /// size does not allocate.
     ///
     /// # Errors
     /// [`NetError::Crop`] as for [`run`](Self::run).
@@ -309,8 +284,8 @@ impl Engine {
         assert_eq!(logits.len(), crops.len() * views * outputs, "engine: logits do not fit");
         let mut run = || {
             let threads = rayon::current_num_threads();
-            // As many pictures as there are threads, each on one of them: the
-            // fastest way. What is left over is shared among all threads.
+            // One thread a crop is fastest. The crops that are left over when all
+            // threads have had equally many are each shared among all threads.
             let pictures = crops.len() * views;
             let alone = if threads == 1 { pictures } else { pictures - pictures % threads };
             let (first, rest) = logits.split_at_mut(alone * outputs);
@@ -338,19 +313,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs one crop on the calling thread and tells when each part of the
-    /// network is done; for measurements.
+    /// Runs one crop on the calling thread and calls `after` as each part of the
+    /// network is done, for measurements.
     ///
     /// # Errors
     /// [`NetError::Crop`] as for [`run`](Self::run).
-    pub fn observe(&self, crop: &Crop, after: impl FnMut(Part)) -> Result<(), NetError> {
+    pub fn profile(&self, crop: &Crop, after: impl FnMut(ProfileEvent)) -> Result<(), NetError> {
         self.check(std::slice::from_ref(crop))?;
         let mut logits = vec![0.0; self.info.net.outputs()];
         self.in_arena(|arena| self.layers.forward(crop, false, 1, arena, &mut logits, after));
         Ok(())
     }
 
-    /// Lends memory that nobody else uses meanwhile.
+    /// Calls `work` with working memory that nothing else uses meanwhile.
     fn in_arena(&self, work: impl FnOnce(&mut Arena)) {
         let arenas = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = arenas().pop();
@@ -362,16 +337,10 @@ impl Engine {
     fn check(&self, crops: &[Crop]) -> Result<(), NetError> {
         let step = self.info.net.size_step();
         for (i, crop) in crops.iter().enumerate() {
-            let size = crop.size;
-            if size == 0 || !size.is_multiple_of(step) {
+            let size = crop.size();
+            if !size.is_multiple_of(step) {
                 return Err(NetError::Crop(format!(
-                    "crop {i} has {size}x{size} pixels, the network needs a multiple of {step}"
-                )));
-            }
-            if crop.rgb.len() != 3 * size * size {
-                let bytes = crop.rgb.len();
-                return Err(NetError::Crop(format!(
-                    "crop {i} has {bytes} bytes, which is no RGB of {size}x{size} pixels"
+                    "crop {i} has {size}x{size} pixels, but the network needs a multiple of {step}"
                 )));
             }
         }

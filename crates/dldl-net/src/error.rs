@@ -1,19 +1,33 @@
-//! What can be wrong with a model, a crop or a run.
+//! Why a model, a crop or a run is refused.
 
 use std::path::{Path, PathBuf};
 
-/// An error of this crate; the text says what is wrong and where.
+/// An error of this crate. A cause is in [`source`](std::error::Error::source) and
+/// not repeated in the text.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NetError {
-    /// A file that cannot be used.
-    #[error("{}: {what}", path.display())]
+    /// One of the other errors, with the file that it concerns.
+    #[error("{}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        what: String,
+        source: Box<NetError>,
     },
-    /// Bytes that are not a weights file.
+    /// A file that cannot be read.
+    #[error("cannot be read")]
+    Read(#[source] std::io::Error),
+    /// A file that cannot be written.
+    #[error("cannot be written")]
+    Write(#[source] std::io::Error),
+    /// Bytes that are not a safetensors file.
+    #[error("not a safetensors file")]
+    Safetensors(#[source] safetensors::SafeTensorError),
+    /// A description that is not valid JSON of a model.
+    #[error("the model's description is not valid")]
+    Description(#[source] serde_json::Error),
+    /// A file that is not what was expected, or cannot be made.
     #[error("{0}")]
     Format(String),
     /// A description that contradicts itself.
@@ -27,20 +41,22 @@ pub enum NetError {
         /// What is wrong with it.
         what: String,
     },
-    /// A crop that cannot be one, or that the network cannot take.
+    /// A crop with the wrong number of bytes, or of a size that the network cannot
+    /// take.
     #[error("{0}")]
     Crop(String),
-    /// Outputs that are no distribution.
-    #[error("the network's outputs are no distribution: {0}")]
+    /// Network outputs that are not a distribution.
+    #[error("the network's outputs are not a distribution")]
     Label(#[from] dldl_label::LabelError),
     /// Threads that could not be started.
-    #[error("cannot start threads: {0}")]
+    #[error("cannot start threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
 impl NetError {
-    pub(crate) fn file(path: &Path, what: &dyn std::fmt::Display) -> Self {
-        Self::File { path: path.to_owned(), what: what.to_string() }
+    /// Adds the file that it concerns, for `map_err`.
+    pub fn in_file(path: &Path) -> impl FnOnce(NetError) -> NetError + '_ {
+        move |source| Self::File { path: path.to_owned(), source: Box::new(source) }
     }
 
     pub(crate) fn tensor(name: &str, what: impl Into<String>) -> Self {
@@ -51,7 +67,7 @@ impl NetError {
         Self::tensor(name, "is missing")
     }
 
-    pub(crate) fn superfluous(name: &str) -> Self {
-        Self::tensor(name, "has no place in this network")
+    pub(crate) fn unexpected(name: &str) -> Self {
+        Self::tensor(name, "is not part of this network")
     }
 }

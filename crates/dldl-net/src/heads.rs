@@ -1,35 +1,42 @@
-//! What the outputs of a network mean where there are several heads on one
-//! trunk. In the file, and in the network's last layer, the first head's
-//! outputs come first and the further ones' follow.
+//! The heads of a model: each has a task and its own outputs on the shared
+//! network. In the network's last layer the heads' outputs follow each other in
+//! the order of [`ModelInfo::heads`].
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use dldl_label::{Distribution, LabelSet, Method};
+use dldl_label::{Conformal, Distribution, LabelSet, Method, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, IntervalCalibration, ModelInfo, NetError};
 
-/// One thing that a model estimates, and the outputs that say it.
+/// One task of a model, and how its outputs are decoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
-    /// What it estimates: `age` or `attractiveness`.
-    pub task: String,
-    /// The grid of labels that it stands for.
+    /// What it estimates.
+    pub task: Task,
+    /// The labels that its distributions are over.
     pub labels: LabelSet,
     /// How the labels were learned, and how outputs are decoded.
     pub method: Method,
-    /// How its outputs are corrected, if they are.
+    /// Corrections fitted after the training, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
 }
 
 impl Head {
+    /// A head without calibration.
+    pub fn new(task: Task, labels: LabelSet, method: Method) -> Self {
+        Self { task, labels, method, calibration: None }
+    }
+
     /// Number of its outputs.
     pub fn outputs(&self) -> usize {
         self.method.head_size(&self.labels)
     }
 
-    /// The distribution that its outputs for one picture stand for, corrected.
+    /// The distribution that its outputs (logits) for one crop stand for, after
+    /// the temperature of its calibration.
     ///
     /// # Errors
     /// [`NetError::Label`] if their number is wrong or one is not finite.
@@ -40,102 +47,174 @@ impl Head {
         Ok(self.method.decode(&self.labels, &logits)?)
     }
 
-    /// The one number that the model answers with, in units of the label
-    /// ([`Method::estimate`]).
-    pub fn estimate(&self, distribution: &Distribution) -> f64 {
+    /// The estimate: the one number that the method reads from a distribution, in
+    /// units of the label ([`Method::estimate`]).
+    pub fn value(&self, distribution: &Distribution) -> f64 {
         self.method.estimate(distribution)
     }
 
-    /// The interval that the truth lies in with a probability of `level`, as both
-    /// ends, in units of the label. Where the head's intervals are calibrated,
-    /// that is true of pictures like those they were calibrated on; else it is
-    /// the distribution's own [`conformal_interval`](Distribution::conformal_interval),
-    /// true as far as the network is right about itself.
-    ///
-    /// # Panics
-    /// When `level` is not in `[0, 1]`.
-    pub fn interval(&self, distribution: &Distribution, level: f64) -> (f64, f64) {
-        let calibrated = self.intervals().map(|intervals| intervals.levels.level(level));
-        distribution.conformal_interval(calibrated.unwrap_or(level))
+    /// How its intervals are calibrated for distributions with (`fused`) or
+    /// without flip fusion, if they are.
+    pub fn intervals(&self, fused: bool) -> Option<&IntervalCalibration> {
+        self.calibration.as_ref()?.intervals.get(fused)
     }
 
-    /// How its intervals are calibrated, if they are.
-    pub fn intervals(&self) -> Option<&IntervalCalibration> {
-        self.calibration.as_ref()?.intervals.as_ref()
+    /// The interval of a distribution that was (`fused`) or was not averaged with
+    /// that of the mirror image; see [`HeadEstimate::interval`].
+    ///
+    /// # Panics
+    /// If `level` is not in 0..=1.
+    pub fn interval(&self, distribution: &Distribution, level: f64, fused: bool) -> Interval {
+        interval(distribution, level, self.intervals(fused).map(|table| &table.levels))
+    }
+}
+
+/// A range that holds the true value with a probability of `level`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// The probability, 0..=1.
+    pub level: f64,
+    /// The lower end, in units of the label.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// What one head estimates for one face.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadEstimate {
+    /// What is estimated.
+    pub task: Task,
+    /// The estimate, in units of the label: years, or points.
+    pub value: f64,
+    /// The distribution's standard deviation, in units of the label.
+    pub std: f64,
+    /// The whole distribution.
+    pub distribution: Distribution,
+    calibrated: Option<Arc<Conformal>>,
+}
+
+impl HeadEstimate {
+    /// The interval that holds the true value with a probability of `level`.
+    ///
+    /// If the model's intervals are calibrated ([`Self::is_calibrated`]), that
+    /// probability is true of pictures like those they were calibrated on.
+    /// Otherwise this is the distribution's own interval at that level
+    /// ([`Distribution::conformal_interval`]), as reliable as the network's confidence.
+    ///
+    /// # Panics
+    /// If `level` is not in 0..=1.
+    pub fn interval(&self, level: f64) -> Interval {
+        interval(&self.distribution, level, self.calibrated.as_deref())
+    }
+
+    /// Whether intervals are calibrated, for the kind of distribution that this
+    /// is (with or without flip fusion).
+    pub fn is_calibrated(&self) -> bool {
+        self.calibrated.is_some()
+    }
+}
+
+fn interval(distribution: &Distribution, level: f64, table: Option<&Conformal>) -> Interval {
+    let own = table.map_or(level, |table| table.level(level));
+    let (low, high) = distribution.conformal_interval(own);
+    Interval { level, low, high }
+}
+
+/// A head ready to decode: with its outputs' place, and its interval tables where
+/// estimates can share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoder {
+    head: Head,
+    outputs: Range<usize>,
+    /// For plain and for fused distributions.
+    tables: [Option<Arc<Conformal>>; 2],
+}
+
+impl Decoder {
+    /// The decoders of all heads.
+    pub fn all(info: &ModelInfo) -> Vec<Self> {
+        let decoder = |(head, outputs): (&Head, Range<usize>)| {
+            let table = |fused| head.intervals(fused).map(|table| Arc::new(table.levels.clone()));
+            Self { head: head.clone(), outputs, tables: [table(false), table(true)] }
+        };
+        info.heads.iter().zip(info.output_ranges()).map(decoder).collect()
+    }
+
+    /// The estimate from the network's outputs for a crop and, with flip fusion,
+    /// its mirror image, whose distributions are averaged.
+    pub fn estimate(
+        &self,
+        logits: &[f32],
+        mirrored: Option<&[f32]>,
+    ) -> Result<HeadEstimate, NetError> {
+        let decode = |logits: &[f32]| self.head.decode(&logits[self.outputs.clone()]);
+        let distribution = match mirrored {
+            None => decode(logits)?,
+            Some(mirrored) => Distribution::average(&[decode(logits)?, decode(mirrored)?])?,
+        };
+        Ok(HeadEstimate {
+            task: self.head.task,
+            value: self.head.value(&distribution),
+            std: distribution.std(),
+            distribution,
+            calibrated: self.tables[usize::from(mirrored.is_some())].clone(),
+        })
     }
 }
 
 impl ModelInfo {
-    /// All heads, the first one of `task`, `labels` and `method` first, each with
-    /// the range of its outputs.
-    pub fn heads(&self) -> Vec<(Head, Range<usize>)> {
-        let first = Head {
-            task: self.task.clone(),
-            labels: self.labels.clone(),
-            method: self.method,
-            calibration: self.calibration.clone(),
-        };
+    /// The head of a task.
+    pub fn head(&self, task: Task) -> Option<&Head> {
+        self.heads.iter().find(|head| head.task == task)
+    }
+
+    /// The head of a task, to be changed.
+    pub fn head_mut(&mut self, task: Task) -> Option<&mut Head> {
+        self.heads.iter_mut().find(|head| head.task == task)
+    }
+
+    /// The places of the heads' outputs in the network's, in the heads' order.
+    pub fn output_ranges(&self) -> Vec<Range<usize>> {
         let mut from = 0;
-        let place = |head: Head| {
+        let range = |head: &Head| {
             let range = from..from + head.outputs();
             from = range.end;
-            (head, range)
+            range
         };
-        std::iter::once(first).chain(self.further_heads.iter().cloned()).map(place).collect()
+        self.heads.iter().map(range).collect()
     }
 
-    /// Takes away what intervals were calibrated to; temperatures stay. For a
-    /// model that is not quite the one they were calibrated with.
-    pub fn forget_intervals(&mut self) {
-        let further = self.further_heads.iter_mut().map(|head| &mut head.calibration);
-        for place in std::iter::once(&mut self.calibration).chain(further) {
+    /// Removes the calibration of all intervals and keeps temperatures. For a
+    /// model that is derived from the one they were calibrated with.
+    pub fn remove_interval_calibration(&mut self) {
+        for head in &mut self.heads {
+            let temperature = head.calibration.take().map(|c| c.temperature);
             // A temperature of 1 changes nothing.
-            *place = match place.take() {
-                Some(Calibration { temperature, .. }) if temperature != 1.0 => {
-                    Some(Calibration::temperature(temperature))
-                }
-                _ => None,
-            };
+            head.calibration = temperature.filter(|&t| t != 1.0).map(Calibration::temperature);
         }
-    }
-
-    /// Corrects the head of that task from now on; false if there is none.
-    pub fn calibrate(&mut self, task: &str, calibration: Calibration) -> bool {
-        let further = self.further_heads.iter_mut().find(|head| head.task == task);
-        let place = match further {
-            _ if self.task == task => &mut self.calibration,
-            Some(head) => &mut head.calibration,
-            None => return false,
-        };
-        *place = Some(calibration);
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use dldl_label::Conformal;
-
     use super::*;
-    use crate::{Crop, Engine, NetSpec, Precision, Weights};
+    use crate::{Crop, Engine, IntervalTables, NetSpec, Precision, Weights};
 
     fn two_heads() -> Weights {
         let one = Weights::random("one", NetSpec::vgg16(1, 16, 101)).unwrap();
         let mut info = one.info.clone();
         info.net.outputs = 101 + 41;
-        let temperature = Some(Calibration::temperature(2.0));
-        info.further_heads = vec![Head {
-            task: "attractiveness".into(),
-            labels: LabelSet::attractiveness_5(),
-            method: Method::Dldl,
-            calibration: temperature,
-        }];
+        let mut second =
+            Head::new(Task::Attractiveness, LabelSet::attractiveness_5(), Method::Dldl);
+        second.calibration = Some(Calibration::temperature(2.0));
+        info.heads.push(second);
         let tensor = |(name, shape): (String, Vec<usize>)| {
             let count: usize = shape.iter().product();
             let own = one.info.net.tensors();
             let old = own.iter().any(|(n, _)| *n == name).then(|| one.tensor(&name));
             let mut values = old.unwrap_or_default().to_vec();
-            // The second head's numbers are some of the first's.
+            // The second head's values repeat some of the first's.
             values.extend_from_within(..count - values.len());
             (name, values)
         };
@@ -143,74 +222,95 @@ mod tests {
         Weights::new(info, tensors).unwrap()
     }
 
-    #[test]
-    fn intervals_are_calibrated_where_the_file_says_how() {
-        let ages = LabelSet::age();
-        let d = Distribution::gaussian(&ages, 30.0, 2.0).unwrap();
+    fn table() -> IntervalCalibration {
         let scores: Vec<f64> = (1..=999).map(|i| 0.5 + f64::from(i) / 2000.0).collect();
         let levels = Conformal::fit(&scores).unwrap();
-        let mut head = two_heads().info.heads().remove(0).0;
-        assert_eq!(head.interval(&d, 0.9), d.conformal_interval(0.9));
-        let on = "faces, val split".to_owned();
-        let intervals = Some(IntervalCalibration { on, n: 999, levels: levels.clone() });
+        IntervalCalibration { on: "faces, val split".into(), n: 999, levels }
+    }
+
+    fn crop() -> Crop {
+        Crop::new(64, (0..3 * 64 * 64).map(|i| (i % 251) as u8).collect()).unwrap()
+    }
+
+    #[test]
+    fn calibrated_intervals_apply_to_the_matching_kind_of_estimate_only() {
+        let d = Distribution::gaussian(&LabelSet::age(), 30.0, 2.0).unwrap();
+        let mut head = two_heads().info.heads.remove(0);
+        let ends = |level| {
+            let (low, high) = d.conformal_interval(level);
+            Interval { level: 0.9, low, high }
+        };
+        assert_eq!(head.interval(&d, 0.9, true), ends(0.9));
+        let intervals = IntervalTables { fused: Some(table()), unfused: None };
         head.calibration = Some(Calibration { temperature: 1.0, intervals });
         // The 900th of 999 scores.
-        assert_eq!(head.interval(&d, 0.9), d.conformal_interval(0.95));
+        assert_eq!(head.interval(&d, 0.9, true), ends(0.95));
+        assert_eq!(head.interval(&d, 0.9, false), ends(0.9));
+
+        let mut weights = two_heads();
+        weights.info.heads[0].calibration = head.calibration.clone();
+        let plain = Engine::from_weights(&weights).unwrap();
+        let estimate = plain.run(&[crop()]).unwrap().remove(0).remove(0);
+        assert!(!estimate.is_calibrated());
+        let fused = plain.flip_fusion(true).run(&[crop()]).unwrap().remove(0).remove(0);
+        assert!(fused.is_calibrated());
+        let (low, high) = fused.distribution.conformal_interval(0.95);
+        assert_eq!(fused.interval(0.9), Interval { level: 0.9, low, high });
+    }
+
+    #[test]
+    fn heads_are_written_and_read_and_check_their_tables() {
+        let mut head = two_heads().info.heads.remove(0);
+        let intervals = IntervalTables { fused: Some(table()), unfused: Some(table()) };
+        head.calibration = Some(Calibration { temperature: 1.0, intervals });
         let text = serde_json::to_string(&head).unwrap();
-        assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
-        // As files were before, and with intervals alone.
-        let old: Calibration = serde_json::from_str(r#"{"temperature":1.5}"#).unwrap();
-        assert_eq!(old, Calibration::temperature(1.5));
-        assert_eq!(serde_json::to_string(&old).unwrap(), r#"{"temperature":1.5}"#);
-        let text = text.replace(r#""temperature":1.0,"#, "");
         assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
         let text = text.replace(r#""levels":["#, r#""levels":[2.0,"#);
         assert!(serde_json::from_str::<Head>(&text).is_err());
     }
 
     #[test]
-    fn every_head_gets_its_outputs_and_the_first_is_what_it_is_alone() {
+    fn each_head_decodes_its_own_outputs() {
         let weights = two_heads();
         let bytes = weights.to_bytes(Precision::F32).unwrap();
         assert_eq!(Weights::from_bytes(&bytes).unwrap(), weights);
-        let ranges: Vec<Range<usize>> = weights.info.heads().into_iter().map(|h| h.1).collect();
-        assert_eq!(ranges, [0..101, 101..142]);
+        assert_eq!(weights.info.output_ranges(), [0..101, 101..142]);
 
-        let crop = Crop::new(64, (0..3 * 64 * 64).map(|i| (i % 251) as u8).collect()).unwrap();
         let engine = Engine::from_bytes(&bytes).unwrap();
-        let crops = [crop];
-        let both = engine.run_heads(&crops).unwrap().remove(0);
+        let crops = [crop()];
+        let both = engine.run(&crops).unwrap().remove(0);
         assert_eq!(both.len(), 2);
-        assert_eq!(engine.run(&crops).unwrap()[0], both[0]);
         let alone = Weights::random("one", NetSpec::vgg16(1, 16, 101)).unwrap();
         let alone = Engine::from_weights(&alone).unwrap();
-        assert_eq!(alone.run(&crops).unwrap()[0], both[0]);
+        assert_eq!(alone.run(&crops).unwrap()[0][0], both[0]);
         let logits = engine.logits(&crops).unwrap().remove(0);
         let halved: Vec<f32> = logits[101..].iter().map(|v| v / 2.0).collect();
         let expected = Method::Dldl.decode(&LabelSet::attractiveness_5(), &halved).unwrap();
-        assert_eq!(both[1], expected);
-        // Flip fusion averages both.
-        let fused = engine.flip_fusion(true);
-        let mirrored = [crops[0].flipped()];
-        let pair = [both[1].clone(), fused.run_heads(&mirrored).unwrap().remove(0).remove(1)];
-        assert_ne!(pair[0], pair[1]);
-        assert_eq!(fused.run_heads(&crops).unwrap()[0][1], pair[1]);
+        assert_eq!((both[1].task, both[1].std), (Task::Attractiveness, expected.std()));
+        assert_eq!(both[1].distribution, expected);
+        // Flip fusion averages every head's distributions.
+        let mirrored = engine.run(&[crops[0].flipped()]).unwrap().remove(0);
+        let fused = engine.flip_fusion(true).run(&crops).unwrap().remove(0);
+        for ((a, b), fused) in both.iter().zip(&mirrored).zip(&fused) {
+            let pair = [a.distribution.clone(), b.distribution.clone()];
+            assert_ne!(pair[0], pair[1]);
+            assert_eq!(fused.distribution, Distribution::average(&pair).unwrap());
+        }
     }
 
     #[test]
-    fn each_head_has_a_calibration_of_its_own() {
+    fn removing_interval_calibration_keeps_temperatures() {
         let mut info = two_heads().info;
-        let of = |info: &ModelInfo, i: usize| info.heads()[i].0.calibration.clone();
-        let [a, b] = [3.0, 4.0].map(Calibration::temperature);
-        assert!(info.calibrate("age", a.clone()) && info.calibrate("attractiveness", b.clone()));
-        assert_eq!((of(&info, 0), of(&info, 1)), (Some(a), Some(b.clone())));
-        assert!(!info.calibrate("height", b.clone()));
-        let levels = Conformal::fit(&[0.5]).unwrap();
-        let intervals = Some(IntervalCalibration { on: "faces".into(), n: 1, levels });
-        info.calibrate("age", Calibration { temperature: 1.0, intervals: intervals.clone() });
-        info.calibrate("attractiveness", Calibration { temperature: 4.0, intervals });
-        info.forget_intervals();
-        assert_eq!((of(&info, 0), of(&info, 1)), (None, Some(b)));
+        let intervals = || IntervalTables { fused: Some(table()), unfused: None };
+        for (task, temperature) in [(Task::Age, 1.0), (Task::Attractiveness, 4.0)] {
+            let head = info.head_mut(task).unwrap();
+            head.calibration = Some(Calibration { temperature, intervals: intervals() });
+        }
+        info.remove_interval_calibration();
+        assert_eq!(info.head(Task::Age).unwrap().calibration, None);
+        let kept = Some(Calibration::temperature(4.0));
+        assert_eq!(info.head(Task::Attractiveness).unwrap().calibration, kept);
+        assert!(info.head(Task::RealAge).is_none());
     }
 
     #[test]
@@ -218,19 +318,16 @@ mod tests {
         let good = two_heads().info;
         assert!(good.check().is_ok());
         let mut same = good.clone();
-        same.further_heads[0].task = "age".into();
+        same.heads[1].task = Task::Age;
         assert!(same.check().unwrap_err().to_string().contains("age"));
         let mut few = good.clone();
         few.net.outputs = 101;
         assert!(few.check().unwrap_err().to_string().contains("142"));
+        let mut none = good.clone();
+        none.heads.clear();
+        assert!(none.check().is_err());
         let mut cold = good;
-        cold.further_heads[0].calibration = Some(Calibration::temperature(0.0));
+        cold.heads[1].calibration = Some(Calibration::temperature(0.0));
         assert!(cold.check().is_err());
-    }
-
-    #[test]
-    fn a_file_with_one_head_does_not_speak_of_heads() {
-        let info = Weights::random("one", NetSpec::vgg16(1, 16, 101)).unwrap().info;
-        assert!(!serde_json::to_string(&info).unwrap().contains("heads"));
     }
 }

@@ -1,12 +1,14 @@
-//! What a weights file says of itself: everything that a model needs to be used
-//! rightly. Reading and writing the file lives in `weights.rs`.
+//! The description inside a weights file: everything that is needed to use the
+//! model correctly. Its JSON form is in `info/json.rs`, the file in `weights.rs`.
 
-use dldl_label::{Conformal, LabelSet, Method};
+mod json;
+
+use dldl_label::{Conformal, LabelSet, Method, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::{Head, NetError, NetSpec, Template};
 
-/// How pixels become numbers: `(value / 255 - mean) / std` per channel, RGB.
+/// How pixels are normalized: `(value / 255 - mean) / std` per channel, RGB.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
@@ -17,25 +19,25 @@ pub struct Normalization {
 }
 
 impl Default for Normalization {
-    /// The authors' numbers (specification 3.5).
+    /// The values of the authors' release (specification 3.5).
     fn default() -> Self {
         Self { mean: [0.5958, 0.4637, 0.4065], std: [0.2693, 0.2409, 0.2352] }
     }
 }
 
-/// A measured figure that travels with the weights.
+/// A measured figure, such as a test error, that is stored with the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
     /// What was measured, such as `val MAE`.
     pub name: String,
-    /// The number, in the labels' unit.
+    /// The value, in the labels' unit.
     pub value: f64,
-    /// On what and how.
+    /// On which data and how.
     pub of: String,
 }
 
-/// What was fitted to held-out data after the training.
+/// Corrections of a head, fitted to held-out data after the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -43,9 +45,9 @@ pub struct Calibration {
     /// distributions become wider.
     #[serde(default = "one")]
     pub temperature: f64,
-    /// What makes intervals cover what they should, if it was found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intervals: Option<IntervalCalibration>,
+    /// Levels that give intervals their promised coverage.
+    #[serde(default, skip_serializing_if = "IntervalTables::is_empty")]
+    pub intervals: IntervalTables,
 }
 
 fn one() -> f64 {
@@ -55,90 +57,112 @@ fn one() -> f64 {
 impl Calibration {
     /// A temperature alone.
     pub fn temperature(temperature: f64) -> Self {
-        Self { temperature, intervals: None }
+        Self { temperature, intervals: IntervalTables::default() }
     }
 }
 
-/// What makes intervals cover what they should. It is of distributions after flip
-/// fusion, as [`Calibration::temperature`] leaves them.
+/// Interval calibrations for the two kinds of estimates. A fused distribution, the
+/// average of two, is wider than either: levels found for one kind do not hold for
+/// the other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "json::IntervalTables")]
+pub struct IntervalTables {
+    /// For distributions that flip fusion averaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fused: Option<IntervalCalibration>,
+    /// For distributions of the crop alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfused: Option<IntervalCalibration>,
+}
+
+impl IntervalTables {
+    /// The table for one kind.
+    pub fn get(&self, fused: bool) -> Option<&IntervalCalibration> {
+        if fused { self.fused.as_ref() } else { self.unfused.as_ref() }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.fused.is_none() && self.unfused.is_none()
+    }
+}
+
+/// The result of calibrating intervals: the level at which the distribution's own
+/// interval has to be taken for it to cover what is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntervalCalibration {
     /// The dataset and its split, in words.
     pub on: String,
-    /// How many pictures.
+    /// Number of pictures.
     pub n: usize,
-    /// The levels that intervals are asked for.
+    /// The levels.
     pub levels: Conformal,
 }
 
-/// How a model in floating point was made one in integers, for people.
+/// How a model was quantized, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantization {
-    /// What the weights are.
+    /// Type of the weights.
     pub weights: String,
-    /// What the activations are.
+    /// Type of the activations.
     pub activations: String,
-    /// What the scales of the activations were found on.
+    /// The data that the activations' scales were found on.
     pub calibration: String,
 }
 
-/// The description inside a weights file. Fields that are not known here are
-/// ignored on reading, so that files may say more.
+/// The description inside a weights file.
+///
+/// As JSON it has a `version`, [`ModelInfo::VERSION`]. Version 1, in which the
+/// first head's fields stood beside `further_heads`, is read as well. Unknown
+/// fields are ignored, so that files may carry more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "json::Model", into = "json::Model")]
 pub struct ModelInfo {
     /// Name of the model, such as `tiny`.
     pub name: String,
-    /// What it estimates first of all: `age` or `attractiveness`.
-    pub task: String,
-    /// The layers.
+    /// The network.
     pub net: NetSpec,
-    /// The grid of labels that the head stands for.
-    pub labels: LabelSet,
-    /// How the labels were learned, and how outputs are decoded.
-    pub method: Method,
+    /// What it estimates: at least one head, no two of the same task. The first
+    /// one's task is the default where only one can be measured.
+    pub heads: Vec<Head>,
     /// How faces are aligned for it.
     pub template: Template,
-    /// Side of the crops it wants, in pixels.
+    /// Side of its crops, in pixels; at most [`ModelInfo::MAX_INPUT_SIZE`].
     pub input_size: usize,
-    /// How pixels become numbers.
-    #[serde(alias = "normalisation")]
+    /// How pixels are normalized.
     pub normalization: Normalization,
     /// What it was trained on.
-    #[serde(default)]
     pub training_data: String,
     /// How it was trained, in short.
-    #[serde(default)]
     pub recipe: String,
     /// Terms of use.
-    #[serde(default, alias = "licence")]
     pub license: String,
-    /// What was measured of it.
-    #[serde(default)]
+    /// Measured figures.
     pub figures: Vec<Figure>,
-    /// How the outputs are corrected, if they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<Calibration>,
-    /// What else it estimates, with further outputs of its last layer
-    /// ([`ModelInfo::heads`]).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub further_heads: Vec<Head>,
-    /// How it was quantized, if it was: then the file holds 8-bit integers.
-    #[serde(default, alias = "quantisation", skip_serializing_if = "Option::is_none")]
+    /// How it was quantized; the file then holds 8-bit integers.
     pub quantization: Option<Quantization>,
 }
 
 impl ModelInfo {
-    /// A description with defaults: task `age`, the default template, crops of
-    /// 224 pixels, the authors' normalization, no calibration, and nothing said
-    /// about training, license and figures.
+    /// Version of the JSON form.
+    pub const VERSION: u32 = 2;
+
+    /// The largest side of a crop, in pixels. Without a limit a crafted file could
+    /// make the engine allocate all memory.
+    pub const MAX_INPUT_SIZE: usize = 1024;
+
+    /// The most values of one activation (256 MB of f32): VGG-16's at 1024 pixels.
+    const MAX_ACTIVATION: usize = 1 << 26;
+
+    /// The description of a model of ages with defaults: the default template,
+    /// crops of 224 pixels, the authors' normalization, no calibration, and
+    /// nothing about training, license and figures.
     pub fn new(name: &str, net: NetSpec, labels: LabelSet, method: Method) -> Self {
         Self {
             name: name.into(),
-            task: "age".into(),
             net,
-            labels,
-            method,
+            heads: vec![Head::new(Task::Age, labels, method)],
             template: Template::default_face(),
             input_size: 224,
             normalization: Normalization::default(),
@@ -146,8 +170,6 @@ impl ModelInfo {
             recipe: String::new(),
             license: String::new(),
             figures: Vec::new(),
-            calibration: None,
-            further_heads: Vec::new(),
             quantization: None,
         }
     }
@@ -158,36 +180,47 @@ impl ModelInfo {
     /// [`NetError::Spec`] that says which do not.
     pub fn check(&self) -> Result<(), NetError> {
         self.net.check()?;
-        let heads = self.heads();
-        let needed: usize = heads.iter().map(|(head, _)| head.outputs()).sum();
-        if self.net.outputs != needed {
-            return Err(NetError::Spec(format!(
-                "the network has {} outputs, the methods need {needed} for their labels",
-                self.net.outputs
-            )));
+        let fail = |what: String| Err(NetError::Spec(what));
+        let needed: usize = self.heads.iter().map(Head::outputs).sum();
+        if self.heads.is_empty() {
+            return fail("the model has no head".into());
         }
-        for (i, (head, _)) in heads.iter().enumerate() {
-            if heads[..i].iter().any(|(other, _)| other.task == head.task) {
-                return Err(NetError::Spec(format!("two heads estimate {}", head.task)));
+        if self.net.outputs != needed {
+            return fail(format!(
+                "the network has {} outputs, but its heads need {needed}",
+                self.net.outputs
+            ));
+        }
+        for (i, head) in self.heads.iter().enumerate() {
+            if self.heads[..i].iter().any(|other| other.task == head.task) {
+                return fail(format!("two heads estimate {}", head.task));
             }
         }
-        let step = self.net.size_step();
-        if self.input_size == 0 || !self.input_size.is_multiple_of(step) {
-            return Err(NetError::Spec(format!(
-                "the input size {} is no multiple of {step}",
+        let (step, max) = (self.net.size_step(), Self::MAX_INPUT_SIZE);
+        if self.input_size == 0 || !self.input_size.is_multiple_of(step) || self.input_size > max {
+            return fail(format!(
+                "input size {} is not a multiple of {step} from {step} to {max}",
                 self.input_size
-            )));
+            ));
+        }
+        if self.net.largest_activation(self.input_size) > Self::MAX_ACTIVATION {
+            return fail(format!(
+                "the network is too wide for crops of {0}x{0} pixels: an activation would have more \
+                 than {1} values",
+                self.input_size,
+                Self::MAX_ACTIVATION
+            ));
         }
         let Normalization { mean, std } = self.normalization;
         if !mean.iter().chain(&std).all(|v| v.is_finite()) || std.iter().any(|&s| s <= 0.0) {
-            return Err(NetError::Spec("the normalization is out of range".into()));
+            return fail("the normalization is out of range".into());
         }
         if !self.template.points.iter().flatten().all(|v| v.is_finite()) {
-            return Err(NetError::Spec("the template has points that are no numbers".into()));
+            return fail("the template has points that are not finite".into());
         }
-        let mut calibrations = heads.iter().filter_map(|(head, _)| head.calibration.as_ref());
+        let mut calibrations = self.heads.iter().filter_map(|head| head.calibration.as_ref());
         if !calibrations.all(|c| c.temperature.is_finite() && c.temperature > 0.0) {
-            return Err(NetError::Spec("the calibration's temperature is not above 0".into()));
+            return fail("a calibration's temperature is not above 0".into());
         }
         Ok(())
     }

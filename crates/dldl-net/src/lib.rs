@@ -1,13 +1,12 @@
 //! Network specifications, the weights file and the inference engine.
 //!
-//! A network is a value ([`NetSpec`]), a model is a weights file that describes
-//! itself ([`Weights`], [`ModelInfo`]), what goes in is an aligned [`Crop`], and
-//! the [`Engine`] makes a distribution of it, in f32 or, with
-//! [`QuantizedWeights`], in 8-bit integers; [`onnx`] writes a model for other
-//! runtimes. Training lives in `dldl-train`, pictures in `dldl-face`.
+//! A network is a value ([`NetSpec`]), a model is a weights file with its
+//! description ([`Weights`], [`ModelInfo`]), the input is an aligned [`Crop`], and
+//! the [`Engine`] computes a [`HeadEstimate`] for each head of the model, in f32 or,
+//! with [`QuantizedWeights`], in 8-bit integers. [`onnx`] exports a model for other
+//! runtimes. Training is in `dldl-train`, pictures are in `dldl-face`.
 
 mod crop;
-mod describe;
 mod engine;
 mod error;
 mod folded;
@@ -19,17 +18,21 @@ mod quantized;
 mod random;
 mod spec;
 mod weights;
+mod with_info;
 
 pub use dldl_kernels::int8::Isa;
 pub use dldl_kernels::{BN_EPSILON, LEVEL_VARIABLE, Level, burst_macs, multiply_add_burst};
 
 pub use crop::{Crop, Template};
-pub use describe::{described, save_described};
 pub use engine::{Engine, FeatureMap};
 pub use error::NetError;
-pub use heads::Head;
-pub use info::{Calibration, Figure, IntervalCalibration, ModelInfo, Normalization, Quantization};
-pub use network::Part;
+pub use heads::{Head, HeadEstimate, Interval};
+pub use info::{
+    Calibration, Figure, IntervalCalibration, IntervalTables, ModelInfo, Normalization,
+    Quantization,
+};
+pub use network::ProfileEvent;
 pub use quantized::{QuantizedWeights, quantize};
 pub use spec::{NetSpec, Pooling};
 pub use weights::{INFO_KEY, Precision, Weights};
+pub use with_info::{save_with_info, with_info};

@@ -9,15 +9,15 @@ use dldl_kernels::{
 
 use crate::{Crop, NetError, Weights};
 
-/// A part of the network, for those who measure.
+/// A part of the network that is done, for measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// From bytes to normalized numbers.
+pub enum ProfileEvent {
+    /// Normalizing the pixels.
     Input,
-    /// A convolution by its index, with what is fused with it: the second of a
-    /// network as a rule with the first, which is not told of then.
+    /// A convolution by its index, with what is fused with it. The first is usually
+    /// fused with the second and then not reported on its own.
     Convolution(usize),
-    /// The average and the linear layer.
+    /// The average pooling and the last layer.
     Head,
 }
 
@@ -155,12 +155,12 @@ impl Network {
         threads: usize,
         arena: &mut Arena,
         logits: &mut [f32],
-        mut after: impl FnMut(Part),
+        mut after: impl FnMut(ProfileEvent),
     ) {
         let (planes, last) = self.convolve(crop, mirrored, threads, arena, &mut after);
         average_planes(&planes, &arena.planes[last], &mut arena.features);
         linear_into(&arena.features, &self.head_weight, &self.head_bias, logits);
-        after(Part::Head);
+        after(ProfileEvent::Head);
     }
 
     /// As [`forward`](Self::forward), on one thread; also gives the last feature
@@ -191,16 +191,16 @@ impl Network {
         mirrored: bool,
         threads: usize,
         arena: &mut Arena,
-        after: &mut impl FnMut(Part),
+        after: &mut impl FnMut(ProfileEvent),
     ) -> (Planes, usize) {
-        self.reserve(arena, crop.size, threads);
+        self.reserve(arena, crop.size(), threads);
         self.normalize(crop, mirrored, &mut arena.picture);
-        after(Part::Input);
+        after(ProfileEvent::Input);
         let [a, b] = &mut arena.planes;
         let (mut from, mut to) = (a, b);
         let mut last = 0;
         let channels = self.stem.output_channels();
-        let mut planes = Planes { channels, height: crop.size, width: crop.size };
+        let mut planes = Planes { channels, height: crop.size(), width: crop.size() };
         let scratch = &mut arena.scratch[..threads];
         let mut layers = self.layers.iter().enumerate();
         if self.fused() {
@@ -208,7 +208,7 @@ impl Network {
             let (height, width) = (planes.height, planes.width);
             layer.forward_with_stem(&self.stem, &arena.picture, height, width, from, scratch);
             planes = layer.output_planes(height, width);
-            after(Part::Convolution(1));
+            after(ProfileEvent::Convolution(1));
         } else {
             self.stem.forward(&arena.picture, planes.height, planes.width, from, threads > 1);
             if self.stem_pool {
@@ -217,21 +217,21 @@ impl Network {
                 std::mem::swap(&mut from, &mut to);
                 last = 1 - last;
             }
-            after(Part::Convolution(0));
+            after(ProfileEvent::Convolution(0));
         }
         for (i, layer) in layers {
             layer.forward(from, planes.height, planes.width, to, scratch);
             planes = layer.output_planes(planes.height, planes.width);
             std::mem::swap(&mut from, &mut to);
             last = 1 - last;
-            after(Part::Convolution(i + 1));
+            after(ProfileEvent::Convolution(i + 1));
         }
         (planes, last)
     }
 
     /// The crop's bytes as numbers, with a border of zeros.
     fn normalize(&self, crop: &Crop, mirrored: bool, picture: &mut [f32]) {
-        let size = crop.size;
+        let size = crop.size();
         let rows = picture.chunks_exact_mut(3 * (size + 2)).take(size + 2);
         for (y, row) in rows.enumerate() {
             if y == 0 || y > size {
@@ -242,7 +242,7 @@ impl Network {
             let (inside, right) = rest.split_at_mut(3 * size);
             left.fill(0.0);
             right.fill(0.0);
-            let (pixels, _) = crop.rgb[3 * (y - 1) * size..][..3 * size].as_chunks::<3>();
+            let (pixels, _) = crop.rgb()[3 * (y - 1) * size..][..3 * size].as_chunks::<3>();
             let (numbers, _) = inside.as_chunks_mut::<3>();
             let tables = &self.normalized;
             let number = |(to, from): (&mut [f32; 3], &[u8; 3])| {

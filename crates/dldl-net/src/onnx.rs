@@ -12,7 +12,7 @@ use decode::decode;
 use prost::Message;
 use proto::{Attribute, Dim, Graph, Model, Node, OperatorSet, Property, Tensor, Value};
 
-use crate::{INFO_KEY, NetError, Weights, weights::write_whole};
+use crate::{INFO_KEY, NetError, Weights, weights::write};
 
 /// Name of the graph's input: float32 `[N, 3, S, S]`, RGB from 0 to 255.
 pub const INPUT: &str = "crops";
@@ -33,7 +33,7 @@ const IR_VERSION: i64 = 7;
 /// Protobuf's limit for a message is 2^31 - 1 bytes.
 const MAX_BYTES: usize = i32::MAX as usize;
 
-/// What an exported graph is to be like.
+/// Options of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The side of the crops it takes, in pixels, a multiple of the network's
@@ -45,9 +45,9 @@ pub struct Options {
 ///
 /// The graph takes [`INPUT`] and computes [`LOGITS`], [`PROBABILITIES`] and
 /// [`EXPECTATION`] as [`Engine`](crate::Engine) does without flip fusion; N, the
-/// number of crops, is free. The outputs of further heads have their task before
-/// their name, as in `attractiveness.expectation`. The model's description is in the file's metadata,
-/// as JSON under [`INFO_KEY`].
+/// number of crops, is free. The outputs of all heads but the first have their task
+/// before their name, as in `attractiveness.expectation`. The model's description is
+/// in the file's metadata, as JSON under [`INFO_KEY`].
 ///
 /// # Errors
 /// [`NetError::Crop`] if the network cannot take crops of that size;
@@ -74,7 +74,7 @@ pub fn export(weights: &Weights, options: Options) -> Result<Vec<u8>, NetError> 
         && (size == 0 || !size.is_multiple_of(step))
     {
         return Err(NetError::Crop(format!(
-            "crops of {size}x{size} pixels do not fit, the network needs a multiple of {step}"
+            "the network cannot take crops of {size}x{size} pixels: it needs a multiple of {step}"
         )));
     }
     let info = &weights.info;
@@ -95,14 +95,13 @@ pub fn export(weights: &Weights, options: Options) -> Result<Vec<u8>, NetError> 
     }
 }
 
-/// Writes a model as an ONNX file, whole or not at all; see [`export`].
+/// Writes [`export`] to a file by [`dldl_io::write_atomic`].
 ///
 /// # Errors
 /// [`NetError::File`] if it cannot be written, or as [`export`].
 pub fn save(weights: &Weights, path: impl AsRef<Path>, options: Options) -> Result<(), NetError> {
     let path = path.as_ref();
-    write_whole(path, &export(weights, options)?)
-        .map_err(|e| NetError::file(path, &format_args!("cannot be written: {e}")))
+    write(path, &export(weights, options)?).map_err(NetError::in_file(path))
 }
 
 /// A graph in the making, whose nodes are a chain: each takes the output of the
@@ -175,8 +174,8 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
 
     let count = || Dim::Name("N".into());
     let (weight, bias) = (weights.tensor("fc.weight"), weights.tensor("fc.bias"));
-    let mut said = Vec::new();
-    for (i, (head, range)) in info.heads().into_iter().enumerate() {
+    let mut outputs = Vec::new();
+    for (i, (head, range)) in info.heads.iter().zip(info.output_ranges()).enumerate() {
         let name = |what: &str| match i {
             0 => what.to_owned(),
             _ => format!("{}.{what}", head.task),
@@ -188,11 +187,11 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
         chain.last = "features".into();
         let transposed = Attribute::int("transB", 1);
         chain.node("Gemm", &name(LOGITS), &[&weight_name, &bias_name], vec![transposed]);
-        decode(&mut chain, &head, &name);
-        let estimate = format!("the {} that the model answers with", head.task);
+        decode(&mut chain, head, &name);
+        let estimate = format!("the estimate of the task {}", head.task);
         let [logits, labels] =
             [range.len(), head.labels.len()].map(|n| vec![count(), Dim::size(n)]);
-        said.extend([
+        outputs.extend([
             Value::floats(&name(LOGITS), logits, "the head's outputs"),
             Value::floats(&name(PROBABILITIES), labels, "the label distribution"),
             Value::floats(&name(EXPECTATION), vec![count()], &estimate),
@@ -204,7 +203,7 @@ fn graph(weights: &Weights, size: Option<usize>) -> Result<Graph, NetError> {
     let mut graph = chain.graph;
     graph.name.clone_from(&info.name);
     graph.input = vec![Value::floats(INPUT, crops, "aligned faces, RGB from 0 to 255")];
-    graph.output = said;
+    graph.output = outputs;
     Ok(graph)
 }
 

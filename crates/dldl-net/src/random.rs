@@ -1,21 +1,21 @@
-//! Models that nobody has trained, for measurements of speed and for tests.
+//! Models with random weights, for speed measurements and tests.
 
 use crate::{ModelInfo, NetError, NetSpec, Weights};
 use dldl_label::LabelSet;
 
 impl Weights {
-    /// A model of ages with random weights (uniform, He's variance), the same
-    /// ones for the same network. Activations keep their size from layer to
-    /// layer, as in a trained network.
+    /// A model of ages with random weights (uniform, He's variance), the same for the
+    /// same network. Activations keep their magnitude from layer to layer, as in a
+    /// trained network.
     ///
     /// # Errors
-    /// [`NetError::Spec`] if there can be no such network, or its head has not
-    /// the 101 outputs that ages need.
+    /// [`NetError::Spec`] if the network is out of range or does not have the 101
+    /// outputs that ages need.
     pub fn random(name: &str, net: NetSpec) -> Result<Self, NetError> {
         let method = "dldl-v2".parse().expect("a method of this name");
         let info = ModelInfo::new(name, net, LabelSet::age(), method);
         info.check()?;
-        // Marsaglia's xorshift: good enough, and it needs no library.
+        // Marsaglia's xorshift is good enough here.
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut next = || {
             state ^= state << 13;

@@ -1,12 +1,12 @@
-//! A network is a value: widths, pooling and head. Parameter and
-//! multiply-accumulate counts are computed from it. Running it is the engine's
-//! work, learning it `dldl-train`'s.
+//! A network as a value: widths, pooling and number of outputs. Parameter and
+//! multiply-accumulate counts follow from it. It is run by the engine and trained
+//! by `dldl-train`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::NetError;
 
-/// How the last activations become one vector (specification 2.1).
+/// How the last feature map becomes one vector (specification 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
@@ -29,12 +29,12 @@ pub struct NetSpec {
     pub outputs: usize,
 }
 
-/// Pictures have three channels.
+/// Channels of a crop.
 const CHANNELS: usize = 3;
 
 impl NetSpec {
-    /// VGG-16's convolutions with every width times `num / den`: the paper's
-    /// compression rate. At least one channel each.
+    /// VGG-16's convolutions with every width multiplied by `num / den`, the paper's
+    /// compression rate; at least one channel each.
     pub fn vgg16(num: usize, den: usize, outputs: usize) -> Self {
         let width = |w: usize| (w * num / den).max(1);
         let stages = [&[64, 64][..], &[128, 128], &[256, 256, 256], &[512; 3], &[512; 3]];
@@ -93,12 +93,13 @@ impl NetSpec {
         self.outputs
     }
 
-    /// Length of the vector that the head sees.
+    /// Length of the feature vector that goes into the last layer.
     pub fn features(&self) -> usize {
         self.stages.last().and_then(|s| s.last()).copied().unwrap_or(CHANNELS)
     }
 
-    /// Learnable numbers: convolutions, batch norm's scales and shifts, head.
+    /// Trainable parameters: convolutions, scales and shifts of the batch norm, last
+    /// layer.
     pub fn parameter_count(&self) -> usize {
         let mut inputs = CHANNELS;
         let mut count = 0;
@@ -121,16 +122,26 @@ impl NetSpec {
         macs + (inputs * self.outputs) as u64
     }
 
-    /// What a crop's side must be a multiple of: 32 for VGG's five stages.
+    /// A crop's side must be a multiple of this: 32 for VGG's five stages.
     pub fn size_step(&self) -> usize {
         1 << self.stages.len()
     }
 
-    /// Checks that a network of this description can exist.
+    /// Values of the largest activation for one crop of `size` x `size`.
+    pub fn largest_activation(&self, size: usize) -> usize {
+        let (mut side, mut largest) = (size, 0);
+        for (outputs, pool) in self.layers() {
+            largest = largest.max(outputs * side * side);
+            side /= if pool { 2 } else { 1 };
+        }
+        largest
+    }
+
+    /// Checks that the numbers are in range.
     ///
     /// # Errors
-    /// [`NetError::Spec`] if there is no stage, an empty one or a width of 0, if
-    /// there are more than 8 stages or 4096 channels, or no output.
+    /// [`NetError::Spec`] unless there are 1 to 8 stages of 1 to 16 convolutions with
+    /// 1 to 4096 channels, and 1 to 100,000 outputs.
     pub fn check(&self) -> Result<(), NetError> {
         let fail = |what: &str| Err(NetError::Spec(what.into()));
         if self.stages.is_empty() || self.stages.len() > 8 {

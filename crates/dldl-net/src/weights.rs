@@ -1,8 +1,7 @@
 //! The weights file: safetensors with the description as JSON in its metadata.
-//! Any tool can read it; nothing is executed on loading.
+//! Any safetensors reader opens it; nothing is executed on loading.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
 use half::f16;
@@ -13,14 +12,14 @@ use crate::{ModelInfo, NetError};
 /// The metadata key that holds the description.
 pub const INFO_KEY: &str = "dldl";
 
-/// How numbers are stored in a file.
+/// How values are stored in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit.
     F32,
-    /// 16-bit (IEEE half) for the convolutions' and the head's weights, half of
-    /// the size. Batch norm and biases, one number in two hundred, stay 32-bit:
-    /// a small variance would lose its digits.
+    /// 16-bit (IEEE half) for the weights of the convolutions and the last layer:
+    /// half the size. Batch norm and biases, one value in two hundred, stay 32-bit,
+    /// since a small variance would lose its digits.
     F16,
 }
 
@@ -28,7 +27,7 @@ pub enum Precision {
 /// names of [`NetSpec::tensors`](crate::NetSpec::tensors).
 #[derive(Clone, PartialEq)]
 pub struct Weights {
-    /// What the model is.
+    /// The description.
     pub info: ModelInfo,
     tensors: BTreeMap<String, Vec<f32>>,
 }
@@ -37,17 +36,16 @@ impl Weights {
     /// A model from its parts.
     ///
     /// # Errors
-    /// [`NetError`] if the description contradicts itself, or a tensor is
-    /// missing, superfluous, of a wrong length or not finite, or a variance is
-    /// negative.
+    /// [`NetError`] if the description contradicts itself, or a tensor is missing,
+    /// unexpected, of a wrong length or not finite, or a variance is negative.
     pub fn new(info: ModelInfo, tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, NetError> {
         let weights = Self { info, tensors };
         weights.check()?;
         Ok(weights)
     }
 
-    /// Checks that description and tensors are sound and fit each other; `info`
-    /// can be changed after [`Weights::new`].
+    /// Checks that description and tensors are valid and fit each other, as `info` can
+    /// be changed after [`Weights::new`].
     ///
     /// # Errors
     /// As [`Weights::new`].
@@ -59,24 +57,24 @@ impl Weights {
             let tensor = self.tensors.get(name).ok_or_else(|| NetError::missing(name))?;
             let count: usize = shape.iter().product();
             if tensor.len() != count {
-                let what = format!("has {} numbers instead of {count} ({shape:?})", tensor.len());
+                let what = format!("has {} values instead of {count} ({shape:?})", tensor.len());
                 return Err(NetError::tensor(name, what));
             }
             if let Some(i) = tensor.iter().position(|v| !v.is_finite()) {
-                let what = format!("holds {} at position {i}", tensor[i]);
+                let what = format!("contains {} at position {i}", tensor[i]);
                 return Err(NetError::tensor(name, what));
             }
             if name.ends_with("running_var") && tensor.iter().any(|&v| v < 0.0) {
-                return Err(NetError::tensor(name, "holds a negative variance"));
+                return Err(NetError::tensor(name, "contains a negative variance"));
             }
         }
         match self.tensors.keys().find(|k| !wanted.iter().any(|(w, _)| w == *k)) {
-            Some(name) => Err(NetError::superfluous(name)),
+            Some(name) => Err(NetError::unexpected(name)),
             None => Ok(()),
         }
     }
 
-    /// The numbers of one tensor, row-major.
+    /// The values of one tensor, row-major.
     ///
     /// # Panics
     /// If the network has no tensor of this name.
@@ -87,12 +85,11 @@ impl Weights {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`NetError::File`], which names the file and what is wrong with it.
+    /// [`NetError::File`], which names the file; its source says what is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|e| NetError::file(path, &format_args!("cannot be read: {e}")))?;
-        Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
+        let bytes = std::fs::read(path).map_err(NetError::Read);
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).map_err(NetError::in_file(path))
     }
 
     /// Reads a file's content.
@@ -103,17 +100,16 @@ impl Weights {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
         let info = Self::read_info(bytes)?;
         refuse_quantized(&info)?;
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
+        let file = SafeTensors::deserialize(bytes).map_err(NetError::Safetensors)?;
         let shapes: HashMap<String, Vec<usize>> = info.net.tensors().into_iter().collect();
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
-            let shape = shapes.get(name).ok_or_else(|| NetError::superfluous(name))?;
+            let shape = shapes.get(name).ok_or_else(|| NetError::unexpected(name))?;
             if shape != view.shape() {
                 let what = format!("has shape {:?} instead of {shape:?}", view.shape());
                 return Err(NetError::tensor(name, what));
             }
-            tensors.insert(name.to_owned(), numbers(name, &view)?);
+            tensors.insert(name.to_owned(), values(name, &view)?);
         }
         Self::new(info, tensors)
     }
@@ -123,15 +119,13 @@ impl Weights {
     /// # Errors
     /// If it is not safetensors or has no valid description.
     pub fn read_info(bytes: &[u8]) -> Result<ModelInfo, NetError> {
-        let (_, metadata) = SafeTensors::read_metadata(bytes)
-            .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(NetError::Safetensors)?;
         let json = metadata.metadata().as_ref().and_then(|m| m.get(INFO_KEY)).ok_or_else(|| {
             NetError::Format(format!(
-                "a safetensors file without a description under \"{INFO_KEY}\": not a dldl model"
+                "not a dldl model: a safetensors file without a description under \"{INFO_KEY}\""
             ))
         })?;
-        let info: ModelInfo = serde_json::from_str(json)
-            .map_err(|e| NetError::Format(format!("the description is not valid: {e}")))?;
+        let info: ModelInfo = serde_json::from_str(json).map_err(NetError::Description)?;
         info.check()?;
         Ok(info)
     }
@@ -139,7 +133,7 @@ impl Weights {
     /// The file's content.
     ///
     /// # Errors
-    /// [`NetError::Tensor`] if a number is too large for half precision; or as
+    /// [`NetError::Tensor`] if a value is too large for half precision, or as
     /// [`Weights::check`].
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, NetError> {
         self.check()?;
@@ -164,24 +158,23 @@ impl Weights {
         });
         let info = serde_json::to_string(&self.info).expect("a description is plain data");
         let metadata = HashMap::from([(INFO_KEY.to_owned(), info)]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| NetError::Format(e.to_string()))
+        safetensors::serialize(views, Some(metadata)).map_err(NetError::Safetensors)
     }
 
-    /// Writes a file, whole or not at all: a file that stands there is replaced
-    /// in one step.
+    /// Writes a file by [`dldl_io::write_atomic`].
     ///
     /// # Errors
     /// [`NetError::File`] if it cannot be written, or as [`Weights::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<(), NetError> {
         let path = path.as_ref();
-        let bytes = self.to_bytes(precision).map_err(|e| NetError::file(path, &e))?;
-        write_whole(path, &bytes)
-            .map_err(|e| NetError::file(path, &format_args!("cannot be written: {e}")))
+        self.to_bytes(precision)
+            .and_then(|bytes| write(path, &bytes))
+            .map_err(NetError::in_file(path))
     }
 }
 
 impl std::fmt::Debug for Weights {
-    /// The description; a million numbers would tell nobody anything.
+    /// The description without the million values.
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.debug_struct("Weights").field("info", &self.info).finish_non_exhaustive()
     }
@@ -191,32 +184,23 @@ fn refuse_quantized(info: &ModelInfo) -> Result<(), NetError> {
     match &info.quantization {
         None => Ok(()),
         Some(_) => Err(NetError::Spec(
-            "a quantized model can only be run; this needs the model it was made from".into(),
+            "a quantized model can only be run: use the model that it was made from".into(),
         )),
     }
 }
 
-/// Writes beside the file under another name, then renames.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default, a weights file is as any other.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".dldl-").suffix(".tmp").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), NetError> {
+    dldl_io::write_atomic(path, bytes).map_err(NetError::Write)
 }
 
-pub(crate) fn numbers(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {
+/// The values of a tensor of either precision.
+pub(crate) fn values(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {
     let data = view.data();
     match view.dtype() {
         Dtype::F32 => Ok(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
         Dtype::F16 => {
             Ok(data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect())
         }
-        other => Err(NetError::tensor(name, format!("is of type {other:?}, not F32 or F16"))),
+        other => Err(NetError::tensor(name, format!("has type {other:?} instead of F32 or F16"))),
     }
 }

@@ -78,10 +78,8 @@ impl Source {
                 let sample = &cache.samples()[at].sample;
                 if datasets.is_useful(&heads[0], data, sample) {
                     samples.push((data, at));
-                    let task = sampling.task.parse().ok();
-                    let label = task
-                        .and_then(|task| sample.annotation(task))
-                        .map(|annotation| annotation.mean());
+                    let annotation = sample.annotation(sampling.task);
+                    let label = annotation.map(|annotation| annotation.mean());
                     wanted.push((config.weight, label));
                 }
             }
@@ -228,11 +226,11 @@ fn evenly(lengths: &[usize], most: usize) -> Vec<usize> {
 
 /// `planes[c][y][x] = (rgb[y][x][c] / 255 - mean[c]) / std[c]`.
 fn normalize(crop: &Crop, normalization: &Normalization, planes: &mut [f32]) {
-    let plane = crop.size * crop.size;
+    let plane = crop.size() * crop.size();
     for (c, out) in planes.chunks_exact_mut(plane).enumerate() {
         let scale = 1.0 / (255.0 * normalization.std[c]);
         let shift = normalization.mean[c] / normalization.std[c];
-        for (out, pixel) in out.iter_mut().zip(crop.rgb.chunks_exact(3)) {
+        for (out, pixel) in out.iter_mut().zip(crop.rgb().chunks_exact(3)) {
             *out = f32::from(pixel[c]) * scale - shift;
         }
     }
@@ -251,7 +249,7 @@ mod tests {
 
     #[test]
     fn pixels_are_normalized_by_channel_into_planes() {
-        let crop = Crop { size: 2, rgb: vec![0, 51, 255, 0, 51, 255, 0, 51, 255, 255, 0, 0] };
+        let crop = Crop::new(2, vec![0, 51, 255, 0, 51, 255, 0, 51, 255, 255, 0, 0]).unwrap();
         let normalization = Normalization { mean: [0.5, 0.1, 0.0], std: [0.5, 0.1, 2.0] };
         let mut planes = [0.0; 12];
         normalize(&crop, &normalization, &mut planes);

@@ -62,7 +62,7 @@ pub(crate) fn draw(
     let mut canvas = Canvas::new((size.0 as u32, size.1 as u32));
     let place = |i: usize| (MARGIN + i % COLUMNS * wide, HEADING + i / COLUMNS * high);
     for (i, &index) in chosen.iter().enumerate() {
-        canvas.paste(&resize(&samples.crop(index)?, FACE).rgb, FACE, place(i));
+        canvas.paste(&resize(&samples.crop(index)?, FACE).rgb(), FACE, place(i));
     }
     let area = canvas.area();
     let heading = (SANS, 16).into_font().color(&INK);

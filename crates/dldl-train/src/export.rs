@@ -51,7 +51,8 @@ pub fn load(path: &Path) -> Result<Beginning, TrainError> {
         (name, Tensor::new(shape, values))
     };
     let tensors = weights.info.net.tensors().into_iter().map(named).collect();
-    Ok(Beginning { tensors, heads: weights.info.heads() })
+    let heads = weights.info.heads.iter().cloned().zip(weights.info.output_ranges()).collect();
+    Ok(Beginning { tensors, heads })
 }
 
 /// Writes the weights of a finished training in both precisions into its run
@@ -108,20 +109,19 @@ fn info(
     outputs: usize,
 ) -> ModelInfo {
     let phase = epoch.phase - 1;
-    let mut heads = config.heads.iter().filter_map(|head| match head {
-        HeadConfig::Labels { task, labels, method, .. } => Some(Head {
-            task: task.clone(),
-            labels: labels.clone(),
-            method: *config.phase_method(phase).unwrap_or(method),
-            calibration: None,
-        }),
+    let heads = config.heads.iter().filter_map(|head| match head {
+        HeadConfig::Labels { task, labels, method, .. } => {
+            let method = *config.phase_method(phase).unwrap_or(method);
+            Some(Head::new(*task, labels.clone(), method))
+        }
         _ => None,
     });
-    let first = heads.next().expect("a training of labels has a head of labels");
+    let heads: Vec<Head> = heads.collect();
     let name = config.model_name();
-    let mut info = ModelInfo::new(&name, config.spec_with(outputs), first.labels, first.method);
-    info.task = first.task;
-    info.further_heads = heads.collect();
+    let first = &heads[0];
+    let mut info =
+        ModelInfo::new(&name, config.spec_with(outputs), first.labels.clone(), first.method);
+    info.heads = heads;
     info.template = data[0].parameters.template.clone();
     info.input_size = epoch.size;
     let names: Vec<&str> = data.iter().map(|data| data.dataset.as_str()).collect();
@@ -134,8 +134,8 @@ fn info(
     info.license.clone_from(&config.license);
     let estimated = |task: &str| config.heads.iter().any(|h| h.has_labels() && h.name() == task);
     for (task, mae) in epoch.val_errors.iter().filter(|(task, _)| estimated(task)) {
-        let name = match info.further_heads.len() {
-            0 => "val MAE".to_owned(),
+        let name = match info.heads.len() {
+            1 => "val MAE".to_owned(),
             _ => format!("val MAE of {task}"),
         };
         let of = format!(

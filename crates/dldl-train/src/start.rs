@@ -54,7 +54,7 @@ pub(crate) fn from_file(
 
 fn is_same(head: &Head, other: &dldl_net::Head) -> bool {
     let labels = matches!(&head.goal, Goal::Labels { labels, .. } if *labels == other.labels);
-    labels && head.name == other.task && head.outputs() == other.outputs()
+    labels && head.name == other.task.name() && head.outputs() == other.outputs()
 }
 
 /// `own` with some of its rows replaced by rows of `theirs`: pairs of ranges, from and to.

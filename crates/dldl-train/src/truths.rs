@@ -127,7 +127,7 @@ impl Datasets {
             (Goal::Labels { method, labels }, Origin::Labels { spread, sigma, min_sigma }) => {
                 let Some(annotation) = annotation(sample, head) else { return Ok(None) };
                 let rescale = self.caches[data].0.rescale.as_ref();
-                let annotation = match rescale.filter(|r| r.task == head.name) {
+                let annotation = match rescale.filter(|r| r.task.name() == head.name) {
                     Some(scale) => annotation.rescaled(scale.from, scale.to),
                     None => annotation.clone(),
                 };

@@ -1,24 +1,25 @@
-//! What can go wrong between a picture and its ages.
+//! Why a picture cannot be estimated.
 
 use crate::{FaceError, NetError, models};
 
-/// An error of this crate; the text says what is wrong and where.
+/// An error of this crate. A cause is in [`source`](std::error::Error::source) and
+/// not repeated in the text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A picture could not be read.
+    /// A picture cannot be read.
     #[error(transparent)]
     Picture(#[from] FaceError),
-    /// The model could not be run.
+    /// The model cannot be loaded or run.
     #[error(transparent)]
     Model(#[from] NetError),
     /// Neither a built-in model nor a file.
     #[error(
-        "no model \"{model}\": neither a file nor one of the built-in models ({})",
+        "unknown model `{model}`: expected a weights file or a built-in model ({})",
         models::names().join(", ")
     )]
     UnknownModel {
-        /// What was asked for.
+        /// The name or path that was given.
         model: String,
     },
 }

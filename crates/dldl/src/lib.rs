@@ -1,6 +1,6 @@
-//! Ages of the faces in a picture: the library user's entry. An [`Estimator`]
-//! puts detection, alignment and a model behind one call; the default model is
-//! part of this crate ([`models`]).
+//! Age and attractiveness of the faces in a picture, as label distributions. An
+//! [`Estimator`] joins detection, alignment and a model; the default model is
+//! embedded in this crate ([`models`]).
 //!
 //! ```
 //! use dldl::Estimator;
@@ -9,33 +9,32 @@
 //! # let portrait = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/astronaut.jpg");
 //! let picture = dldl::decode_file(portrait.as_ref())?;
 //! for face in estimator.estimate(&picture)? {
-//!     let age = face.readings(estimator.engine().info(), 0.9).remove(0);
-//!     let [x, y, width, height] = face.bbox;
-//!     println!("{width:.0}x{height:.0} pixels at ({x:.0}, {y:.0}):");
-//!     println!("{:.1} years, 90 % between {:.1} and {:.1}", age.estimate, age.low, age.high);
+//!     if let Some(age) = face.age() {
+//!         let interval = age.interval(0.9);
+//!         println!("{:.1} years, 90 % {:.1} to {:.1}", age.value, interval.low, interval.high);
+//!     }
 //! }
 //! # Ok::<(), dldl::Error>(())
 //! ```
 //!
-//! Lives here: what joins the crates below, and working through many pictures
-//! ([`parallel`]). Does not live here: any of the steps themselves
-//! (`dldl-face`, `dldl-net`, `dldl-label`), evaluation, training.
+//! [`PictureRecord`] is the JSON form of the results, and [`parallel`] works through
+//! many pictures. The steps themselves are in `dldl-face` (pictures), `dldl-net`
+//! (models) and `dldl-label` (distributions); evaluation and training are in
+//! `dldl-eval` and `dldl-train`.
 
 mod error;
 mod estimator;
 pub mod models;
 pub mod parallel;
+mod record;
 
-pub use dldl_face::{
-    Detector, DetectorParams, Face, FaceError, MAX_PIXELS, Picture, align, decode, decode_file,
-    whole_picture,
-};
-pub use dldl_label::{Conformal, Distribution, Label, LabelError, LabelSet, Method};
-pub use dldl_net::{
-    Calibration, Crop, Engine, FeatureMap, Figure, Head, IntervalCalibration, Isa, LEVEL_VARIABLE,
-    Level, ModelInfo, NetError, NetSpec, Part, QuantizedWeights, Template, Weights, burst_macs,
-    described, multiply_add_burst, onnx, quantize, save_described,
-};
+pub use dldl_face::{Detector, DetectorParams, Face, FaceError, Picture, decode, decode_file};
+pub use dldl_label::{Distribution, LabelSet, Method, Task};
+pub use dldl_net::{Crop, Engine, Head, HeadEstimate, Interval, ModelInfo, NetError, Weights};
 pub use error::Error;
-pub use estimator::{Estimator, FaceEstimate, Reading};
+pub use estimator::{Estimator, FaceEstimate};
 pub use models::{DEFAULT_MODEL, MODELS, NamedModel};
+pub use record::{
+    DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord, RecordOptions,
+    record_schema,
+};

@@ -1,41 +1,29 @@
-//! The models inside this crate, and finding a model by name or path. What a
-//! weights file holds is `dldl-net`'s business.
+//! The built-in models, and finding a model by name or path. The weights file
+//! itself is in `dldl-net`.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use crate::{Engine, Error, ModelInfo, NetError, Weights};
 
-/// A model that is part of this crate.
+/// A model that is embedded in this crate.
 #[derive(Clone, Copy)]
 pub struct NamedModel {
-    /// What it is asked for by.
+    /// Its name.
     pub name: &'static str,
     /// The content of its weights file.
     pub bytes: &'static [u8],
 }
 
-/// The built-in models: `tiny`, and `thin` where this was built with the feature of that
-/// name. Another one is a line here and a file in `models/`.
+/// The built-in models: `tiny`, and `thin` with the cargo feature of that name. To
+/// add one, add a file to this crate's folder `models` and a line here.
 pub static MODELS: &[NamedModel] = &[
-    NamedModel {
-        name: "tiny",
-        bytes: include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../models/tiny.safetensors"
-        )),
-    },
+    NamedModel { name: "tiny", bytes: include_bytes!("../models/tiny.safetensors") },
     #[cfg(feature = "thin")]
-    NamedModel {
-        name: "thin",
-        bytes: include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../models/thin.safetensors"
-        )),
-    },
+    NamedModel { name: "thin", bytes: include_bytes!("../models/thin.safetensors") },
 ];
 
-/// The model that is used where none is named.
+/// The name of the default model.
 pub const DEFAULT_MODEL: &str = "tiny";
 
 /// The names of the built-in models.
@@ -43,9 +31,9 @@ pub fn names() -> Vec<&'static str> {
     MODELS.iter().map(|m| m.name).collect()
 }
 
-/// The content of a weights file: that of the built-in model of this name, or
-/// else of the file at this path. (A file that is called like a built-in model
-/// is reached as `./name`.)
+/// The content of a weights file: that of the built-in model of this name, else of
+/// the file at this path. (A file with the name of a built-in model is reached as
+/// `./name`.)
 ///
 /// # Errors
 /// [`Error::UnknownModel`], which lists the names, if there is neither;
@@ -60,80 +48,86 @@ pub fn bytes(model: impl AsRef<Path>) -> Result<Cow<'static, [u8]>, Error> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::UnknownModel { model: path.display().to_string() })
         }
-        Err(e) => Err(in_file(path, format!("cannot be read: {e}"))),
+        Err(e) => Err(in_file(path)(NetError::Read(e))),
     }
 }
 
 /// The description of a model by name or path, as [`bytes()`].
 ///
 /// # Errors
-/// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
+/// As [`bytes()`], and [`Error::Model`], which names the file, if it is not a
 /// weights file.
 pub fn info(model: impl AsRef<Path>) -> Result<ModelInfo, Error> {
     let path = model.as_ref();
-    Weights::read_info(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
+    Weights::read_info(&bytes(path)?).map_err(in_file(path))
 }
 
-/// The weights in floating point of a model by name or path, as [`bytes()`].
+/// The f32 weights of a model by name or path, as [`bytes()`].
 ///
 /// # Errors
-/// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
-/// sound weights file, or that of a quantized model.
+/// As [`bytes()`], and [`Error::Model`], which names the file, if it is not a valid
+/// weights file, or that of a quantized model.
 pub fn weights(model: impl AsRef<Path>) -> Result<Weights, Error> {
     let path = model.as_ref();
-    Weights::from_bytes(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
+    Weights::from_bytes(&bytes(path)?).map_err(in_file(path))
 }
 
-/// The engine of a model by name or path, as [`bytes()`]; of a quantized one, too.
+/// The engine of a model, quantized or not, by name or path, as [`bytes()`].
 ///
 /// # Errors
-/// As [`bytes()`], and [`Error::Model`], which names the file, if it is no
-/// sound weights file.
+/// As [`bytes()`], and [`Error::Model`], which names the file, if it is not a valid
+/// weights file.
 pub fn engine(model: impl AsRef<Path>) -> Result<Engine, Error> {
     let path = model.as_ref();
-    Engine::from_bytes(&bytes(path)?).map_err(|e| in_file(path, e.to_string()))
+    Engine::from_bytes(&bytes(path)?).map_err(in_file(path))
 }
 
-fn in_file(path: &Path, what: String) -> Error {
-    Error::Model(NetError::File { path: path.to_owned(), what })
+fn in_file(path: &Path) -> impl FnOnce(NetError) -> Error + '_ {
+    |e| Error::Model(NetError::in_file(path)(e))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// An error with all its causes, as the command line prints it.
+    fn chain(error: &dyn std::error::Error) -> String {
+        let all = std::iter::successors(Some(error), |e| e.source());
+        all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     #[test]
-    fn every_built_in_model_is_sound_and_small() {
+    fn built_in_models_are_valid_and_small() {
         assert!(names().contains(&DEFAULT_MODEL));
         for model in MODELS {
             let engine = engine(model.name).unwrap();
             assert_eq!(engine.info().name, model.name);
             assert!(!engine.info().figures.is_empty());
-            // In half precision, and little beside the tensors.
+            // In half precision, with little besides the tensors.
             let most = 2 * engine.info().net.parameter_count() + 50_000;
             assert!(model.bytes.len() < most, "{}: {} bytes", model.name, model.bytes.len());
         }
     }
 
     #[test]
-    fn a_quantized_model_runs_and_has_no_weights_in_floating_point() {
+    fn quantized_models_run_and_have_no_f32_weights() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
         assert!(info(path).unwrap().quantization.is_some());
         assert!(info("tiny").unwrap().quantization.is_none());
         assert_eq!(engine(path).unwrap().info().name, "tiny-int8");
-        let refused = weights(path).unwrap_err().to_string();
+        let refused = chain(&weights(path).unwrap_err());
         assert!(refused.contains("tiny-int8") && refused.contains("quantized"), "{refused}");
     }
 
     #[test]
-    fn what_is_wrong_with_a_model_is_said_with_its_name() {
+    fn errors_name_the_model() {
         let unknown = engine("huge-age").unwrap_err().to_string();
         assert!(unknown.contains("huge-age") && unknown.contains("tiny"), "{unknown}");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("broken.safetensors");
         std::fs::write(&path, b"no weights").unwrap();
-        let broken = engine(&path).unwrap_err().to_string();
-        assert!(broken.contains("broken.safetensors"), "{broken}");
-        assert!(engine(dir.path()).unwrap_err().to_string().contains("cannot be read"));
+        let broken = chain(&engine(&path).unwrap_err());
+        assert!(broken.contains("broken.safetensors: not a safetensors file"), "{broken}");
+        assert!(chain(&engine(dir.path()).unwrap_err()).contains("cannot be read"));
     }
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{Crop, Engine, models, quantize};
+use dldl::{Crop, Engine, models};
 use dldl_eval::{SpeedOptions, TrainingSpeedOptions, speed, training_speed};
+use dldl_net::quantize;
 
 use crate::learn::Device;
 use crate::outcome::{Outcome, UsageError};

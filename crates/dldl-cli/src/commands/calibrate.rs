@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dldl::{Estimator, models, save_described};
+use dldl::{Estimator, models};
 use dldl_data::Split;
 use dldl_eval::{Calibrated, LEVELS, Progress, calibrate, suits_calibration};
+use dldl_net::save_with_info;
 
 use crate::dataset_args::{DatasetArgs, SplitArg};
 use crate::outcome::{Outcome, UsageError};
@@ -80,8 +81,10 @@ pub fn run(args: Args) -> Result<Outcome> {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    save_described(&bytes, &args.out, |info| {
-        info.calibrate(&found.task, found.calibration.clone());
+    save_with_info(&bytes, &args.out, |info| {
+        if let Some(head) = info.head_mut(found.task) {
+            head.calibration = Some(found.calibration.clone());
+        }
     })?;
     let text = report(&name, &found) + &format!("\nwritten to {}", args.out.display());
     printing::print(&text)?;
@@ -97,7 +100,7 @@ pub fn run(args: Args) -> Result<Outcome> {
 fn report(name: &str, found: &Calibrated) -> String {
     let Calibrated { task, calibration, before, after, .. } = found;
     let mut text = String::new();
-    if let Some(intervals) = &calibration.intervals {
+    if let Some(intervals) = &calibration.intervals.fused {
         let _ = writeln!(text, "{name} ({task}), {} pictures of {}", intervals.n, intervals.on);
     }
     let _ = writeln!(text, "temperature {}\n", calibration.temperature);

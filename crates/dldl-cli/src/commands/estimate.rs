@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{Error, Estimator, FaceError, FaceEstimate, Picture, Reading, parallel};
+use dldl::{
+    Error, Estimator, FaceError, FaceEstimate, Picture, PictureRecord, RecordOptions, parallel,
+};
 
 use crate::annotate::{self, Copies};
 use crate::inputs::{self, Input};
 use crate::outcome::{Outcome, UsageError};
-use crate::output::{Format, Printer, Record, Rounding};
+use crate::output::{Format, Printer};
 use crate::progress;
 use crate::shared_args::{ModelArgs, ThreadArgs};
 
@@ -67,17 +69,18 @@ Examples:
   dldl estimate portrait.jpg
   dldl estimate holiday/ --annotate holiday-with-ages
   find . -name '*.jpg' -mtime -7 | dldl estimate - --format csv > ages.csv
-  dldl estimate --format ndjson photos/ | jq -r '.image, .faces[].age.mean'
+  dldl estimate --format ndjson photos/ | jq -r '.image, .faces[].age.value'
 
 The JSON of a picture (json prints an array, ndjson one per line):
-  {\"image\", \"width\", \"height\",
+  {\"image\", \"width\", \"height\", \"model\", \"version\",
    \"faces\": [{\"box\": [x, y, width, height], \"score\",
               \"landmarks\": [[x, y] of left eye, right eye, nose, mouth left, mouth right],
-              \"age\": {\"mean\", \"std\", \"interval\": {\"level\", \"low\", \"high\"},
+              \"age\": {\"value\", \"std\", \"interval\": {\"level\", \"low\", \"high\"},
                       \"distribution\": {\"min\", \"step\", \"probabilities\"}}}],
-   \"model\", \"error\"}
-Coordinates are pixels of the upright picture. \"error\" is present only if the
-picture failed. A picture without a face has an empty list of faces and no error.
+   \"error\"}
+Coordinates are pixels of the upright picture. Fields without a value are left out:
+\"error\" is present only if the picture failed. A picture without a face has an
+empty list of faces and no error. `dldl generate schema` prints the JSON Schema.
 
 Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage error.";
 
@@ -105,13 +108,13 @@ pub fn run(args: Args) -> Result<Outcome> {
         None => None,
     };
     let numbered: Vec<(usize, &Input)> = inputs.iter().enumerate().collect();
-    let rounding = Rounding { level: args.interval, distribution: args.distribution };
+    let options = RecordOptions { level: args.interval, distribution: args.distribution };
     let work = |&(i, input): &(usize, &Input)| {
         let target = copies.as_ref().map(|copies| copies.target(i));
-        record(&estimator, input, args.no_detect, &rounding, target)
+        record(&estimator, input, args.no_detect, &options, target)
     };
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
-    let mut printer = Printer::new(args.format, estimator.engine().info(), &rounding, &names);
+    let mut printer = Printer::new(args.format, estimator.engine().info(), &options, &names);
     let bar = progress::bar(inputs.len());
     let mut failures = 0;
     bar.suspend(|| printer.begin())?;
@@ -132,32 +135,27 @@ fn record(
     estimator: &Estimator,
     input: &Input,
     no_detect: bool,
-    rounding: &Rounding,
+    options: &RecordOptions,
     target: Option<&Path>,
-) -> Record {
-    let info = estimator.engine().info();
-    let mut record = Record::new(input.name(), info);
+) -> PictureRecord {
+    let (name, model) = (input.name(), &estimator.engine().info().name);
     if let Some(problem) = &input.problem {
-        record.error = Some(problem.clone());
-        return record;
+        return PictureRecord::failed(name, model, problem.clone());
     }
     // A decoder that panics on a malformed file must not take the others along.
     let seen = catch_unwind(AssertUnwindSafe(|| see(estimator, &input.path, no_detect)));
-    match seen {
+    let error = match seen {
         Ok(Ok((picture, faces))) => {
-            record.fill(&picture, &faces, info, rounding);
-            let said: Vec<Vec<Reading>> =
-                faces.iter().map(|face| face.readings(info, rounding.level)).collect();
-            let written = target.map(|path| annotate::write(picture, &faces, &said, path));
+            let mut record = PictureRecord::new(name, model, &picture, &faces, options);
+            let written = target.map(|path| annotate::write(picture, &faces, options.level, path));
             record.error = written.and_then(Result::err).map(|e| format!("{e:#}"));
+            return record;
         }
-        Ok(Err(Error::Picture(FaceError::InFile { error, .. }))) => {
-            record.error = Some(error.to_string());
-        }
-        Ok(Err(e)) => record.error = Some(e.to_string()),
-        Err(_) => record.error = Some("internal error: the decoder or detector panicked".into()),
-    }
-    record
+        Ok(Err(Error::Picture(FaceError::InFile { error, .. }))) => error.to_string(),
+        Ok(Err(e)) => format!("{:#}", anyhow::Error::from(e)),
+        Err(_) => "internal error: the decoder or detector panicked".into(),
+    };
+    PictureRecord::failed(name, model, error)
 }
 
 fn see(

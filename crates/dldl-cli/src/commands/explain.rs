@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
-use dldl::{Crop, Estimator, Picture, align};
+use dldl::{Crop, Estimator, Picture, Task};
 use dldl_data::{Protocol, main_face};
 use dldl_eval::understand::ranking::{learned_of_crops, learned_over_set};
 use dldl_eval::understand::{
     Kind, Maps, SetOptions, learned_figure, over_set, paint, theorem_figure,
 };
 use dldl_eval::{Progress, Source, draw};
+use dldl_face::align;
 
 use crate::dataset_args::{self, PROTOCOL_HELP, SplitArg};
 use crate::outcome::{Outcome, UsageError};
@@ -130,7 +131,7 @@ struct InputArgs {
 
     /// Task to explain, for a model with several [default: the model's first]
     #[arg(long, value_name = "TASK")]
-    task: Option<String>,
+    task: Option<Task>,
 
     /// Explain only the main face of a picture with several
     #[arg(long)]
@@ -166,7 +167,7 @@ enum Format {
 impl InputArgs {
     fn options(&self) -> SetOptions {
         SetOptions {
-            task: self.task.clone(),
+            task: self.task,
             split: self.split.0,
             limit: self.limit.map(|n| n as usize),
             no_detect: self.no_detect,
@@ -274,13 +275,8 @@ fn load(model: &Path, input: &InputArgs) -> Result<Estimator> {
 
 /// Index of the requested head.
 fn head(estimator: &Estimator, input: &InputArgs) -> Result<usize> {
-    let heads = estimator.engine().info().heads();
-    let tasks: Vec<String> = heads.into_iter().map(|(head, _)| head.task).collect();
-    let Some(task) = &input.task else { return Ok(0) };
-    match tasks.iter().position(|known| known == task) {
-        Some(head) => Ok(head),
-        None => Err(UsageError::UnknownTask { task: task.clone(), known: tasks }.into()),
-    }
+    let found = dldl_eval::find_head(estimator.engine().info(), input.task);
+    Ok(found.map_err(UsageError::new)?)
 }
 
 /// The crops of a picture's faces for each model.
@@ -288,7 +284,7 @@ fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec
     let picture: Picture = dldl::decode_file(path)?;
     let size = |model: &Estimator| input.size.map_or(model.engine().info().input_size, usize::from);
     if input.no_detect {
-        let whole = |model: &Estimator| vec![dldl::whole_picture(&picture, size(model))];
+        let whole = |model: &Estimator| vec![dldl_face::whole_picture(&picture, size(model))];
         return Ok(models.iter().map(whole).collect());
     }
     let mut faces = models[0].detect(&picture);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use dldl::{NetError, models, onnx};
+use dldl::{NetError, models};
+use dldl_net::onnx;
 
 use crate::outcome::{Outcome, UsageError};
 use crate::printing;

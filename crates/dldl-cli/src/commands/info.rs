@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use dldl::{Method, ModelInfo, models};
+use dldl_net::IntervalCalibration;
 use serde::Serialize;
 
 use crate::outcome::{Outcome, UsageError};
@@ -70,7 +71,7 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     let mut lines = vec![
         ("model", info.name.clone()),
         ("estimates", {
-            let tasks: Vec<String> = info.heads().into_iter().map(|(h, _)| h.task).collect();
+            let tasks: Vec<&str> = info.heads.iter().map(|head| head.task.name()).collect();
             tasks.join(" and ")
         }),
         ("network", format!("{}: 3x3 convolutions of {} channels", net.name(), widths.join(" "))),
@@ -88,10 +89,9 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
             ),
         ),
     ];
-    for (head, _) in info.heads() {
+    for head in &info.heads {
         let labels = &head.labels;
-        let task =
-            if info.further_heads.is_empty() { String::new() } else { format!(" ({})", head.task) };
+        let task = if info.heads.len() == 1 { String::new() } else { format!(" ({})", head.task) };
         lines.push((
             "labels",
             format!(
@@ -105,12 +105,14 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
         lines.push(("method", method(&head.method)));
         lines.push((
             "intervals",
-            match head.intervals() {
-                Some(found) => format!("calibrated on {} pictures of {}", found.n, found.on),
-                None => "not calibrated".to_owned(),
+            match (head.intervals(true), head.intervals(false)) {
+                (Some(table), Some(_)) => calibrated(table, ""),
+                (Some(table), None) => calibrated(table, ", with flip fusion only"),
+                (None, Some(table)) => calibrated(table, ", without flip fusion only"),
+                (None, None) => "not calibrated".to_owned(),
             },
         ));
-        if let Some(calibration) = head.calibration.filter(|c| c.temperature != 1.0) {
+        if let Some(calibration) = head.calibration.as_ref().filter(|c| c.temperature != 1.0) {
             lines.push(("temperature", calibration.temperature.to_string()));
         }
     }
@@ -132,6 +134,10 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
     }
     lines.push(("file", format!("{} bytes", thousands(bytes))));
     lines.iter().map(|(name, value)| format!("{name:14} {}\n", indented(value))).collect()
+}
+
+fn calibrated(table: &IntervalCalibration, kind: &str) -> String {
+    format!("calibrated on {} pictures of {}{kind}", table.n, table.on)
 }
 
 /// The method's name and parameters.

@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use dldl::{Crop, Engine, Estimator, Figure, Weights, models, parallel, quantize};
+use dldl::{Crop, Engine, Estimator, Weights, models, parallel};
 use dldl_data::{Cache, Split, main_face};
 use dldl_eval::{Options, Progress, Source, evaluate};
+use dldl_net::{Figure, quantize};
 
 use crate::inputs::{self, Input};
 use crate::outcome::{Outcome, UsageError};
@@ -75,7 +76,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     quantized.describe(|info| {
         info.name = format!("{}-int8", info.name);
         info.figures.clear();
-        info.forget_intervals();
+        info.remove_interval_calibration();
     })?;
     let engine = |int8| match int8 {
         true => Engine::from_quantized(&quantized),
@@ -159,7 +160,7 @@ fn from_cache(args: &Args, weights: &Weights, threads: usize) -> Result<Calibrat
     let chosen = spread(&cache.indices(Split::Train), args.count);
     let crop = |&i: &usize| {
         let crop = cache.decode(i).map_err(|e| e.to_string())?;
-        Ok(if crop.size == size { crop } else { dldl_data::resize(&crop, size) })
+        Ok(if crop.size() == size { crop } else { dldl_data::resize(&crop, size) })
     };
     let name = |i: &usize| cache.samples()[*i].sample.file.clone();
     let mut found = collect(&chosen, threads, crop, name);

@@ -51,7 +51,7 @@ fn info_describes_the_model() {
     assert_eq!((info["parameters"].as_u64(), info["task"].as_str()), (Some(940_158), Some("age")));
     // The multiply-accumulates are those of the model's crop size.
     let size = info["input_size"].as_u64().unwrap() as usize;
-    assert_eq!(info["macs"].as_u64(), Some(dldl::NetSpec::tiny_age(142).macs(size)));
+    assert_eq!(info["macs"].as_u64(), Some(dldl_net::NetSpec::tiny_age(142).macs(size)));
     assert_eq!(info["labels"]["max"], 100.0);
 }
 
@@ -64,7 +64,7 @@ fn bench_reports_the_figures_that_scripts_read() {
     let speed: Value = serde_json::from_str(&json.stdout).unwrap();
     let given = |key: &str| speed[key].as_u64().unwrap();
     assert_eq!([given("size"), given("batch"), given("threads")], [64, 3, 2]);
-    let net = dldl::NetSpec::tiny_age(142);
+    let net = dldl_net::NetSpec::tiny_age(142);
     assert_eq!((given("params"), given("macs")), (940_158, net.macs(64)));
     for key in ["cpu_ms", "wall_ms"] {
         let [min, median] = ["min", "median"].map(|k| speed[key][k].as_f64().unwrap());
@@ -84,14 +84,14 @@ fn bench_reports_the_figures_that_scripts_read() {
 
 #[test]
 fn the_environment_selects_the_vector_instructions() {
-    for level in dldl::Level::available() {
+    for level in dldl_net::Level::available() {
         let mut command = dldl();
         command.args(["bench", "--runs", "1", "--size", "32", "--no-comparators", "-f", "json"]);
-        let forced = run(command.env(dldl::LEVEL_VARIABLE, level.name()));
+        let forced = run(command.env(dldl_net::LEVEL_VARIABLE, level.name()));
         let speed: Value = serde_json::from_str(&forced.stdout).unwrap();
         assert_eq!(speed["isa"], level.name());
     }
-    let wrong = run(dldl().arg("info").env(dldl::LEVEL_VARIABLE, "avx1024"));
+    let wrong = run(dldl().arg("info").env(dldl_net::LEVEL_VARIABLE, "avx1024"));
     assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""));
     assert!(wrong.stderr.contains("DLDL_ISA") && wrong.stderr.contains("avx1024"));
 }
@@ -113,7 +113,7 @@ fn export_writes_a_file_for_other_runtimes() {
     assert!(done.stdout.contains("tiny.onnx"), "{}", done.stdout);
     // All parameters in single precision, and little else.
     let bytes = std::fs::read(&out).unwrap();
-    let numbers = 4 * dldl::NetSpec::tiny_age(142).parameter_count();
+    let numbers = 4 * dldl_net::NetSpec::tiny_age(142).parameter_count();
     assert!((numbers - 20_000..numbers + 20_000).contains(&bytes.len()), "{}", bytes.len());
     let contains = |name: &str| bytes.windows(name.len()).any(|w| w == name.as_bytes());
     for name in ["crops", "logits", "probabilities", "expectation", "training_data"] {

@@ -74,7 +74,7 @@ pub fn age(face: &Value) -> f64 {
     assert!(0.0 <= low && low <= high && high <= 100.0, "{age}");
     assert!((0.0..1.0).contains(&number(&interval["level"])));
     assert!(number(&age["std"]) >= 0.0);
-    let mean = number(&age["mean"]);
+    let mean = number(&age["value"]);
     assert!((0.0..=100.0).contains(&mean), "{age}");
     mean
 }

@@ -40,7 +40,7 @@ fn the_map_of_a_portrait_is_drawn_and_matches_the_estimate() {
     assert_eq!((map["rows"].as_u64(), map["values"].as_array().unwrap().len()), (Some(3), 9));
     let estimate = run(dldl().args(["estimate", "--format", "json"]).arg(&portrait));
     let records: Value = serde_json::from_str(&estimate.stdout).unwrap();
-    let age = records[0]["faces"][0]["age"]["mean"].as_f64().unwrap();
+    let age = records[0]["faces"][0]["age"]["value"].as_f64().unwrap();
     assert!((faces[0]["estimate"].as_f64().unwrap() - age).abs() < 0.006);
     let picture = image::open(&out).unwrap();
     assert!(picture.width() >= 224 && picture.height() >= 224);

@@ -33,14 +33,15 @@ fn calibration_is_stored_and_used_by_all_commands() {
     assert!(made.stdout.contains("3 pictures of csv, test split"), "{}", made.stdout);
     // The model's own temperature stays.
     let model = dldl::models::info(dldl::DEFAULT_MODEL).unwrap();
-    let own = format!("temperature {}\n", model.calibration.unwrap().temperature);
+    let own = format!("temperature {}\n", model.heads[0].calibration.as_ref().unwrap().temperature);
     assert!(made.stdout.contains("90 % covers") && made.stdout.contains(&own), "{}", made.stdout);
 
     let info = run(dldl().args(["info", path]));
     assert!(info.stdout.contains("calibrated on 3 pictures of csv, test split"), "{}", info.stdout);
     let json = run(dldl().args(["info", path, "--format", "json"]));
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(json["calibration"]["intervals"]["levels"].as_array().unwrap().len(), 99);
+    let tables = &json["heads"][0]["calibration"]["intervals"];
+    assert_eq!(tables["fused"]["levels"].as_array().unwrap().len(), 99);
 
     // The same estimate, and the whole range: three pictures promise no nine tenths.
     let face = |model: &[&str]| estimate(&[&portrait()], model).1[0]["faces"][0].clone();

@@ -42,15 +42,15 @@ fn a_model_quantized_on_pictures_runs_in_every_command() {
     let timed = |isa: Option<&str>| -> Value {
         let mut command = dldl();
         command.args(bench);
-        isa.map(|isa| command.env(dldl::LEVEL_VARIABLE, isa));
+        isa.map(|isa| command.env(dldl_net::LEVEL_VARIABLE, isa));
         serde_json::from_str(&run(&mut command).stdout).unwrap()
     };
     let speed = timed(None);
-    assert!(dldl::Isa::available().iter().any(|isa| speed["isa"] == isa.name()), "{speed}");
+    assert!(dldl_net::Isa::available().iter().any(|isa| speed["isa"] == isa.name()), "{speed}");
     assert_eq!(speed["efficiency"].as_array().unwrap().len(), 3);
-    for level in dldl::Level::available() {
+    for level in dldl_net::Level::available() {
         let isa = timed(Some(level.name()))["isa"].as_str().unwrap().to_owned();
-        assert!(dldl::Isa::available().iter().any(|i| i.name() == isa && i.level() == level));
+        assert!(dldl_net::Isa::available().iter().any(|i| i.name() == isa && i.level() == level));
     }
 
     // Commands that need floating point refuse the file and name it.

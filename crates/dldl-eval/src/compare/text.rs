@@ -112,7 +112,8 @@ impl Comparison {
              rmse,pearson,bias,cs5,epsilon_error,nll,crps,coverage90,width90\n",
         );
         for row in &self.rows {
-            let words = [&row.name, &row.model, &row.method, &row.task, &row.dataset, &row.split];
+            let words =
+                [&row.name, &row.model, &row.method, row.task.name(), &row.dataset, &row.split];
             let mut cells: Vec<String> = words.map(|word| quoted(word)).to_vec();
             cells.extend([row.n.to_string(), row.failures.to_string()]);
             let value = |m: Option<Measured>| m.map(|m| m.value);

@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn tenths_are_reached_by_tenths() {
-        let scale = Scale::new("attractiveness", &dldl::LabelSet::attractiveness_5());
+        let scale =
+            Scale::new(dldl_label::Task::Attractiveness, &dldl::LabelSet::attractiveness_5());
         // 3.3 - 3.0 is above 0.3 in binary.
         let found = metrics(&[prediction(3.0, 3.3)], |p| p.fused, 0, &scale);
         assert_eq!(found.cs3.unwrap().value, 100.0);

@@ -130,7 +130,7 @@ pub(crate) mod testing {
     use crate::prediction::LEVELS;
 
     pub fn years() -> Scale {
-        Scale::new("age", &LabelSet::age())
+        Scale::new(dldl_label::Task::Age, &LabelSet::age())
     }
 
     /// A truth and what is estimated of it, in all ways, with intervals of 1 to 4

@@ -1,8 +1,9 @@
 //! Figures of distributions and of intervals. The scores of single pictures are
 //! in their predictions.
 
-use dldl::{Calibration, LabelSet};
+use dldl::LabelSet;
 use dldl_label::metrics::labels_within;
+use dldl_net::Calibration;
 use serde::{Deserialize, Serialize};
 
 use super::{Measured, People, means};
@@ -72,7 +73,7 @@ pub fn probabilistic(
         let score = |p: &&Prediction| (2.0 * p.pit - 1.0).abs() <= level;
         predictions.iter().filter(score).count() as f64 / n
     };
-    let levels = calibration.and_then(|c| c.intervals.as_ref()).map(|i| &i.levels);
+    let levels = calibration.and_then(|c| c.intervals.get(true)).map(|i| &i.levels);
     let point = |i: u32| {
         let level = f64::from(i) / 20.0;
         let calibrated = levels.map(|levels| inside(levels.level(level)));
@@ -130,7 +131,8 @@ pub fn covered(prediction: &Prediction, i: usize, labels: &LabelSet) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use dldl::{Conformal, IntervalCalibration};
+    use dldl_label::Conformal;
+    use dldl_net::{IntervalCalibration, IntervalTables};
 
     use super::*;
     use crate::figures::testing::{many, prediction};
@@ -158,7 +160,8 @@ mod tests {
             p.intervals = [[p.truth - 3.0, high]; 4];
         }
         let levels = Conformal::fit(&[0.5; 1000]).unwrap();
-        let intervals = Some(IntervalCalibration { on: "x".into(), n: 1000, levels });
+        let fused = Some(IntervalCalibration { on: "x".into(), n: 1000, levels });
+        let intervals = IntervalTables { fused, unfused: None };
         let calibration = Calibration { temperature: 1.0, intervals };
         let found = probabilistic(&predictions, &LabelSet::age(), Some(&calibration));
         assert_eq!(found.nll.unwrap().value, 2.5);

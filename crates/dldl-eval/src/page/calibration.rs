@@ -79,7 +79,7 @@ fn pit(evaluation: &Evaluation) -> Plot {
 
 /// The observed coverage of every level by band of the truth.
 fn by_band(evaluation: &Evaluation) -> String {
-    let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task);
+    let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task.name());
     let Some(breakdown) = by_truth else { return String::new() };
     let levels = evaluation.probabilistic.coverage.iter();
     let levels: Vec<String> =

@@ -80,7 +80,7 @@ fn table(evaluations: &[Evaluation], names: &[String]) -> String {
         let ninety = evaluation.probabilistic.coverage.iter().find(|c| c.level == 0.9);
         let cells = [
             text(name),
-            text(&evaluation.subject.task),
+            text(evaluation.subject.task.name()),
             text(&evaluation.subject.method),
             evaluation.n.to_string(),
             measured(fused.mae, 1.0, digits),

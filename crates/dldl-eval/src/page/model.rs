@@ -21,7 +21,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     if let Some(info) = &info {
         list.extend(of_weights(info));
     }
-    let intervals = subject.calibration.as_ref().and_then(|c| c.intervals.as_ref());
+    let intervals = subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
     let calibrated = match intervals {
         Some(done) => format!("intervals, on {} pictures of {}", done.n, done.on),
         None => "no: intervals are the learned distribution's own".into(),

@@ -92,12 +92,12 @@ fn evaluation(model: &str) -> Evaluation {
     Evaluation {
         subject: Subject {
             model: model.into(),
-            task: "age".into(),
+            task: dldl_label::Task::Age,
             method: "dldl-v2".into(),
             dataset: "utkface".into(),
             split: "test".into(),
             protocol: None,
-            scale: Scale::new("age", &labels),
+            scale: Scale::new(dldl_label::Task::Age, &labels),
             labels,
             calibration: None,
         },
@@ -158,8 +158,8 @@ fn maps() -> Maps {
     Maps {
         kind: Kind::Occlusion,
         model: "tiny".into(),
-        task: "age".into(),
-        scale: Scale::new("age", &LabelSet::age()),
+        task: dldl_label::Task::Age,
+        scale: Scale::new(dldl_label::Task::Age, &LabelSet::age()),
         of: "utkface (test)".into(),
         size: 96,
         groups: vec![group],
@@ -179,8 +179,8 @@ fn learned() -> Learned {
     let curves = vec![vec![0.9, 0.1], vec![0.8, 0.2]];
     Learned {
         of: "utkface (test)".into(),
-        task: "age".into(),
-        scale: Scale::new("age", &LabelSet::age()),
+        task: dldl_label::Task::Age,
+        scale: Scale::new(dldl_label::Task::Age, &LabelSet::age()),
         models: vec![model("rank", true), model("dldl", false)],
         groups: vec![Beliefs {
             name: "all".into(),

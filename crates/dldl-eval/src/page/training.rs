@@ -51,7 +51,8 @@ pub(super) fn chapter(run: &Run) -> String {
     let mut list = Vec::new();
     if let Some(info) = &run.model {
         list.push(("model", info.name.clone()));
-        list.push(("method", info.method.name().to_owned()));
+        let methods: Vec<&str> = info.heads.iter().map(|head| head.method.name()).collect();
+        list.push(("method", methods.join(", ")));
         list.extend(of_weights(info));
     }
     list.extend(summary(run));

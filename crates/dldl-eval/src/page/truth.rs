@@ -49,7 +49,7 @@ fn heat_map(evaluation: &Evaluation) -> Plot {
 
 fn bias(evaluation: &Evaluation) -> Plot {
     let scale = &evaluation.subject.scale;
-    let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task);
+    let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task.name());
     let groups = by_truth.map_or(&[][..], |b| &b.groups[..]);
     let ends = groups.iter().flat_map(|g| g.bias.interval.unwrap_or([g.bias.value; 2]));
     let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));

@@ -9,7 +9,8 @@ pub mod training;
 
 use std::slice;
 
-use dldl::{Crop, Engine, ModelInfo, NetError, NetSpec, Part, Weights, quantize};
+use dldl::{Crop, Engine, ModelInfo, NetError, Weights};
+use dldl_net::{NetSpec, ProfileEvent, quantize};
 use serde::Serialize;
 
 use clock::{Stopwatch, Times, process_peak_bytes};
@@ -198,17 +199,17 @@ fn time_layers(
     runs: usize,
     peak: f64,
 ) -> Result<Vec<Layer>, NetError> {
-    let mut layers = described(engine.info(), crop.size);
+    let mut layers = described(engine.info(), crop.size());
     let mut watches = vec![Stopwatch::new(runs); layers.len()];
     let head = layers.len() - 1;
     for run in 0..WARM_UP + runs {
         let mut last = clock::thread_cpu();
-        engine.observe(crop, |part| {
+        engine.profile(crop, |part| {
             let now = clock::thread_cpu();
             let i = match part {
-                Part::Input => 0,
-                Part::Convolution(i) => i + 1,
-                Part::Head => head,
+                ProfileEvent::Input => 0,
+                ProfileEvent::Convolution(i) => i + 1,
+                ProfileEvent::Head => head,
             };
             if run >= WARM_UP {
                 watches[i].add(now - last);
@@ -280,7 +281,7 @@ fn efficiency(
         Ok::<_, NetError>(Efficiency {
             network: name,
             params: net.parameter_count(),
-            macs: net.macs(crop.size),
+            macs: net.macs(crop.size()),
             disk_bytes: disk_bytes(net),
             cpu_ms: layers.iter().map(|l| l.cpu_ms).sum(),
             factor: 1.0,
@@ -289,7 +290,7 @@ fn efficiency(
     let mut rows = vec![measured(engine.info().net.name(), engine)?];
     for (name, net) in comparators() {
         let mut weights = Weights::random(name, net)?;
-        weights.info.input_size = crop.size;
+        weights.info.input_size = crop.size();
         let larger = match quantized {
             true => Engine::from_quantized(&quantize(&weights, slice::from_ref(crop), "noise")?)?,
             false => Engine::at_level(&weights, engine.level())?,
@@ -308,11 +309,11 @@ fn peak_gflops(engine: &Engine, runs: usize) -> f64 {
     let mut watch = Stopwatch::new(runs);
     for _ in 0..runs {
         let start = clock::thread_cpu();
-        std::hint::black_box(dldl::multiply_add_burst(level, ROUNDS));
+        std::hint::black_box(dldl_net::multiply_add_burst(level, ROUNDS));
         watch.add(clock::thread_cpu() - start);
     }
     // The fastest: whatever disturbs makes it slower, and a peak is the most.
-    2e-6 * dldl::burst_macs(level, ROUNDS) as f64 / watch.times().cpu.min
+    2e-6 * dldl_net::burst_macs(level, ROUNDS) as f64 / watch.times().cpu.min
 }
 
 /// A crop of noise, the same one for the same seed.

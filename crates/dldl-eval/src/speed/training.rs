@@ -4,8 +4,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use dldl::NetSpec;
 use dldl_label::{Label, LabelSet, Method};
+use dldl_net::NetSpec;
 use dldl_train::TrainError;
 use dldl_train::backend::learner;
 use dldl_train::config::{DeviceKind, OptimizerConfig};
@@ -136,7 +136,7 @@ pub fn training_speed(
         batch,
         threads,
         device,
-        isa: dldl::Level::detect().name(),
+        isa: dldl_net::Level::detect().name(),
         runs,
         params: spec.parameter_count(),
         cpu_ms: times.cpu,

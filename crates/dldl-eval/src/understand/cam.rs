@@ -82,7 +82,8 @@ pub fn cam(engine: &Engine, head: usize, crop: &Crop) -> Result<(Map, f64), NetE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dldl::{NetSpec, Weights, models};
+    use dldl::{Weights, models};
+    use dldl_net::NetSpec;
 
     fn crop(side: usize) -> Crop {
         let rgb = (0..3 * side * side).map(|i| (i * i % 251) as u8).collect();
@@ -92,8 +93,8 @@ mod tests {
     #[test]
     fn the_slope_of_a_softmax_is_the_formulas() {
         let mut info = models::info(models::DEFAULT_MODEL).unwrap();
-        info.calibration = None;
-        let (head, _) = info.heads().remove(0);
+        let mut head = info.heads.remove(0);
+        head.calibration = None;
         let logits: Vec<f32> = (0..101).map(|k| 3.0 * (k as f32 * 0.13).sin()).collect();
         let p = head.decode(&logits).unwrap();
         let y = p.expectation();
@@ -110,7 +111,7 @@ mod tests {
     fn the_slope_of_ranks_is_that_of_their_sigmoids() {
         let labels = dldl::LabelSet::age();
         let method = "ranking-bce".parse().unwrap();
-        let head = Head { task: "age".into(), labels, method, calibration: None };
+        let head = Head::new(dldl::Task::Age, labels, method);
         let logits: Vec<f32> = (0..100).map(|k| 4.0 - 0.1 * k as f32).collect();
         for (x, s) in logits.iter().zip(slope(&head, &logits).unwrap()) {
             let p = 1.0 / (1.0 + (-f64::from(*x)).exp());
@@ -127,7 +128,7 @@ mod tests {
         let crop = crop(96);
         let (map, estimate) = cam(&engine, 0, &crop).unwrap();
         assert_eq!((map.rows, map.columns, map.values.len()), (3, 3, 9));
-        let (head, _) = engine.info().heads().remove(0);
+        let head = &engine.info().heads[0];
         let bias = weights.tensor("fc.bias");
         let views = [crop.clone(), crop.flipped()].map(|view| {
             let logits = engine.logits(&[view]).unwrap().remove(0);

@@ -13,7 +13,7 @@ mod ranking_figure;
 mod set;
 mod table;
 
-use dldl::{Crop, Engine, Head, NetError};
+use dldl::{Crop, Engine, Head, NetError, Task};
 use dldl_data::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -128,7 +128,7 @@ pub struct Maps {
     /// The model's name.
     pub model: String,
     /// What it estimates.
-    pub task: String,
+    pub task: Task,
     /// Unit and digits of the numbers.
     pub scale: Scale,
     /// The picture's name, or the dataset's with its split.
@@ -170,9 +170,9 @@ impl Maps {
                 face: Some(crop.clone()),
             });
         }
-        let size = crops.first().map_or(engine.info().input_size, |crop| crop.size);
+        let size = crops.first().map_or(engine.info().input_size, |crop| crop.size());
         let Head { task, labels, .. } = head_of(engine, head).0;
-        let (model, scale) = (engine.info().name.clone(), Scale::new(&task, &labels));
+        let (model, scale) = (engine.info().name.clone(), Scale::new(task, &labels));
         Ok(Self { kind, model, task, scale, of: picture.into(), size, groups, failed: vec![] })
     }
 
@@ -208,5 +208,6 @@ fn maps_of(
 
 /// A head by its number, and the range of its outputs.
 fn head_of(engine: &Engine, head: usize) -> (Head, std::ops::Range<usize>) {
-    engine.info().heads().swap_remove(head)
+    let info = engine.info();
+    (info.heads[head].clone(), info.output_ranges().swap_remove(head))
 }

@@ -174,7 +174,7 @@ fn value_at(map: &Map, kind: Kind, x: usize, y: usize) -> f64 {
 
 /// A face in gray, so that colors mean the map alone: `[side][side]`.
 fn gray(face: &Crop, side: usize) -> Vec<u8> {
-    let picture = Picture::new(face.size, face.size, face.rgb.clone())
+    let picture = Picture::new(face.size(), face.size(), face.rgb().to_vec())
         .expect("a crop has as many bytes as its size says");
     let light = |p: &[u8]| {
         let [r, g, b] = [p[0], p[1], p[2]].map(f32::from);
@@ -244,8 +244,8 @@ mod tests {
         Maps {
             kind,
             model: "m".into(),
-            task: "age".into(),
-            scale: Scale::new("age", &LabelSet::age()),
+            task: dldl_label::Task::Age,
+            scale: Scale::new(dldl_label::Task::Age, &LabelSet::age()),
             of: "a/b.jpg".into(),
             size: 96,
             groups: vec![group; groups],

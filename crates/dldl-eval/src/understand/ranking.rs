@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use dldl::{Crop, Distribution, Estimator, Head, NetError, parallel};
 use dldl_data::Problem;
-use dldl_label::{LabelSet, ranking_target};
+use dldl_label::{LabelSet, Task, ranking_target};
 use serde::{Deserialize, Serialize};
 
 use super::set::Samples;
@@ -23,7 +23,7 @@ pub struct Learned {
     /// The picture's name, or the dataset's with its split.
     pub of: String,
     /// What is estimated.
-    pub task: String,
+    pub task: Task,
     /// Unit and digits of the numbers.
     pub scale: Scale,
     /// The models.
@@ -198,12 +198,12 @@ fn see(model: &Estimator, head: usize, crop: &Crop) -> Result<Seen, NetError> {
 
 fn scale_of(models: &[Estimator], heads: &[usize]) -> Scale {
     let Head { task, labels, .. } = head_of(models[0].engine(), heads[0]).0;
-    Scale::new(&task, &labels)
+    Scale::new(task, &labels)
 }
 
 /// Sums over faces.
 struct Tally {
-    task: String,
+    task: Task,
     scale: Scale,
     models: Vec<Believer>,
     labels: Vec<LabelSet>,
@@ -235,8 +235,7 @@ impl Tally {
         let empty = |len: &dyn Fn(&Believer) -> usize, models: &[Believer]| -> Vec<Vec<f64>> {
             models.iter().map(|m| vec![0.0; len(m)]).collect()
         };
-        let (task, scale) =
-            (heads[0].1.task.clone(), Scale::new(&heads[0].1.task, &heads[0].1.labels));
+        let (task, scale) = (heads[0].1.task, Scale::new(heads[0].1.task, &heads[0].1.labels));
         let models: Vec<Believer> = heads.iter().map(believer).collect();
         let group = |_| Beliefs {
             name: String::new(),

@@ -132,8 +132,8 @@ mod tests {
         };
         let learned = Learned {
             of: "set (test)".into(),
-            task: "age".into(),
-            scale: Scale::new("age", &LabelSet::age()),
+            task: dldl_label::Task::Age,
+            scale: Scale::new(dldl_label::Task::Age, &LabelSet::age()),
             models: vec![model("rank", true), model("dldl", false)],
             groups: vec![Beliefs {
                 name: "18-29".into(),

@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 
-use dldl::{Crop, Estimator, align, parallel, whole_picture};
+use dldl::{Crop, Estimator, Task, parallel};
 use dldl_data::{Problem, Sample, Split, main_face};
+use dldl_face::{align, whole_picture};
 
 use super::{Group, Kind, Map, Maps, Measure, Pattern, UnderstandError, cam, head_of, occlusion};
-use crate::evaluate::annotation;
+use crate::evaluate::find_head;
 use crate::{EvalError, Progress, Scale, Source};
 
 /// The mean of fewer faces than this is not shown: it would still be a picture of
@@ -17,7 +18,7 @@ const MIN_FACES: usize = 20;
 #[derive(Debug, Clone, Default)]
 pub struct SetOptions {
     /// By its task's name; by default what the model estimates first of all.
-    pub task: Option<String>,
+    pub task: Option<Task>,
     /// One split, or all samples.
     pub split: Option<Split>,
     /// No more than so many, taken evenly over the set's order.
@@ -49,7 +50,7 @@ pub fn over_set(
     }
     let samples = Samples::choose(estimator, source, options)?;
     let (head, _) = head_of(engine, samples.head);
-    let scale = Scale::new(&head.task, &head.labels);
+    let scale = Scale::new(head.task, &head.labels);
     let names = (0..scale.band_count()).map(|band| scale.band_name(band));
     let mut sums: Vec<Sums> = std::iter::once("all".into()).chain(names).map(Sums::new).collect();
     let mut failed = Vec::new();
@@ -95,7 +96,7 @@ pub(super) struct Samples<'a> {
     /// Positions in `all`.
     pub(super) chosen: Vec<usize>,
     pub(super) head: usize,
-    task: String,
+    task: Task,
     no_detect: bool,
     pub(super) size: usize,
 }
@@ -107,11 +108,8 @@ impl<'a> Samples<'a> {
         options: &SetOptions,
     ) -> Result<Self, EvalError> {
         let info = estimator.engine().info();
-        let tasks: Vec<String> = info.heads().into_iter().map(|(head, _)| head.task).collect();
-        let task = options.task.clone().unwrap_or_else(|| tasks[0].clone());
-        let Some(head) = tasks.iter().position(|known| *known == task) else {
-            return Err(EvalError::Task { task, known: tasks.join(" and ") });
-        };
+        let head = find_head(info, options.task)?;
+        let task = info.heads[head].task;
         if let Source::Cache(cache) = source {
             let (cache, model) = (&cache.manifest().parameters.template, &info.template);
             if cache != model {
@@ -122,7 +120,7 @@ impl<'a> Samples<'a> {
         let all = source.samples();
         let mut chosen: Vec<usize> = (0..all.len())
             .filter(|&i| options.split.is_none_or(|split| all[i].split == split))
-            .filter(|&i| annotation(all[i], &task).is_some())
+            .filter(|&i| all[i].annotation(task).is_some())
             .collect();
         if chosen.is_empty() {
             let (dataset, split) = (source.name().to_owned(), options.split);
@@ -137,7 +135,7 @@ impl<'a> Samples<'a> {
 
     /// The truth of sample `i`: the annotation's mean.
     pub(super) fn truth(&self, i: usize) -> f64 {
-        annotation(self.all[i], &self.task).expect("what is chosen has the label").mean()
+        self.all[i].annotation(self.task).expect("what is chosen has the label").mean()
     }
 
     /// The crop of sample `i`, or the reason why there is none.
@@ -161,7 +159,7 @@ impl<'a> Samples<'a> {
             }
             Source::Cache(cache) => {
                 let crop = cache.decode(i).map_err(|e| e.to_string())?;
-                let fits = crop.size == self.size;
+                let fits = crop.size() == self.size;
                 Ok(if fits { crop } else { dldl_data::resize(&crop, self.size) })
             }
         }
@@ -222,13 +220,13 @@ impl Sums {
         self.error += (seen.estimate - truth).abs();
         if self.n == 1 {
             self.maps = seen.maps.clone();
-            self.face = (crop.size, crop.rgb.iter().map(|v| f64::from(*v)).collect());
+            self.face = (crop.size(), crop.rgb().iter().map(|v| f64::from(*v)).collect());
             return;
         }
         for (sum, map) in self.maps.iter_mut().zip(&seen.maps) {
             sum.values.iter_mut().zip(&map.values).for_each(|(sum, v)| *sum += v);
         }
-        self.face.1.iter_mut().zip(&crop.rgb).for_each(|(sum, v)| *sum += f64::from(*v));
+        self.face.1.iter_mut().zip(crop.rgb()).for_each(|(sum, v)| *sum += f64::from(*v));
     }
 
     /// None without a face.
@@ -239,7 +237,8 @@ impl Sums {
         }
         let mean_face = || {
             let (size, sums) = &self.face;
-            Crop { size: *size, rgb: sums.iter().map(|s| (s / n).round() as u8).collect() }
+            Crop::new(*size, sums.iter().map(|s| (s / n).round() as u8).collect())
+                .expect("a sum for each value of a crop")
         };
         let face = (self.n >= MIN_FACES).then(mean_face);
         (self.n > 0).then(|| Group {

@@ -146,8 +146,8 @@ mod tests {
         let maps = Maps {
             kind: Kind::Occlusion,
             model: "m".into(),
-            task: "age".into(),
-            scale: Scale::new("age", &LabelSet::age()),
+            task: dldl_label::Task::Age,
+            scale: Scale::new(dldl_label::Task::Age, &LabelSet::age()),
             of: "a.jpg".into(),
             size: 96,
             groups: vec![group],

@@ -1,8 +1,7 @@
 //! Grids of files by hand: what they resolve to, and what is refused.
 
 use super::*;
-use dldl_label::Method;
-use dldl_train::config::HeadConfig;
+use dldl_label::{Method, Task};
 
 /// The trainings of a file's text.
 pub fn cells_of(text: &str) -> Vec<Cell> {
@@ -56,7 +55,7 @@ fn tests_follow_the_recipe_and_can_be_set() {
     let pair = |root: &str, split: &str| (root.to_owned(), split.to_owned());
     assert_eq!(places(&cells[0]), [pair("c1", "test"), pair("other1", "test")]);
     assert_eq!(places(&cells[1]), [pair("c2", "val"), pair("other2", "val")]);
-    assert_eq!(cells[0].tests[0].task.as_deref(), Some("age"));
+    assert_eq!(cells[0].tests[0].task, Some(Task::Age));
 }
 
 #[test]

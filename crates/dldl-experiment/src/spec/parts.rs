@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dldl::Task;
 use dldl_data::Protocol;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub struct Test {
     pub split: String,
     /// What is measured. Default: what the recipe's first head learns.
     #[serde(default)]
-    pub task: Option<String>,
+    pub task: Option<Task>,
     /// Whether faces are searched in pictures that are no cache. Default: yes.
     #[serde(default = "yes")]
     pub detect: bool,

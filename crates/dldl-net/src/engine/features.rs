@@ -1,6 +1,5 @@
-//! A look at what the network sees before the average and the last layer. Running
-//! it for its answers is the engine's business, what can be read from the map
-//! that of `dldl-eval`.
+//! The last feature map, from which class activation maps are made. The maps
+//! themselves are made in `dldl-eval`.
 
 use super::{Engine, Layers};
 use crate::network::Network;
@@ -9,19 +8,19 @@ use crate::{Crop, NetError};
 /// The last feature map of a network for one crop, after the last max pooling.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureMap {
-    /// Rows of places: the crop's side / 32 for VGG's five stages.
+    /// Rows: the crop's side / 32 for VGG's five stages.
     pub height: usize,
-    /// Columns of places.
+    /// Columns.
     pub width: usize,
     /// `[features, height, width]`, at least 0.
     pub values: Vec<f32>,
-    /// What the network made of them, `[outputs]`.
+    /// The network's outputs, `[outputs]`.
     pub logits: Vec<f32>,
 }
 
 impl Engine {
-    /// What the network saw of a crop, or of its mirror image, before the average:
-    /// what class activation maps are made of. On the calling thread.
+    /// The feature map of a crop, or of its mirror image, before the average pooling.
+    /// Runs on the calling thread.
     ///
     /// # Errors
     /// [`NetError::Crop`] as for [`run`](Self::run); [`NetError::Spec`] for a
@@ -38,7 +37,7 @@ impl Engine {
         Ok(FeatureMap { height, width, values, logits })
     }
 
-    /// The weight of the last layer, `[outputs, features]`: logits are this times
+    /// The weight of the last layer, `[outputs, features]`: the logits are this times
     /// the average of the feature map, plus the bias.
     ///
     /// # Errors
@@ -51,8 +50,8 @@ impl Engine {
         match &self.layers {
             Layers::Float(network) => Ok(network),
             Layers::Quantized(_) => Err(NetError::Spec(format!(
-                "the quantized model \"{}\" has no {what} in floating point; \
-                 use the model it was made from",
+                "the quantized model \"{}\" has no {what} in floating point: use the model that it \
+                 was made from",
                 self.info.name
             ))),
         }

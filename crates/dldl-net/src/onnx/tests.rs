@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use dldl_label::{LabelSet, Method};
+use dldl_label::{LabelSet, Method, Task};
 
 use super::*;
 use crate::{Calibration, Crop, Engine, Head, ModelInfo, NetSpec, Pooling};
@@ -216,10 +216,10 @@ fn convolution(x: &Array, weight: &Array, bias: &[f32]) -> Array {
 /// Crops as the graph takes them.
 fn planes(crops: &[Crop]) -> Array {
     let plane = |crop: &Crop, c: usize| -> Vec<f32> {
-        crop.rgb.iter().skip(c).step_by(3).map(|&v| f32::from(v)).collect()
+        crop.rgb().iter().skip(c).step_by(3).map(|&v| f32::from(v)).collect()
     };
     let values = crops.iter().flat_map(|crop| (0..3).flat_map(move |c| plane(crop, c))).collect();
-    Array { shape: vec![crops.len(), 3, crops[0].size, crops[0].size], values }
+    Array { shape: vec![crops.len(), 3, crops[0].size(), crops[0].size()], values }
 }
 
 fn crop(size: usize, seed: usize) -> Crop {
@@ -241,7 +241,7 @@ fn the_graph_computes_what_the_engine_does() {
     for pooling in [Pooling::Hybrid, Pooling::Average] {
         for calibration in [None, Some(Calibration::temperature(1.7))] {
             let mut weights = small(pooling);
-            weights.info.calibration = calibration;
+            weights.info.heads[0].calibration = calibration;
             let model = decoded(&weights, None);
             let engine = Engine::from_weights(&weights).unwrap();
             for size in [4, 8, 20] {
@@ -251,10 +251,11 @@ fn the_graph_computes_what_the_engine_does() {
                 assert_eq!(arrays[LOGITS].shape, [2, 9]);
                 assert_close(&arrays[LOGITS].values, logits.concat(), 1e-4, LOGITS);
                 let ages = engine.run(&crops).unwrap();
-                let probabilities =
-                    ages.iter().flat_map(|d| d.probabilities().iter().map(|&p| p as f32));
+                let probabilities = ages
+                    .iter()
+                    .flat_map(|e| e[0].distribution.probabilities().iter().map(|&p| p as f32));
                 assert_close(&arrays[PROBABILITIES].values, probabilities, 1e-5, PROBABILITIES);
-                let means = ages.iter().map(|d| d.expectation() as f32);
+                let means = ages.iter().map(|e| e[0].value as f32);
                 assert_close(&arrays[EXPECTATION].values, means, 1e-4, EXPECTATION);
             }
         }
@@ -269,15 +270,12 @@ fn the_graph_decodes_as_the_methods_do() {
     for method in Method::ALL {
         let mut weights = small(Pooling::Hybrid);
         let (mut info, width) = (weights.info.clone(), 9);
-        info.method = *method;
-        let further = Head {
-            task: "look".into(),
-            labels: LabelSet::new(0.0, 3.0, 1.0).unwrap(),
-            method: Method::RankingBce,
-            calibration: None,
-        };
+        let second_labels = LabelSet::new(0.0, 3.0, 1.0).unwrap();
         info.net.outputs = method.head_size(&labels) + 3;
-        info.further_heads = vec![further];
+        info.heads = vec![
+            Head::new(Task::Age, labels.clone(), *method),
+            Head::new(Task::Attractiveness, second_labels, Method::RankingBce),
+        ];
         let outputs = info.net.outputs;
         let tensors = info.net.tensors().into_iter().map(|(name, _)| {
             let values = match name.as_str() {
@@ -290,17 +288,18 @@ fn the_graph_decodes_as_the_methods_do() {
         weights = Weights::new(info, tensors.collect()).unwrap();
         let model = decoded(&weights, None);
         let arrays = interpret(model.graph.as_ref().unwrap(), planes(&crops));
-        let seen = Engine::from_weights(&weights).unwrap().run_heads(&crops).unwrap();
-        for (h, (head, _)) in weights.info.heads().iter().enumerate() {
+        let estimates = Engine::from_weights(&weights).unwrap().run(&crops).unwrap();
+        for h in 0..2 {
             let name = |what: &str| match h {
                 0 => what.to_owned(),
-                _ => format!("look.{what}"),
+                _ => format!("attractiveness.{what}"),
             };
-            let own = || seen.iter().map(|heads| &heads[h]);
-            let probabilities = own().flat_map(|d| d.probabilities().iter().map(|&p| p as f32));
+            let own = || estimates.iter().map(|heads| &heads[h]);
+            let probabilities =
+                own().flat_map(|e| e.distribution.probabilities().iter().map(|&p| p as f32));
             let what = format!("{} {}", method.name(), name(PROBABILITIES));
             assert_close(&arrays[&name(PROBABILITIES)].values, probabilities, 1e-5, &what);
-            let estimates = own().map(|d| head.method.estimate(d) as f32);
+            let estimates = own().map(|e| e.value as f32);
             let what = format!("{} {}", method.name(), name(EXPECTATION));
             assert_close(&arrays[&name(EXPECTATION)].values, estimates, 1e-4, &what);
         }

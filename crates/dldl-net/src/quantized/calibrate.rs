@@ -44,8 +44,8 @@ pub fn quantize(
     if crops.is_empty() {
         return Err(NetError::Crop("there are no crops to calibrate with".into()));
     }
-    if let Some(crop) = crops.iter().find(|c| c.size != info.input_size) {
-        let (size, wanted) = (crop.size, info.input_size);
+    if let Some(crop) = crops.iter().find(|c| c.size() != info.input_size) {
+        let (size, wanted) = (crop.size(), info.input_size);
         return Err(NetError::Crop(format!(
             "a crop of {size}x{size} pixels, the model is for {wanted}x{wanted}"
         )));
@@ -128,10 +128,10 @@ fn divide_by_std(weight: &mut [f32], std: [f32; 3]) {
 
 /// The mean of `byte - 255 mean` for each channel of the pictures.
 fn channel_means(crops: &[Crop], mean: [f32; 3]) -> Vec<f64> {
-    let pixels: usize = crops.iter().map(|c| c.size * c.size).sum();
+    let pixels: usize = crops.iter().map(|c| c.size() * c.size()).sum();
     (0..3)
         .map(|c| {
-            let bytes = crops.iter().flat_map(|crop| crop.rgb.iter().skip(c).step_by(3));
+            let bytes = crops.iter().flat_map(|crop| crop.rgb().iter().skip(c).step_by(3));
             let sum: u64 = bytes.map(|&b| u64::from(b)).sum();
             sum as f64 / pixels as f64 - 255.0 * f64::from(mean[c])
         })
@@ -229,10 +229,10 @@ impl Float {
     /// Calls `show` with each layer's number and its output, `[channels,
     /// height, width]`, after pooling.
     fn run(&self, crop: &Crop, mut show: impl FnMut(usize, &[f32], Planes)) {
-        let size = crop.size;
+        let size = crop.size();
         let mut picture = vec![0.0; self.stem.picture_len(size, size)];
         let rows = picture.chunks_exact_mut(self.stem.row_stride(size)).skip(1);
-        for (to, from) in rows.zip(crop.rgb.chunks_exact(3 * size)) {
+        for (to, from) in rows.zip(crop.rgb().chunks_exact(3 * size)) {
             for (i, (to, from)) in to[3..].iter_mut().zip(from).enumerate() {
                 *to = (f32::from(*from) / 255.0 - self.mean[i % 3]) / self.std[i % 3];
             }

@@ -1,5 +1,5 @@
-//! A model in 8-bit integers: its file, and what the numbers in it mean. How
-//! they are found is in `calibrate`, how they are run in `network`.
+//! A model in 8-bit integers: its file, and the meaning of the values in it. They
+//! are found by `calibrate` and run by `network`.
 //!
 //! Weights are signed bytes with a scale for each output channel. Activations
 //! are bytes with a scale for each layer: after a ReLU nothing is negative. The
@@ -16,24 +16,24 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::weights::{INFO_KEY, numbers, write_whole};
+use crate::weights::{INFO_KEY, values, write};
 use crate::{ModelInfo, NetError, Weights};
 
 pub use calibrate::quantize;
 pub(crate) use network::{QuantizedArena, QuantizedNetwork};
 
-/// A layer: `y = max(0, scale[o] sum_k weight[o][k] x[k] + bias[o])`, where `x`
-/// is the bytes of its input times the scale that they have.
+/// A layer: `y = max(0, scale[o] sum_k weight[o][k] x[k] + bias[o])`, where `x` is
+/// the bytes of its input.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Layer {
     /// `[out, in, 3, 3]`
     pub weight: Vec<i8>,
-    /// What a weight of 1 stands for, above 0; `[out]`.
+    /// The value of a sum of 1, above 0; `[out]`.
     pub scale: Vec<f32>,
     /// `[out]`
     pub bias: Vec<f32>,
-    /// What a byte of 1 of the output stands for, above 0; none for the last
-    /// layer, whose output is not rounded.
+    /// The value of an output byte of 1, above 0; none for the last layer, whose
+    /// output is not rounded.
     pub output_scale: Option<f32>,
 }
 
@@ -50,12 +50,12 @@ pub struct QuantizedWeights {
 }
 
 impl QuantizedWeights {
-    /// What the model is; [`ModelInfo::quantization`] is there.
+    /// The description, in which [`ModelInfo::quantization`] is set.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
 
-    /// Changes what the model says of itself, but not what it is.
+    /// Changes the description.
     ///
     /// # Errors
     /// [`NetError::Spec`] if the description contradicts itself, or is of another
@@ -65,7 +65,7 @@ impl QuantizedWeights {
         change(&mut info);
         info.check()?;
         if info.net != self.info.net || info.quantization.is_none() {
-            return Err(NetError::Spec("a description of another network".into()));
+            return Err(NetError::Spec("the new description is that of another network".into()));
         }
         self.info = info;
         Ok(())
@@ -93,30 +93,28 @@ impl QuantizedWeights {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`NetError::File`], which names the file and what is wrong with it.
+    /// [`NetError::File`], which names the file; its source says what is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|e| NetError::file(path, &format_args!("cannot be read: {e}")))?;
-        Self::from_bytes(&bytes).map_err(|e| NetError::file(path, &e))
+        let bytes = std::fs::read(path).map_err(NetError::Read);
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).map_err(NetError::in_file(path))
     }
 
     /// Reads a file's content.
     ///
     /// # Errors
     /// If it is not safetensors, has no description or that of a model in
-    /// floating point, or a tensor is missing, superfluous, of another type or
+    /// floating point, or a tensor is missing, unexpected, of another type or
     /// shape, not finite, or a scale that is not above 0.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
         let info = Weights::read_info(bytes)?;
         if info.quantization.is_none() {
-            return Err(NetError::Format("a model that is not quantized".into()));
+            return Err(NetError::Format("the model is not quantized".into()));
         }
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|e| NetError::Format(format!("not a safetensors file ({e})")))?;
+        let file = SafeTensors::deserialize(bytes).map_err(NetError::Safetensors)?;
         let wanted = Self::tensors(&info);
         if let Some(name) = file.names().into_iter().find(|n| !wanted.iter().any(|w| w.0 == **n)) {
-            return Err(NetError::superfluous(name));
+            return Err(NetError::unexpected(name));
         }
         let mut bytes: BTreeMap<&str, Vec<i8>> = BTreeMap::new();
         let mut floats: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
@@ -124,7 +122,7 @@ impl QuantizedWeights {
             let view = file.tensor(name).map_err(|_| NetError::missing(name))?;
             if view.dtype() != *dtype || view.shape() != shape {
                 let what = format!(
-                    "is {:?} {:?} instead of {dtype:?} {shape:?}",
+                    "has {:?} {:?} instead of {dtype:?} {shape:?}",
                     view.dtype(),
                     view.shape()
                 );
@@ -134,10 +132,10 @@ impl QuantizedWeights {
                 bytes.insert(name, view.data().iter().map(|&b| b as i8).collect());
                 continue;
             }
-            let values = numbers(name, &view)?;
+            let values = values(name, &view)?;
             let is_scale = name.ends_with("scale");
             if let Some(v) = values.iter().find(|v| !v.is_finite() || is_scale && **v <= 0.0) {
-                return Err(NetError::tensor(name, format!("holds {v}")));
+                return Err(NetError::tensor(name, format!("contains {v}")));
             }
             floats.insert(name, values);
         }
@@ -159,7 +157,7 @@ impl QuantizedWeights {
     /// The file's content.
     ///
     /// # Errors
-    /// [`NetError::Format`] if it cannot be written as safetensors.
+    /// [`NetError::Safetensors`] if it cannot be written as safetensors.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NetError> {
         let mut data: HashMap<String, Vec<u8>> = HashMap::new();
         let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -181,23 +179,21 @@ impl QuantizedWeights {
         });
         let info = serde_json::to_string(&self.info).expect("a description is plain data");
         let metadata = HashMap::from([(INFO_KEY.to_owned(), info)]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| NetError::Format(e.to_string()))
+        safetensors::serialize(views, Some(metadata)).map_err(NetError::Safetensors)
     }
 
-    /// Writes a file, whole or not at all, as [`Weights::save`].
+    /// Writes a file by [`dldl_io::write_atomic`].
     ///
     /// # Errors
     /// [`NetError::File`] if it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), NetError> {
         let path = path.as_ref();
-        let bytes = self.to_bytes().map_err(|e| NetError::file(path, &e))?;
-        write_whole(path, &bytes)
-            .map_err(|e| NetError::file(path, &format_args!("cannot be written: {e}")))
+        self.to_bytes().and_then(|bytes| write(path, &bytes)).map_err(NetError::in_file(path))
     }
 }
 
 impl std::fmt::Debug for QuantizedWeights {
-    /// The description; a million numbers would tell nobody anything.
+    /// The description without the million values.
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.debug_struct("QuantizedWeights").field("info", &self.info).finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@
 use dldl_kernels::int8::{Aligned, Conv3x3, Isa, enclose, enclosed_len};
 
 use super::QuantizedWeights;
-use crate::{Crop, NetError, Part};
+use crate::{Crop, NetError, ProfileEvent};
 
 /// The layers of a network.
 #[derive(Debug)]
@@ -140,29 +140,29 @@ impl QuantizedNetwork {
         threads: usize,
         arena: &mut QuantizedArena,
         logits: &mut [f32],
-        mut after: impl FnMut(Part),
+        mut after: impl FnMut(ProfileEvent),
     ) {
-        self.reserve(arena, crop.size);
+        self.reserve(arena, crop.size());
         let [a, b] = &mut arena.bytes;
         let (mut from, mut to) = (a, b);
-        enclose(&crop.rgb, crop.size, &self.border, mirrored, from);
-        after(Part::Input);
-        let (mut height, mut width) = (crop.size, crop.size);
+        enclose(crop.rgb(), crop.size(), &self.border, mirrored, from);
+        after(ProfileEvent::Input);
+        let (mut height, mut width) = (crop.size(), crop.size());
         let (last, layers) = self.layers.split_last().expect("a sound network has a layer");
         for (i, layer) in layers.iter().enumerate() {
             layer.forward(from, height, width, to, threads);
             (height, width) = layer.output_size(height, width);
             std::mem::swap(&mut from, &mut to);
-            after(Part::Convolution(i));
+            after(ProfileEvent::Convolution(i));
         }
         last.forward(from, height, width, &mut arena.last, threads);
-        after(Part::Convolution(layers.len()));
+        after(ProfileEvent::Convolution(layers.len()));
         let (height, width) = last.output_size(height, width);
         let channels = last.output_channels();
         let features = &mut arena.features[..channels];
         average(&arena.last[..enclosed_len(channels, height, width)], height * width, features);
         self.head(features, logits);
-        after(Part::Head);
+        after(ProfileEvent::Head);
     }
 
     /// One feature after the other, so that the outputs are summed side by side

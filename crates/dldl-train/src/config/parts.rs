@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dldl_data::Spread;
-use dldl_label::{LabelSet, Method, Scaling};
+use dldl_label::{LabelSet, Method, Scaling, Task};
 use serde::{Deserialize, Serialize};
 
 use super::Sigma;
@@ -28,7 +28,7 @@ pub struct DataConfig {
 #[serde(deny_unknown_fields)]
 pub struct Rescale {
     /// The task whose labels are meant.
-    pub task: String,
+    pub task: Task,
     /// The dataset's range, such as `[1, 10]`.
     pub from: [f64; 2],
     /// The head's range, such as `[1, 5]`.
@@ -53,7 +53,7 @@ pub enum HeadConfig {
     /// A label distribution, from the samples that have a label of this task.
     Labels {
         /// What it estimates, as the datasets and the weights file say it.
-        task: String,
+        task: Task,
         /// The label set.
         labels: LabelSet,
         /// Standard deviation of the label distribution where the sample brings
@@ -110,7 +110,7 @@ impl HeadConfig {
     /// Its name: the task, `identity` or `embedding`.
     pub fn name(&self) -> &str {
         match self {
-            Self::Labels { task, .. } => task,
+            Self::Labels { task, .. } => task.name(),
             Self::Identity { .. } => "identity",
             Self::Embedding { .. } => "embedding",
         }
@@ -158,7 +158,7 @@ pub struct Sampling {
     pub balance: f64,
     /// The task whose labels are balanced; samples without one are left as they
     /// are. Default: `age`.
-    pub task: String,
+    pub task: Task,
     /// Labels are near each other within steps of this. Default: 5.
     pub bin: f64,
     /// No sample is drawn more often than this by balancing. Default: 10.
@@ -167,7 +167,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { balance: 0.0, task: dldl_label::Task::Age.to_string(), bin: 5.0, most: 10.0 }
+        Self { balance: 0.0, task: Task::Age, bin: 5.0, most: 10.0 }
     }
 }
 

@@ -34,7 +34,7 @@ fn trained_weights_give_the_engine_the_same_logits() {
     for crop in &crops {
         let (mean, std) = (info.normalization.mean, info.normalization.std);
         for c in 0..3 {
-            let channel = crop.rgb.iter().skip(c).step_by(3);
+            let channel = crop.rgb().iter().skip(c).step_by(3);
             pixels.extend(channel.map(|&v| (f32::from(v) / 255.0 - mean[c]) / std[c]));
         }
     }

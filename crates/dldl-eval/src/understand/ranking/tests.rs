@@ -1,5 +1,6 @@
 use super::*;
-use dldl::{Engine, NetSpec, Weights, models};
+use dldl::{Engine, Weights, models};
+use dldl_net::NetSpec;
 
 #[test]
 fn a_curve_is_read_between_its_labels_and_beyond() {
@@ -12,8 +13,7 @@ fn a_curve_is_read_between_its_labels_and_beyond() {
 }
 
 fn head(method: &str) -> Head {
-    let (task, labels) = ("age".to_owned(), LabelSet::age());
-    Head { task, labels, method: method.parse().unwrap(), calibration: None }
+    Head::new(Task::Age, LabelSet::age(), method.parse().unwrap())
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn two_models_of_one_crop_are_compared_label_by_label() {
     assert!(learned.models.iter().all(|m| m.rises == 0.0 && !m.ranks && m.mae.is_none()));
     // Their sum is the estimate (ages begin at 0 and are 1 apart).
     let fused = Estimator::load(models::DEFAULT_MODEL).unwrap();
-    let estimate = fused.engine().run(&[crop]).unwrap()[0].expectation();
+    let estimate = fused.engine().run(&[crop]).unwrap()[0][0].distribution.expectation();
     assert!((group.curves[0].iter().sum::<f64>() - estimate).abs() < 1e-9);
     let text = serde_json::to_string(&learned).unwrap();
     assert_eq!(serde_json::from_str::<Learned>(&text).unwrap().models, learned.models);

@@ -1,0 +1,270 @@
+//! The record of a picture and its faces: the one JSON form of results, the same on
+//! the command line and in every other interface. Values are rounded here and
+//! nowhere else.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Distribution, FaceEstimate, HeadEstimate, Picture, Task};
+
+/// What a record contains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecordOptions {
+    /// The probability that intervals hold the true value with, 0..=1.
+    pub level: f64,
+    /// Whether to include the probabilities of all labels.
+    pub distribution: bool,
+}
+
+impl Default for RecordOptions {
+    /// Intervals of 90 %, without distributions.
+    fn default() -> Self {
+        Self { level: 0.9, distribution: false }
+    }
+}
+
+/// A picture and its faces. Fields without a value are left out of the JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "A picture and the estimates for its faces")]
+pub struct PictureRecord {
+    /// Name of the picture, as it was given.
+    pub image: String,
+    /// Width in pixels of the upright picture; absent if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Height in pixels of the upright picture; absent if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<usize>,
+    /// Name of the model.
+    pub model: String,
+    /// Version of this format: 2.
+    pub version: u32,
+    /// The faces, largest first.
+    pub faces: Vec<FaceRecord>,
+    /// Why the picture has no results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A face and its estimates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FaceRecord {
+    /// Left, top, width and height in pixels of the upright picture, x to the right
+    /// and y down; may reach beyond the picture.
+    #[serde(rename = "box")]
+    pub bbox: [f64; 4],
+    /// The detector's confidence that this is a face, 0 to 1; absent without
+    /// detection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Left eye, right eye, nose, left and right corner of the mouth, left and right
+    /// as seen in the picture, each `[x, y]`; absent without detection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landmarks: Option<[[f64; 2]; 5]>,
+    /// Apparent age in years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<EstimateRecord>,
+    /// Attractiveness on the scale of the model's raters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attractiveness: Option<EstimateRecord>,
+    /// Chronological age in years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_age: Option<EstimateRecord>,
+}
+
+/// One estimate: years for ages, points for attractiveness.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EstimateRecord {
+    /// The estimate.
+    pub value: f64,
+    /// Standard deviation of the distribution.
+    pub std: f64,
+    /// The interval at the level that was asked for.
+    pub interval: IntervalRecord,
+    /// The whole distribution, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<DistributionRecord>,
+}
+
+/// A range that holds the true value with a probability of `level`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IntervalRecord {
+    /// The probability, 0 to 1.
+    pub level: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// Probabilities of equally spaced labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DistributionRecord {
+    /// The first label.
+    pub min: f64,
+    /// The distance between two labels.
+    pub step: f64,
+    /// The probability of `min + k * step` at position k.
+    pub probabilities: Vec<f64>,
+}
+
+impl PictureRecord {
+    /// Version of this format.
+    pub const VERSION: u32 = 2;
+
+    /// The record of a picture and its estimates.
+    ///
+    /// # Panics
+    /// If the options' level is not in 0..=1.
+    pub fn new(
+        image: String,
+        model: &str,
+        picture: &Picture,
+        faces: &[FaceEstimate],
+        options: &RecordOptions,
+    ) -> Self {
+        Self {
+            image,
+            width: Some(picture.width()),
+            height: Some(picture.height()),
+            model: model.to_owned(),
+            version: Self::VERSION,
+            faces: faces.iter().map(|face| FaceRecord::new(face, options)).collect(),
+            error: None,
+        }
+    }
+
+    /// The record of a picture that failed, with the error and its causes in one line.
+    pub fn failed(image: String, model: &str, error: String) -> Self {
+        Self {
+            image,
+            width: None,
+            height: None,
+            model: model.to_owned(),
+            version: Self::VERSION,
+            faces: Vec::new(),
+            error: Some(error),
+        }
+    }
+}
+
+impl FaceRecord {
+    /// The record of a face.
+    ///
+    /// # Panics
+    /// If the options' level is not in 0..=1.
+    pub fn new(face: &FaceEstimate, options: &RecordOptions) -> Self {
+        let estimate = |task| face.get(task).map(|estimate| EstimateRecord::new(estimate, options));
+        Self {
+            bbox: face.bbox.map(|v| round(v.into(), 1)),
+            score: face.score.map(|s| round(s.into(), 4)),
+            landmarks: face.landmarks.map(|points| points.map(|p| p.map(|v| round(v.into(), 1)))),
+            age: estimate(Task::Age),
+            attractiveness: estimate(Task::Attractiveness),
+            real_age: estimate(Task::RealAge),
+        }
+    }
+
+    /// The estimate of a task.
+    pub fn get(&self, task: Task) -> Option<&EstimateRecord> {
+        match task {
+            Task::Age => self.age.as_ref(),
+            Task::Attractiveness => self.attractiveness.as_ref(),
+            Task::RealAge => self.real_age.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl EstimateRecord {
+    fn new(estimate: &HeadEstimate, options: &RecordOptions) -> Self {
+        let interval = estimate.interval(options.level);
+        let distribution = &estimate.distribution;
+        Self {
+            value: round(estimate.value, 2),
+            std: round(estimate.std, 2),
+            interval: IntervalRecord {
+                level: interval.level,
+                low: round(interval.low, 2),
+                high: round(interval.high, 2),
+            },
+            distribution: options.distribution.then(|| DistributionRecord::new(distribution)),
+        }
+    }
+}
+
+impl DistributionRecord {
+    fn new(distribution: &Distribution) -> Self {
+        Self {
+            min: distribution.labels().min(),
+            step: distribution.labels().step(),
+            probabilities: distribution.probabilities().iter().map(|&p| round(p, 6)).collect(),
+        }
+    }
+}
+
+fn round(value: f64, digits: i32) -> f64 {
+    let unit = 10f64.powi(digits);
+    // Adding 0 turns -0 into 0.
+    (value * unit).round() / unit + 0.0
+}
+
+/// The JSON Schema of [`PictureRecord`], as text with a final newline; the same as
+/// the file `face-record.schema.json` in this crate.
+pub fn record_schema() -> String {
+    let schema = schemars::schema_for!(PictureRecord);
+    serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LabelSet;
+
+    fn face() -> FaceEstimate {
+        let estimator = crate::Estimator::load("tiny").unwrap();
+        let picture = Picture::new(96, 96, vec![128; 3 * 96 * 96]).unwrap();
+        let mut face = estimator.estimate_whole(&picture).unwrap();
+        face.bbox = [-0.04, 20.26, 30.0, 40.0];
+        face.score = Some(0.999_96);
+        face.landmarks = Some([[1.25, 2.0]; 5]);
+        let age = &mut face.heads[0];
+        age.distribution = Distribution::gaussian(&LabelSet::age(), 31.416, 2.0).unwrap();
+        (age.value, age.std) = (age.distribution.expectation(), age.distribution.std());
+        face
+    }
+
+    #[test]
+    fn records_are_rounded_and_leave_out_what_is_absent() {
+        let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
+        let options = RecordOptions { distribution: true, ..RecordOptions::default() };
+        let record = PictureRecord::new("a.jpg".into(), "tiny", &picture, &[face()], &options);
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!((json["width"].as_u64(), json["height"].as_u64()), (Some(2), Some(1)));
+        assert_eq!((json["version"].as_u64(), json["model"].as_str()), (Some(2), Some("tiny")));
+        assert!(json.get("error").is_none());
+        let face = &json["faces"][0];
+        assert_eq!(face["box"].to_string(), "[0.0,20.3,30.0,40.0]");
+        assert_eq!(face["score"], 1.0);
+        assert!(face.get("real_age").is_none() && face.get("attractiveness").is_some());
+        let age = &face["age"];
+        assert_eq!((age["value"].as_f64(), age["std"].as_f64()), (Some(31.42), Some(2.0)));
+        assert_eq!(age["interval"]["level"], 0.9);
+        let all = age["distribution"]["probabilities"].as_array().unwrap();
+        let sum: f64 = all.iter().map(|p| p.as_f64().unwrap()).sum();
+        assert!(all.len() == 101 && (sum - 1.0).abs() < 1e-4);
+        assert_eq!(serde_json::from_value::<PictureRecord>(json).unwrap(), record);
+
+        let failed = PictureRecord::failed("b.jpg".into(), "tiny", "empty file".into());
+        assert_eq!(
+            serde_json::to_string(&failed).unwrap(),
+            r#"{"image":"b.jpg","model":"tiny","version":2,"faces":[],"error":"empty file"}"#
+        );
+    }
+
+    /// After a change of the record: `dldl generate schema > face-record.schema.json`.
+    #[test]
+    fn the_schema_file_is_up_to_date() {
+        assert_eq!(record_schema(), include_str!("../face-record.schema.json"));
+    }
+}

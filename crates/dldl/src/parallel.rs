@@ -240,7 +240,7 @@ mod tests {
             let mut seen = Vec::new();
             let slow_first = |&i: &usize| {
                 if i.is_multiple_of(50) {
-                    std::thread::sleep(Duration::from_millis(5));
+                    thread::sleep(Duration::from_millis(5));
                 }
                 i * 2
             };
@@ -263,7 +263,7 @@ mod tests {
         let work = |&i: &usize| {
             begun.fetch_add(1, Ordering::SeqCst);
             if i == 0 {
-                std::thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(100));
             }
         };
         ordered(&items, 2, work, |i, ()| {

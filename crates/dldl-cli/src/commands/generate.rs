@@ -1,4 +1,4 @@
-//! `dldl generate`: manual pages and shell completions.
+//! `dldl generate`: manual pages, shell completions, and the schema of the output.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use crate::outcome::{Outcome, UsageError};
 use crate::printing::{print, write_file};
 
-/// Generate manual pages and shell completions
+/// Generate manual pages, shell completions or the output's JSON Schema
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -36,6 +36,8 @@ enum What {
     Fish,
     /// Completions for PowerShell
     Powershell,
+    /// JSON Schema of the records that `dldl estimate` prints
+    Schema,
 }
 
 const EXAMPLES: &str = "\
@@ -45,7 +47,8 @@ Examples:
   dldl generate bash > ~/.local/share/bash-completion/completions/dldl
   dldl generate zsh > ~/.zfunc/_dldl                        # a folder of $fpath
   dldl generate fish > ~/.config/fish/completions/dldl.fish
-  dldl generate powershell >> $PROFILE                      # in PowerShell";
+  dldl generate powershell >> $PROFILE                      # in PowerShell
+  dldl generate schema > face-record.schema.json";
 
 /// `command` is the whole command line.
 pub fn run(args: Args, mut command: Command) -> Result<Outcome> {
@@ -55,6 +58,11 @@ pub fn run(args: Args, mut command: Command) -> Result<Outcome> {
         What::Zsh => Shell::Zsh,
         What::Fish => Shell::Fish,
         What::Powershell => Shell::PowerShell,
+        What::Schema if args.out.is_some() => return Err(UsageError::OutOfCompletions.into()),
+        What::Schema => {
+            print(&dldl::record_schema())?;
+            return Ok(Outcome::Complete);
+        }
     };
     if args.out.is_some() {
         return Err(UsageError::OutOfCompletions.into());

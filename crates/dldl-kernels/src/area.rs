@@ -1,23 +1,22 @@
-//! Reduction of 8-bit RGB pictures by area averaging, as the input of a
-//! network. No other way to resize, and no knowledge of any network.
+//! Reduction of 8-bit RGB images by area averaging.
 
 use crate::Level;
 use crate::level::at_level;
 use std::ops::{AddAssign, Range};
 
-/// The bytes of so many lines fit 16 bits.
+/// Number of lines whose sum fits 16 bits.
 const NARROW: usize = (u16::MAX / u8::MAX as u16) as usize;
 
-/// Averages over rectangles of pixels: output pixel i of n covers the input
-/// pixels `floor(i len / n)` up to `ceil((i + 1) len / n)`, as in PyTorch's
-/// `interpolate(mode="area")`. Holds the plan for the columns, and memory that
-/// is used again from row to row.
+/// Averages over rectangles of pixels: output pixel i of n covers the input pixels
+/// `floor(i len / n)..ceil((i + 1) len / n)`, as in PyTorch's
+/// `interpolate(mode="area")`. Holds the plan for the columns and buffers that are
+/// reused from row to row.
 #[derive(Clone, Debug)]
 pub struct AreaAverage {
     level: Level,
-    /// The input's columns that are read.
+    /// Columns of the input that are read.
     columns: Range<usize>,
-    /// Of each output pixel, counted from the first column that is read.
+    /// Input columns of each output pixel, relative to the first column read.
     windows: Vec<Range<u32>>,
     narrow: Vec<u16>,
     wide: Vec<u32>,
@@ -26,7 +25,7 @@ pub struct AreaAverage {
 }
 
 impl AreaAverage {
-    /// Without a plan yet: [`AreaAverage::plan`] makes one.
+    /// Without a plan; call [`AreaAverage::plan`] first.
     pub fn new() -> Self {
         Self::with_level(Level::detect())
     }
@@ -42,18 +41,21 @@ impl AreaAverage {
         }
     }
 
-    /// The input pixels under output pixel `i` of `n`, of `len` input pixels.
+    /// The input pixels, of `len`, that output pixel `i` of `n` covers.
     pub fn window(i: usize, len: usize, n: usize) -> Range<usize> {
         i * len / n..((i + 1) * len).div_ceil(n)
     }
 
-    /// Plans rows of output pixels `part` of `n`, from the `len` columns of the
-    /// input that begin at column `first`.
+    /// Plans rows of the output pixels `part` of `n`, from the `len` columns of the
+    /// input starting at column `first`.
     ///
     /// # Panics
-    /// If the part does not lie within the `n`, or `len` is 0.
+    /// If `part` is empty or exceeds `n`, or `len` is 0.
     pub fn plan(&mut self, first: usize, len: usize, n: usize, part: Range<usize>) {
-        assert!(part.start < part.end && part.end <= n && len > 0, "area: no such part");
+        assert!(
+            part.start < part.end && part.end <= n && len > 0,
+            "area: part is empty or out of range"
+        );
         let start = Self::window(part.start, len, n).start;
         let end = Self::window(part.end - 1, len, n).end;
         self.columns = first + start..first + end;
@@ -65,13 +67,13 @@ impl AreaAverage {
         }));
     }
 
-    /// One row of the output, `(mean - offset) * scale` of red, green and blue
-    /// (the fourth value means nothing), over whole lines of the input: three
-    /// bytes per pixel.
+    /// Computes one row of the output from the input lines that it covers (three bytes
+    /// per pixel): `(mean - offset) * scale` of red, green and blue; the fourth value
+    /// is unspecified.
     ///
     /// # Panics
-    /// If there are no lines, one is too short for the plan, or `out` is not
-    /// as long as the planned row.
+    /// If there are no lines, one is too short for the plan, or `out` does not have the
+    /// length of the planned row.
     pub fn row<'a>(
         &mut self,
         lines: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
@@ -104,8 +106,8 @@ impl Default for AreaAverage {
     }
 }
 
-/// The sum over the lines, and one more entry so that the last pixel can be
-/// read as four numbers.
+/// Sums over the lines, with one extra entry so that the last pixel can be read as four
+/// numbers.
 #[inline(always)]
 fn add_lines<'a, T: Copy + From<u8> + AddAssign>(
     mut lines: impl Iterator<Item = &'a [u8]>,
@@ -123,8 +125,8 @@ fn add_lines<'a, T: Copy + From<u8> + AddAssign>(
     }
 }
 
-/// Sums over all columns to the left. They may wrap around: differences of two
-/// of them do not care.
+/// Prefix sums over the columns. They may wrap around, which does not affect their
+/// differences.
 #[inline(always)]
 fn add_columns<T: Copy + Into<u32>>(sums: &[T], before: &mut Vec<[u32; 4]>) {
     let columns = sums.len() / 3;
@@ -164,7 +166,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn windows_overlap_as_pytorchs_do() {
+    fn windows_overlap_as_in_pytorch() {
         // torch.nn.functional.interpolate(torch.arange(5.).view(1,1,1,5), size=(1,3), mode="area")
         // gives 0.5, 2.0, 3.5.
         let line: Vec<u8> = (0..5u8).flat_map(|v| [v; 3]).collect();
@@ -176,7 +178,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every level against the definition, with few lines and with many.
+        /// Compares every level with the definition, for few and for many lines.
         #[test]
         fn rows_are_means_of_rectangles(
             seed in 1u32..1000,

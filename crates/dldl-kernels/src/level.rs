@@ -1,57 +1,55 @@
-//! Which vector instructions the kernels use: detected once, or forced by the
-//! environment. What is done with them lives beside each kernel.
+//! Selection of the vector instructions: detected once, or forced by an environment
+//! variable.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-/// The environment variable that forces a level for the whole process, by its
-/// [name](Level::name).
+/// Environment variable that forces a level, by its [name](Level::name), for the whole
+/// process.
 pub const LEVEL_VARIABLE: &str = "DLDL_ISA";
 
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Portable code in whatever vectors the compiler's target guarantees:
-    /// NEON on AArch64, SSE2 on x86-64, SIMD128 on wasm with that feature,
-    /// scalars elsewhere.
+    /// Portable code with the vectors that the compilation target guarantees: NEON on
+    /// AArch64, SSE2 on x86-64, SIMD128 on wasm with that feature, scalars elsewhere.
     Baseline,
     /// AVX2 with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 with what Ice Lake (2019) and Zen 4 (2022) have of it, VNNI
-    /// included.
+    /// The AVX-512 subsets of Ice Lake (2019) and Zen 4 (2022), including VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl Level {
-    /// What the environment variable [`LEVEL_VARIABLE`] asks for, else the best
-    /// level that the running processor has.
+    /// The level that [`LEVEL_VARIABLE`] requests; by default the best one that the
+    /// running processor supports.
     ///
     /// # Panics
-    /// If the variable asks for what is not there; a program that wants to say
-    /// so itself asks [`Level::from_environment`] first.
+    /// If the requested level is unknown or not supported. To report the error, call
+    /// [`Level::from_environment`] first.
     pub fn detect() -> Self {
         Self::from_environment().unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// As [`Level::detect`].
+    /// [`Level::detect`] that returns an error instead of panicking.
     ///
     /// # Errors
-    /// What is wrong with the variable.
+    /// If [`LEVEL_VARIABLE`] requests a level that is unknown or not supported.
     pub fn from_environment() -> Result<Self, String> {
         static LEVEL: LazyLock<Result<Level, String>> =
             LazyLock::new(|| match std::env::var_os(LEVEL_VARIABLE) {
                 Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
-                _ => Ok(Level::available().pop().expect("the baseline is always there")),
+                _ => Ok(Level::available().pop().expect("the baseline is always available")),
             });
         LEVEL.clone().map_err(|e| format!("{LEVEL_VARIABLE}: {e}"))
     }
 
-    /// Every level that the running processor has, the best one last.
+    /// All levels that the running processor supports, the best one last.
     pub fn available() -> Vec<Self> {
-        #[allow(unused_mut, reason = "there is nothing to add on other processors")]
+        #[allow(unused_mut, reason = "only x86-64 adds levels")]
         let mut levels = vec![Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
@@ -66,8 +64,8 @@ impl Level {
         levels
     }
 
-    /// What it is called on this processor: `avx512`, `avx2`, `sse2`, `neon`,
-    /// `simd128` or `scalar`.
+    /// The name on this processor: `avx512`, `avx2`, `sse2`, `neon`, `simd128` or
+    /// `scalar`.
     pub fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -84,12 +82,12 @@ impl Level {
     }
 }
 
-/// Compiles `$body` for every level, with `$simd` as the library's token of it,
-/// and runs the one of `$level`. What `$body` calls is `#[inline(always)]`, or
-/// it would be compiled without the level's instructions.
+/// Compiles `$body` for every level, with `$simd` as the level's token, and runs the
+/// version for `$level`. Functions that `$body` calls must be `#[inline(always)]`;
+/// otherwise they are compiled without the level's instructions.
 ///
 /// # Panics
-/// If the processor does not have the level.
+/// If the processor does not support the level.
 macro_rules! at_level {
     ($level:expr, $simd:ident => $body:expr) => {{
         use fearless_simd::Simd as _;
@@ -138,8 +136,8 @@ pub(crate) fn baseline() -> impl fearless_simd::Simd {
     )))]
     match level {
         fearless_simd::Level::Fallback(scalar) => scalar,
-        #[allow(unreachable_patterns, reason = "the baseline is the fall-back here")]
-        _ => unreachable!("no vectors are promised"),
+        #[allow(unreachable_patterns, reason = "the only variant on targets without vectors")]
+        _ => unreachable!("the target guarantees no vectors"),
     }
 }
 
@@ -152,14 +150,17 @@ impl fmt::Display for Level {
 impl FromStr for Level {
     type Err = String;
 
-    /// By [name](Level::name) or as `baseline`; only levels that are there.
+    /// By [name](Level::name) or as `baseline`; supported levels only.
     fn from_str(name: &str) -> Result<Self, String> {
         let available = Self::available();
         let wanted =
             |level: &Self| level.name() == name || (*level == Self::Baseline && name == "baseline");
         available.iter().copied().find(wanted).ok_or_else(|| {
             let names: Vec<_> = available.iter().map(|l| l.name()).collect();
-            format!("there is no \"{name}\" on this processor, but {}", names.join(", "))
+            format!(
+                "unsupported instruction set `{name}`: this processor supports {}",
+                names.join(", ")
+            )
         })
     }
 }
@@ -170,7 +171,7 @@ mod tests {
     use fearless_simd::prelude::*;
 
     #[test]
-    fn levels_are_found_by_their_names() {
+    fn level_names_round_trip() {
         for level in Level::available() {
             assert_eq!(level.name().parse(), Ok(level));
             assert_eq!(level.to_string(), level.name());

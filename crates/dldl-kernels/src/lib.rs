@@ -1,9 +1,15 @@
 //! Convolution, pooling and their gradients on the CPU.
 //!
-//! Slices in, slices out, in NCHW order and f32, with no knowledge of any
-//! network. The vector instructions are picked at run time ([`Level`]); this
-//! is the only crate of the workspace with `unsafe` in it, and only for their
-//! intrinsics. Every kernel is tested against [`reference`](mod@reference).
+//! Kernels take and return slices and know nothing of any network. The vector
+//! instructions are selected at run time ([`Level`]). This is the only crate of the
+//! workspace with `unsafe` code, all of it for processor instructions. Every kernel is
+//! tested against [`reference`](mod@reference).
+//!
+//! - Inference in f32: [`StemConv`], [`Conv3x3`] (Winograd), [`DirectConv`], on
+//!   activations laid out as [`Planes`].
+//! - Inference in 8-bit integers: [`int8`].
+//! - Training, forward and backward: [`train`].
+//! - Image reduction: [`AreaAverage`].
 
 mod area;
 mod direct;

@@ -1,12 +1,12 @@
-//! The linear layer on single rows. Forward only.
+//! The linear layer, forward only.
 
-/// `y = W x + b` for each of the rows of `input`: `[n, cin]` to `[n, cout]`,
-/// with `weight` `[cout, cin]` and `bias` `[cout]`.
+/// `y = W x + b` for each row of `input`: `[n, cin]` to `[n, cout]`, with `weight`
+/// `[cout, cin]` and `bias` `[cout]`.
 ///
 /// # Panics
-/// If the lengths do not fit together.
+/// If the lengths do not match these shapes.
 pub fn linear(input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-    assert!(!bias.is_empty(), "linear: there is no output");
+    assert!(!bias.is_empty(), "linear: bias is empty");
     let cin = weight.len() / bias.len();
     assert!(cin > 0 && input.len().is_multiple_of(cin), "linear: input is not [n, cin]");
     let mut output = vec![0.0; input.len() / cin * bias.len()];
@@ -16,7 +16,7 @@ pub fn linear(input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     output
 }
 
-/// [`linear`] for one row, `[cin]` to `[cout]`, into memory that is there.
+/// [`linear`] for one row, `[cin]` to `[cout]`, into an existing buffer.
 ///
 /// # Panics
 /// As [`linear`].
@@ -29,7 +29,7 @@ pub fn linear_into(input: &[f32], weight: &[f32], bias: &[f32], output: &mut [f3
     }
 }
 
-/// Independent partial sums, so that the compiler may keep them in vectors.
+/// Number of independent partial sums, which let the compiler use vectors.
 const LANES: usize = 16;
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -53,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_reference(
+        fn linear_matches_the_reference(
             rows in 0usize..4,
             cout in 1usize..20,
             values in prop::collection::vec(-1f32..1.0, 90 * 24),
@@ -67,7 +67,7 @@ mod tests {
             let expected = reference::linear(input, weight, bias);
             prop_assert_eq!(got.len(), expected.len());
             for (g, e) in got.iter().zip(&expected) {
-                prop_assert!((g - e).abs() <= tolerance, "{} instead of {}", g, e);
+                prop_assert!((g - e).abs() <= tolerance, "{}, expected {}", g, e);
             }
         }
     }

@@ -1,6 +1,7 @@
-//! What the processor can do at most: the yardstick of the benchmarks.
+//! Peak arithmetic throughput of the processor, as a reference for benchmarks.
 
-// Indexed loops: closures and iterators over vectors are compiled apart.
+// Indexed loops: closures and iterators over vectors are compiled separately, without
+// the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, prelude::*};
@@ -9,13 +10,13 @@ use std::hint::black_box;
 use crate::Level;
 use crate::level::at_level;
 
-/// How many multiply-adds one call of [`multiply_add_burst`] with `rounds` does.
+/// Number of multiply-adds in one call of [`multiply_add_burst`] with `rounds`.
 pub fn burst_macs(level: Level, rounds: usize) -> u64 {
     at_level!(level, simd => (chains(simd) * length(simd) * rounds) as u64)
 }
 
-/// Independent chains of f32 multiply-adds in registers, without memory; who
-/// times it knows the processor's peak. Returns a number that depends on all of
+/// Runs independent chains of f32 multiply-adds in registers, without memory accesses:
+/// its run time gives the processor's peak. Returns a number that depends on all of
 /// them.
 pub fn multiply_add_burst(level: Level, rounds: usize) -> f32 {
     at_level!(level, simd => match chains(simd) {
@@ -24,13 +25,14 @@ pub fn multiply_add_burst(level: Level, rounds: usize) -> f32 {
     })
 }
 
-/// Chains, each of one register, that fit the registers and hide the latency.
+/// Number of chains, of one register each: they fit the register file and hide the
+/// latency.
 #[inline(always)]
 fn chains<S: Simd>(_: S) -> usize {
     if S::f32s::LEN >= 16 { 24 } else { 12 }
 }
 
-/// Numbers of a register.
+/// Numbers in a register.
 #[inline(always)]
 fn length<S: Simd>(_: S) -> usize {
     S::f32s::LEN
@@ -41,8 +43,8 @@ fn burst<S: Simd, const N: usize>(s: S, rounds: usize) -> f32 {
     let factor = S::f32s::splat(s, black_box(0.999));
     let mut acc = [factor; N];
     for i in 0..N {
-        // A number that the compiler does not know: of equal chains, as of the
-        // equal halves of a wider vector, it would compute one.
+        // Opaque to the compiler, which would otherwise compute equal chains (or equal
+        // halves of a wider vector) only once.
         acc[i] = S::f32s::splat(s, black_box(1.0));
     }
     for _ in 0..rounds {
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_does_what_it_says() {
+    fn burst_computes_all_chains() {
         for level in Level::available() {
             assert!(burst_macs(level, 10) >= 480);
             let mut one = 1.0f32;

@@ -1,28 +1,27 @@
-//! How activations lie in memory between the layers of the inference engine,
-//! and the two operations on them that are no convolution.
+//! Memory layout of activations between the layers of the inference engine, with
+//! pooling and averaging.
 //!
-//! Channels are in blocks of [`LANES`]; a pixel of a block is one [`Lanes`]. A
-//! row of the picture holds its channel blocks one after the other, and each
-//! of those its columns: `[row][channel block][column][lane]`. So a band of
-//! rows is contiguous, and threads can take bands. Around the pixels is a
-//! border of one zero and as many more zeros as make the size a multiple of
-//! [`TILE`], so that reading a tile never meets a border case.
+//! Channels are grouped in blocks of [`LANES`]; a pixel of a block is one [`Lanes`].
+//! The layout is `[row][channel block][column][lane]`: a band of rows is contiguous,
+//! so threads can share the rows. The pixels are surrounded by a border of one zero,
+//! plus zeros that pad the size to a multiple of [`TILE`], so that tiles can be read
+//! without special cases at the border.
 
 use rayon::prelude::*;
 
-/// Channels of a block: one vector of AVX-512, two of AVX2, four of NEON.
+/// Channels in a block: one vector of AVX-512, two of AVX2, four of NEON.
 pub const LANES: usize = 16;
 
-/// Side of a tile of output pixels.
+/// Side length of a tile of output pixels.
 pub const TILE: usize = 4;
 
-/// One pixel of a block of channels. Its alignment is that of a cache line.
+/// One pixel of a block of channels, aligned to a cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
 pub struct Lanes(pub [f32; LANES]);
 
 impl Lanes {
-    /// Numbers by channel in blocks, filled up with zeros.
+    /// Splits per-channel numbers into blocks; the last one is padded with zeros.
     pub(crate) fn blocks(values: &[f32]) -> Vec<Self> {
         let block = |values: &[f32]| {
             let mut lanes = Self::default();
@@ -33,60 +32,63 @@ impl Lanes {
     }
 }
 
-/// The shape of a layer's activations, and where what lies in them.
+/// The shape of a layer's activations, and the offsets in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planes {
-    /// Channels that mean something; the lanes beyond are zero.
+    /// Number of channels; lanes beyond them are zero.
     pub channels: usize,
-    /// Rows of pixels.
+    /// Number of rows of pixels.
     pub height: usize,
-    /// Columns of pixels.
+    /// Number of columns of pixels.
     pub width: usize,
 }
 
 impl Planes {
-    /// Blocks of channels.
+    /// Number of channel blocks.
     pub fn blocks(&self) -> usize {
         self.channels.div_ceil(LANES)
     }
 
-    /// Rows of tiles.
+    /// Number of rows of tiles.
     pub fn tile_rows(&self) -> usize {
         self.height.div_ceil(TILE)
     }
 
-    /// Tiles in a row of tiles.
+    /// Number of tiles in a row of tiles.
     pub fn tile_columns(&self) -> usize {
         self.width.div_ceil(TILE)
     }
 
-    /// Columns with the border.
+    /// Number of columns including the border.
     pub fn columns(&self) -> usize {
         self.tile_columns() * TILE + 2
     }
 
-    /// [`Lanes`] from a row to the next.
+    /// Distance between rows, in [`Lanes`].
     pub fn row_stride(&self) -> usize {
         self.blocks() * self.columns()
     }
 
-    /// [`Lanes`] of the whole, border included.
+    /// Total number of [`Lanes`], including the border.
     pub fn size(&self) -> usize {
         (self.tile_rows() * TILE + 2) * self.row_stride()
     }
 
-    /// What 2x2 max pooling leaves of it; a last odd row or column is dropped.
+    /// The shape after 2x2 max pooling; a last odd row or column is dropped.
     pub fn pooled(&self) -> Self {
         Self { height: self.height / 2, width: self.width / 2, ..*self }
     }
 
-    /// From `[channels, height, width]`, for tests and for layers that were
-    /// computed elsewhere.
+    /// Converts from `[channels, height, width]`.
     ///
     /// # Panics
-    /// If `values` does not have that many numbers.
+    /// If `values` has another length.
     pub fn pack(&self, values: &[f32]) -> Vec<Lanes> {
-        assert_eq!(values.len(), self.channels * self.height * self.width, "planes: wrong length");
+        assert_eq!(
+            values.len(),
+            self.channels * self.height * self.width,
+            "planes: values are not [channels, height, width]"
+        );
         let mut packed = vec![Lanes::default(); self.size()];
         for (i, &value) in values.iter().enumerate() {
             let (row, x) = (i / self.width, i % self.width);
@@ -96,7 +98,7 @@ impl Planes {
         packed
     }
 
-    /// To `[channels, height, width]`, without the border.
+    /// Converts to `[channels, height, width]`, without the border.
     ///
     /// # Panics
     /// If `packed` is shorter than [`Planes::size`].
@@ -111,15 +113,15 @@ impl Planes {
         values
     }
 
-    /// Index of the pixel `(y, x)` of a block of channels.
+    /// Index of pixel `(y, x)` of a channel block.
     fn at(&self, block: usize, y: usize, x: usize) -> usize {
         (y + 1) * self.row_stride() + block * self.columns() + x + 1
     }
 
-    /// Splits the pixels' rows from the border above and below, which becomes
-    /// zero. The rows begin with the border to their left.
+    /// The rows of pixels, each starting with its left border. Sets the border above
+    /// and below them to zero.
     pub(crate) fn rows<'a>(&self, output: &'a mut [Lanes]) -> &'a mut [Lanes] {
-        assert!(output.len() >= self.size(), "planes: the buffer is too short");
+        assert!(output.len() >= self.size(), "planes: buffer too short");
         let stride = self.row_stride();
         let (above, rest) = output[..self.size()].split_at_mut(stride);
         let (rows, below) = rest.split_at_mut(self.height * stride);
@@ -128,7 +130,7 @@ impl Planes {
         rows
     }
 
-    /// Makes the border to the left and right of one row zero.
+    /// Sets the left and right border of one row to zero.
     pub(crate) fn clear_sides(&self, row: &mut [Lanes]) {
         for block in row.chunks_exact_mut(self.columns()) {
             block[0] = Lanes::default();
@@ -137,9 +139,8 @@ impl Planes {
     }
 }
 
-/// 2x2 max pooling, where it could not be joined with a convolution: `input`
-/// as `planes`, the result as [`Planes::pooled`] of them. In parallel over
-/// rows where the calling thread pool has several threads.
+/// 2x2 max pooling that is not fused with a convolution, from `planes` to
+/// [`Planes::pooled`]. Parallel over rows in the current Rayon pool.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -166,12 +167,12 @@ pub fn max_pool_planes(planes: &Planes, input: &[Lanes], output: &mut [Lanes]) {
 /// Mean of each channel over all pixels.
 ///
 /// # Panics
-/// If `input` is too short, `means` has not as many numbers as there are
-/// channels, or there is no pixel.
+/// If `input` is too short, the length of `means` is not the number of channels, or
+/// there are no pixels.
 pub fn average_planes(planes: &Planes, input: &[Lanes], means: &mut [f32]) {
     assert_eq!(means.len(), planes.channels, "average: means are not [channels]");
     let pixels = planes.height * planes.width;
-    assert!(pixels > 0, "average: there is no pixel");
+    assert!(pixels > 0, "average: no pixels");
     for (block, means) in means.chunks_mut(LANES).enumerate() {
         let mut sum = [0.0f32; LANES];
         for y in 0..planes.height {

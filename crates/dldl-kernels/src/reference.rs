@@ -1,5 +1,4 @@
-//! The same operations as naive scalar loops in f64: slow, obviously right,
-//! and what every kernel is tested against. Not for use in a network.
+//! Reference implementations: naive scalar loops with sums in f64, for tests.
 
 /// Convolution with stride 1 and zero padding: `[cin, height, width]` to
 /// `[cout, ho, wo]`.
@@ -20,7 +19,7 @@ pub fn conv2d(
         let mut sums = vec![f64::from(b); ho * wo];
         for (c, ky, kx) in triples(cin, kernel) {
             let w = f64::from(weight[((o * cin + c) * kernel + ky) * kernel + kx]);
-            // Output pixels whose input pixel for this tap is inside.
+            // Output pixels whose input pixel for this tap is inside the image.
             for y in pad.saturating_sub(ky)..ho.min(height + pad - ky) {
                 let row = &input[(c * height + y + ky - pad) * width..][..width];
                 for x in pad.saturating_sub(kx)..wo.min(width + pad - kx) {
@@ -33,14 +32,13 @@ pub fn conv2d(
     output
 }
 
-/// Each tap of each input channel.
+/// All (input channel, tap row, tap column).
 fn triples(cin: usize, kernel: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     let taps = kernel * kernel;
     (0..cin * taps).map(move |i| (i / taps, i % taps / kernel, i % kernel))
 }
 
-/// Maximum pooling of one window at a time; as PyTorch's
-/// `max_pool2d`, for an output of `ho` x `wo`.
+/// Max pooling, as PyTorch's `max_pool2d`, for an output of `ho` x `wo`.
 #[allow(clippy::too_many_arguments)]
 pub fn max_pool(
     input: &[f32],
@@ -69,7 +67,7 @@ pub fn max_pool(
     output
 }
 
-/// `y = W x + b` for each row; as [`linear`](crate::linear).
+/// `y = W x + b` for each row, as [`linear`](crate::linear).
 pub fn linear(input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let cin = weight.len() / bias.len();
     let mut output = Vec::new();

@@ -1,9 +1,9 @@
-//! The first convolution of a network: 3x3 over an interleaved picture of few
-//! channels (3 for RGB), where Winograd's transforms would cost more than they
-//! save. Direct, with bias and ReLU, from rows of numbers to [`Planes`].
+//! The first convolution of a network (the stem): 3x3 over an interleaved image of few
+//! channels (3 for RGB), for which Winograd's transforms would cost more than they
+//! save. Direct, with bias and ReLU, to the layout of [`Planes`].
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, f32x16, prelude::*};
@@ -13,11 +13,11 @@ use crate::Level;
 use crate::level::at_level;
 use crate::planes::{LANES, Lanes, Planes};
 
-/// Most pixels of a register block, of any level.
+/// Largest number of pixels in a register block, over all levels.
 const PIXELS: usize = 14;
 
-/// A 3x3 convolution (stride 1, padding 1) with bias and ReLU, from an
-/// interleaved picture.
+/// A 3x3 convolution (stride 1, padding 1) with bias and ReLU, from an interleaved
+/// image.
 #[derive(Clone, Debug)]
 pub struct StemConv {
     pub(crate) level: Level,
@@ -33,7 +33,7 @@ impl StemConv {
     /// Packs `weight` (`[cout, cin, 3, 3]`) for the level; `bias` is `[cout]`.
     ///
     /// # Panics
-    /// If a slice's length does not fit the shape, or a dimension is zero.
+    /// If the length of a slice does not match its shape, or a dimension is zero.
     pub fn new(level: Level, weight: &[f32], bias: &[f32], cout: usize, cin: usize) -> Self {
         assert!(cout > 0 && cin > 0, "stem: a dimension is zero");
         assert_eq!(weight.len(), cout * cin * 9, "stem: weight is not [cout, cin, 3, 3]");
@@ -56,26 +56,26 @@ impl StemConv {
         self.cout
     }
 
-    /// Bytes that its weights take.
+    /// Size of the packed weights in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Lanes>() * (self.weights.len() + self.bias.len())
     }
 
-    /// Numbers from a row of the picture to the next, for a width in pixels.
+    /// Distance between rows of the image, in numbers, for a width in pixels.
     pub fn row_stride(&self, width: usize) -> usize {
         (width + 2) * self.cin
     }
 
-    /// Numbers of a whole picture with its border and what a register block
-    /// may read beyond its end.
+    /// Length of the image buffer: the image with its border, plus what a register block
+    /// may read beyond the end.
     pub fn picture_len(&self, height: usize, width: usize) -> usize {
         (height + 2) * self.row_stride(width) + PIXELS * self.cin
     }
 
-    /// `picture` is `[height + 2, width + 2, cin]`, with a border of zeros, and
-    /// [`StemConv::picture_len`] long; `output` is laid out as [`Planes`] of
-    /// `height` x `width`. Parallel over rows where the calling thread pool has
-    /// several threads and `parallel` is set.
+    /// Computes the convolution. `picture` is `[height + 2, width + 2, cin]` with a
+    /// border of zeros, in a buffer of [`StemConv::picture_len`]; `output` is laid out as
+    /// [`Planes`] of `height` x `width`. With `parallel`, rows are shared by the current
+    /// Rayon pool.
     ///
     /// # Panics
     /// If a buffer is too short.
@@ -88,7 +88,7 @@ impl StemConv {
         parallel: bool,
     ) {
         let planes = Planes { channels: self.cout, height, width };
-        assert!(picture.len() >= self.picture_len(height, width), "stem: the picture is too short");
+        assert!(picture.len() >= self.picture_len(height, width), "stem: picture too short");
         let stride = self.row_stride(width);
         let work = |(y, row): (usize, &mut [Lanes])| {
             planes.clear_sides(row);
@@ -103,8 +103,8 @@ impl StemConv {
         }
     }
 
-    /// One row of the output from the three rows of the picture around it, the
-    /// border at its sides left as it is.
+    /// One row of the output from the three rows of the image around it; its left and
+    /// right border are not written.
     #[inline(always)]
     pub(crate) fn row<S: Simd>(&self, s: S, rows: &[f32], planes: &Planes, output: &mut [Lanes]) {
         let (columns, width) = (planes.columns(), planes.width);
@@ -112,10 +112,10 @@ impl StemConv {
         let panel = if S::f32s::LEN >= LANES { 2 } else { 1 };
         for (b, weights) in self.weights.chunks(panel * 9 * self.cin).enumerate() {
             let bias = &self.bias[b * panel..];
-            let first = &mut outputs.next().expect("a plane for each block")[1..][..width];
+            let first = &mut outputs.next().expect("one plane per block")[1..][..width];
             match (S::f32s::LEN, weights.len() / (9 * self.cin)) {
                 (16.., 2) => {
-                    let second = &mut outputs.next().expect("a plane for each block")[1..][..width];
+                    let second = &mut outputs.next().expect("one plane per block")[1..][..width];
                     self.block::<S, 14, 2>(s, rows, width, weights, bias, [first, second]);
                 }
                 (16.., _) => self.block::<S, 14, 1>(s, rows, width, weights, bias, [first]),
@@ -149,8 +149,7 @@ impl StemConv {
                 }
             }
             for y in 0..3 {
-                // A tap `(column, channel)` of the pixel `t` lies `t * cin`
-                // behind that of the first.
+                // The taps of pixel `t` are `t * cin` after those of the first pixel.
                 let row = &rows[y * stride + x * self.cin..][..taps + (G - 1) * self.cin];
                 for k in 0..taps {
                     let mut w = [f32x16::splat(s, 0.0); P];
@@ -185,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_reference_on_every_level(
+        fn every_level_matches_the_reference(
             seed in 0usize..1000,
             cout in 1usize..70,
             cin in 1usize..5,
@@ -211,7 +210,7 @@ mod tests {
                 conv.forward(&picture, h, w, &mut output, parallel);
                 let got = planes.unpack(&output);
                 for (i, (g, e)) in got.iter().zip(&expected).enumerate() {
-                    prop_assert!((g - e).abs() <= 1e-5, "{level} at {i}: {g} instead of {e}");
+                    prop_assert!((g - e).abs() <= 1e-5, "{level} at {i}: {g}, expected {e}");
                 }
                 // Border, padding and unused lanes are zero.
                 prop_assert_eq!(planes.pack(&got), output);

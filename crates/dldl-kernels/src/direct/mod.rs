@@ -1,14 +1,11 @@
-//! The direct convolution, one row of pixels at a time: stride 1, no padding,
-//! the parametric ReLU in the same pass. It serves small networks on small
-//! inputs, whose channels are few and whose rows stay in the cache; what has
-//! 3x3 kernels and many channels is better served by Winograd's algorithm.
+//! Direct convolution, one row of pixels at a time: stride 1, no padding, fused with a
+//! parametric ReLU. For small networks on small inputs, with few channels and rows that
+//! stay in the cache; for 3x3 kernels and many channels, Winograd's algorithm is faster.
 //!
-//! A row holds its channel blocks one after the other, each of them with its
-//! pixels, each of those with the block's [`LANES`] channels: the layout of
-//! [`planes`](crate::Planes), without its border. One vector holds output
-//! channels of one pixel, so an input value is broadcast to all of them, and
-//! pixels can come in any number. The innermost loops are in `tile`, pooling
-//! in `pool`.
+//! The layout of a row is `[channel block][pixel][lane]`, that of
+//! [`Planes`](crate::Planes) without the border. A vector holds output channels of one
+//! pixel, to all of which an input value is broadcast, so any number of pixels is
+//! possible. The inner loops are in `tile`, pooling is in `pool`.
 
 mod pool;
 #[cfg(test)]
@@ -20,12 +17,12 @@ pub use pool::max_pool_rows;
 use crate::level::at_level;
 use crate::{LANES, Lanes, Level};
 
-/// A pixel of a row, with its channels or a block of them.
+/// A pixel of an input row, with its channels or a block of them.
 pub trait Pixel: Copy + Default + Send + Sync {
-    /// How many channels it has room for.
+    /// Number of channels.
     const CHANNELS: usize;
 
-    /// One of them, counted modulo their number.
+    /// Channel `c`, modulo the number of channels.
     fn channel(&self, c: usize) -> f32;
 }
 
@@ -38,7 +35,7 @@ impl Pixel for Lanes {
     }
 }
 
-/// Red, green, blue and one unused: the input of a network.
+/// Red, green, blue and an unused value: the input of a network.
 impl Pixel for [f32; 4] {
     const CHANNELS: usize = 4;
 
@@ -48,12 +45,11 @@ impl Pixel for [f32; 4] {
     }
 }
 
-/// A convolution (cross-correlation, as in PyTorch's `conv2d`) with stride 1
-/// and without padding, followed by a parametric ReLU: `x` where positive, else
-/// `slope * x`. A kernel of one pixel makes it a dense layer, and the pixels of
-/// a row its batch.
+/// A convolution (cross-correlation, as in PyTorch's `conv2d`) with stride 1 and without
+/// padding, followed by a parametric ReLU: `x` if positive, else `slope * x`. With a 1x1
+/// kernel it is a dense layer, whose batch are the pixels of a row.
 ///
-/// `T` is what the pixels of the input are made of.
+/// `T` is the type of the input pixels.
 #[derive(Clone, Debug)]
 pub struct DirectConv<T> {
     level: Level,
@@ -77,12 +73,11 @@ struct Group {
 }
 
 impl<T: Pixel> DirectConv<T> {
-    /// Packs `weight` (`[outputs, inputs, kernel, kernel]`), `bias`
-    /// (`[outputs]`) and the slopes of the activation (`[outputs]`; none for
-    /// no activation).
+    /// Packs `weight` (`[outputs, inputs, kernel, kernel]`), `bias` (`[outputs]`) and the
+    /// slopes of the activation (`[outputs]`; `None` for no activation).
     ///
     /// # Panics
-    /// If a slice's length does not fit the shape, or a dimension is zero.
+    /// If the length of a slice does not match its shape, or a dimension is zero.
     pub fn new(
         weight: &[f32],
         bias: &[f32],
@@ -161,44 +156,43 @@ impl<T: Pixel> DirectConv<T> {
         self.kernel
     }
 
-    /// Blocks that the output channels fill.
+    /// Number of blocks of output channels.
     pub fn output_blocks(&self) -> usize {
         self.outputs.div_ceil(LANES)
     }
 
-    /// Blocks that the input channels fill.
+    /// Number of blocks of input channels.
     pub fn input_blocks(&self) -> usize {
         self.inputs.div_ceil(T::CHANNELS)
     }
 
-    /// One row of the output. `rows` are as many rows of the input as the
-    /// kernel is high, each `[input_blocks, width]`; `out` is `[output_blocks,
-    /// width - kernel + 1]`. Lanes beyond the last channel become zero. What a
-    /// pixel becomes does not depend on where it stands in the row.
+    /// Computes one row of the output. `rows` are `kernel` rows of the input, each
+    /// `[input_blocks, width]`; `out` is `[output_blocks, width - kernel + 1]`. Lanes
+    /// beyond the last channel become zero. The value of a pixel does not depend on its
+    /// position in the row.
     ///
     /// # Panics
-    /// If a slice does not have that shape, or the row is narrower than the kernel.
+    /// If a slice has another shape, or the row is narrower than the kernel.
     pub fn row(&self, rows: &[&[T]], width: usize, out: &mut [Lanes]) {
         assert!(width >= self.kernel, "direct: the row is narrower than the kernel");
-        assert_eq!(rows.len(), self.kernel, "direct: not one row for each of the kernel's");
+        assert_eq!(rows.len(), self.kernel, "direct: expected one row per kernel row");
         let columns = width + 1 - self.kernel;
         assert_eq!(out.len(), self.output_blocks() * columns, "direct: out is not [blocks, width]");
         let fits = |row: &&[T]| row.len() == self.input_blocks() * width;
         assert!(rows.iter().all(fits), "direct: a row is not [blocks, width]");
         let mut rest = out;
         for group in &self.groups {
-            let out = rest.split_off_mut(..group.blocks * columns).expect("a block for each");
+            let out = rest.split_off_mut(..group.blocks * columns).expect("all blocks are in out");
             let job = tile::Row { rows, width, inputs: self.inputs, kernel: self.kernel, group };
             at_level!(self.level, simd => tile::row(simd, &job, out));
         }
     }
 
-    /// All rows: `input` is `[height, input_blocks, width]`, the result
-    /// `[height - kernel + 1, output_blocks, width - kernel + 1]`. It replaces
-    /// what `out` held, whose memory is used again.
+    /// Computes all rows: `input` is `[height, input_blocks, width]`, `out` is
+    /// overwritten with `[height - kernel + 1, output_blocks, width - kernel + 1]`.
     ///
     /// # Panics
-    /// If the input does not have that shape or is smaller than the kernel.
+    /// If the input has another shape or is smaller than the kernel.
     pub fn forward(&self, input: &[T], height: usize, width: usize, out: &mut Vec<Lanes>) {
         let stride = self.input_blocks() * width;
         assert_eq!(input.len(), height * stride, "direct: input is not [h, blocks, w]");

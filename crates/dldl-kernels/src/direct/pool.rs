@@ -1,21 +1,20 @@
-//! Maximum pooling of rows as `DirectConv` makes them.
+//! Max pooling of rows in the layout of `DirectConv`.
 
 use crate::level::at_level;
 use crate::{Lanes, Level};
 use fearless_simd::f32x16;
 use fearless_simd::prelude::*;
 
-/// One row of maxima over windows of `kernel` pixels in width, and as many in
-/// height as there are `rows`, at every second pixel; a last window that hangs
-/// over the edge counts (PyTorch's `max_pool2d` with `ceil_mode`, for which the
-/// last rows may be fewer, too).
+/// One row of max pooling with stride 2: windows are `kernel` pixels wide and as high as
+/// there are `rows`. A last window that extends beyond the edge counts, as in PyTorch's
+/// `max_pool2d` with `ceil_mode`; pass fewer rows for it at the bottom.
 ///
-/// The rows are `[blocks, width]` of finite numbers, `out` becomes `[blocks,
-/// n]` with `n = ceil((width - kernel) / 2) + 1`. It replaces what `out` held.
+/// The rows are `[blocks, width]` of finite numbers, `out` is overwritten with `[blocks,
+/// n]`, where `n = ceil((width - kernel) / 2) + 1`.
 ///
 /// # Panics
-/// If there are no rows, they do not divide into `width`, or that is smaller
-/// than `kernel`, which is 2 or 3.
+/// If there are no rows, a row or `out` has another length, `kernel` is not 2 or 3, or
+/// `width` is smaller than `kernel`.
 pub fn max_pool_rows(rows: &[&[Lanes]], width: usize, kernel: usize, out: &mut [Lanes]) {
     max_pool_at(Level::detect(), rows, width, kernel, out);
 }
@@ -27,12 +26,15 @@ pub(super) fn max_pool_at(
     kernel: usize,
     out: &mut [Lanes],
 ) {
-    assert!((2..=3).contains(&kernel) && width >= kernel, "pool: a kernel of 2 or 3 that fits");
-    let length = rows.first().expect("pool: at least one row").len();
+    assert!(
+        (2..=3).contains(&kernel) && width >= kernel,
+        "pool: the kernel must be 2 or 3 and fit"
+    );
+    let length = rows.first().expect("pool: no rows").len();
     let fits = |row: &&[Lanes]| row.len() == length;
     assert!(
         rows.iter().all(fits) && length.is_multiple_of(width),
-        "pool: rows are [blocks, width]"
+        "pool: rows are not [blocks, width]"
     );
     let columns = (width - kernel).div_ceil(2) + 1;
     assert_eq!(out.len(), length / width * columns, "pool: out is not [blocks, n]");

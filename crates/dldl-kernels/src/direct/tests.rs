@@ -1,11 +1,11 @@
-//! Every level against the naive reference, on random shapes and values.
+//! Comparison of every level with the reference, on random shapes and values.
 
 use super::pool::max_pool_at;
 use super::*;
 use crate::reference;
 use proptest::prelude::*;
 
-/// Reproducible values in -1..1.
+/// Pseudorandom values in -1..1.
 fn values(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -15,7 +15,7 @@ fn values(seed: u64, len: usize) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// `[channels, h, w]` to `[h, blocks, w]`, with noise where no channel is.
+/// `[channels, h, w]` to `[h, blocks, w]`, with arbitrary values in unused lanes.
 fn packed(input: &[f32], channels: usize, h: usize, w: usize) -> Vec<Lanes> {
     let blocks = channels.div_ceil(LANES);
     let mut out = vec![Lanes([7.0; LANES]); h * blocks * w];
@@ -38,7 +38,7 @@ fn unpacked(input: &[Lanes], channels: usize, h: usize, w: usize) -> Vec<f32> {
 
 proptest! {
     #[test]
-    fn convolution_of_blocks(
+    fn convolution_of_blocks_matches_the_reference(
         seed: u64,
         outputs in 1usize..70,
         inputs in 1usize..40,
@@ -63,15 +63,15 @@ proptest! {
         for level in Level::available() {
             let conv =
                 DirectConv::<Lanes>::with_level(level, &weight, &bias, slopes, inputs, kernel);
-            // Memory that was used for something else.
+            // A buffer with previous contents.
             let mut out = vec![Lanes([f32::NAN; LANES]); seed as usize % 50];
             conv.forward(&packed(&input, inputs, h, w), h, w, &mut out);
             let got = unpacked(&out, outputs, ho, wo);
             for (g, e) in got.iter().zip(&expected) {
                 let tolerance = tolerance * e.abs().max(1.0);
-                prop_assert!((g - e).abs() <= tolerance, "{level}: {g} instead of {e}");
+                prop_assert!((g - e).abs() <= tolerance, "{level}: {g}, expected {e}");
             }
-            // Lanes without a channel stay zero.
+            // Unused lanes are zero.
             let last = out.chunks(wo).skip(outputs.div_ceil(LANES) - 1);
             for lanes in last.step_by(outputs.div_ceil(LANES)).flatten() {
                 let used = (outputs - 1) % LANES + 1;
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn convolution_of_colors(seed: u64, outputs in 1usize..40, w in 3usize..60) {
+    fn convolution_of_rgb_matches_the_reference(seed: u64, outputs in 1usize..40, w in 3usize..60) {
         let weight = values(seed, outputs * 27);
         let bias = values(!seed, outputs);
         let input = values(seed ^ 0x5555, 9 * w);
@@ -94,14 +94,14 @@ proptest! {
             let mut out = Vec::new();
             conv.forward(&pixels, 3, w, &mut out);
             for (g, e) in unpacked(&out, outputs, 1, w - 2).iter().zip(&expected) {
-                prop_assert!((g - e).abs() <= 7e-6, "{level}: {g} instead of {e}");
+                prop_assert!((g - e).abs() <= 7e-6, "{level}: {g}, expected {e}");
             }
         }
     }
 
-    /// A pixel's value is the same to the bit wherever the tiles fall.
+    /// The value of a pixel does not depend on its position in the tiles, to the bit.
     #[test]
-    fn the_place_in_a_row_changes_nothing(seed: u64, w in 5usize..50, cut in 1usize..40) {
+    fn pixels_do_not_depend_on_their_position_in_a_row(seed: u64, w in 5usize..50, cut in 1usize..40) {
         let cut = cut.min(w - 3);
         let input = packed(&values(seed, 20 * w), 20, 3, w);
         let row = |from: usize| -> Vec<Lanes> {
@@ -120,14 +120,14 @@ proptest! {
     }
 
     #[test]
-    fn pooling_of_rows(seed: u64, channels in 1usize..40, h in 1usize..4, w in 3usize..40) {
+    fn pooling_of_rows_matches_the_reference(seed: u64, channels in 1usize..40, h in 1usize..4, w in 3usize..40) {
         let input = values(seed, channels * h * w);
         let lanes = packed(&input, channels, h, w);
         let blocks = channels.div_ceil(LANES);
         let rows: Vec<&[Lanes]> = lanes.chunks(blocks * w).collect();
         for kernel in [2, 3] {
             let wo = (w - kernel).div_ceil(2) + 1;
-            // All rows in one window; those of the reference are as high as wide.
+            // One window over all rows; the reference has square windows.
             let used = h.min(kernel);
             let shape = (channels, h, w);
             let expected = reference::max_pool(&input, shape.0, shape.1, shape.2, kernel, 2, 1, wo);
@@ -142,7 +142,7 @@ proptest! {
 
 #[test]
 #[should_panic(expected = "smaller than the kernel")]
-fn an_input_smaller_than_the_kernel_is_refused() {
+fn inputs_smaller_than_the_kernel_panic() {
     let conv = DirectConv::<[f32; 4]>::new(&[0.0; 27], &[0.0], None, 3, 3);
     conv.forward(&[[0.0; 4]; 8], 2, 4, &mut Vec::new());
 }

@@ -1,8 +1,8 @@
-//! The register blocks of the direct convolution: so many neighboring output
-//! pixels by one or two vectors of output channels, accumulated over all taps.
+//! Register blocks of the direct convolution: several neighboring output pixels by one
+//! or two blocks of output channels, accumulated over all taps.
 
-// Indexed loops: closures and iterators over vectors are compiled apart,
-// without the level's instructions.
+// Indexed loops: closures and iterators over vectors are compiled separately, without
+// the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use super::{Group, Pixel};
@@ -10,16 +10,16 @@ use crate::{Lanes, Level};
 use fearless_simd::f32x16;
 use fearless_simd::prelude::*;
 
-/// How many blocks of output channels share the broadcast of an input value:
-/// two, if that leaves enough registers for a few pixels.
+/// Number of blocks of output channels that share the broadcast of an input value: two
+/// if enough registers remain for several pixels.
 pub(super) fn blocks_together(level: Level) -> usize {
     if level == Level::Baseline { 1 } else { 2 }
 }
 
-/// The most pixels of a tile: 24 accumulators of 32 registers with AVX-512, 12
-/// of 16 with AVX2 and 128-bit vectors (where a block takes 2 and 4 of them).
+/// Largest number of pixels in a tile: 24 accumulators in 32 registers with AVX-512, 12
+/// in 16 with AVX2 and 128-bit vectors (where a block takes 2 and 4 registers).
 #[inline(always)]
-fn most<S: Simd, const BLOCKS: usize>() -> usize {
+fn max_pixels<S: Simd, const BLOCKS: usize>() -> usize {
     match (S::f32s::LEN, BLOCKS) {
         (16, _) => 12,
         (8, 1) => 6,
@@ -27,7 +27,7 @@ fn most<S: Simd, const BLOCKS: usize>() -> usize {
     }
 }
 
-/// What one row of the output is made from.
+/// The operands of one row of the output.
 pub(super) struct Row<'a, T> {
     pub rows: &'a [&'a [T]],
     pub width: usize,
@@ -46,21 +46,21 @@ pub(super) fn row<S: Simd, T: Pixel>(simd: S, job: &Row<T>, out: &mut [Lanes]) {
     }
 }
 
-/// Covers the row with tiles; the last ones may overlap the ones before.
+/// Covers the row with tiles; the last one may overlap the one before it.
 #[inline(always)]
 fn blocks<S: Simd, T: Pixel, const BLOCKS: usize>(simd: S, job: &Row<T>, out: &mut [Lanes]) {
     let columns = out.len() / BLOCKS;
-    let most = most::<S, BLOCKS>();
+    let max = max_pixels::<S, BLOCKS>();
     let mut x = 0;
     while x < columns {
         let left = columns - x;
-        if left >= most {
-            let end = x + left / most * most;
-            tiles::<S, T, BLOCKS>(simd, most, job, x, end, out);
+        if left >= max {
+            let end = x + left / max * max;
+            tiles::<S, T, BLOCKS>(simd, max, job, x, end, out);
             x = end;
             continue;
         }
-        let wider = SIZES.into_iter().rev().find(|&s| s >= left).unwrap_or(most);
+        let wider = SIZES.into_iter().rev().find(|&s| s >= left).unwrap_or(max);
         if wider <= columns {
             return tiles::<S, T, BLOCKS>(simd, wider, job, columns - wider, columns, out);
         }
@@ -70,7 +70,7 @@ fn blocks<S: Simd, T: Pixel, const BLOCKS: usize>(simd: S, job: &Row<T>, out: &m
     }
 }
 
-/// The widths that tiles come in.
+/// Supported tile widths.
 const SIZES: [usize; 8] = [12, 9, 8, 6, 4, 3, 2, 1];
 
 /// Tiles of `size` pixels from `x` up to `end`.
@@ -103,11 +103,11 @@ fn run<S: Simd, T: Pixel, const PIXELS: usize, const BLOCKS: usize>(
     end: usize,
     out: &mut [Lanes],
 ) {
-    if PIXELS > most::<S, BLOCKS>() {
-        // Not compiled for vectors that it has too few registers for.
+    if PIXELS > max_pixels::<S, BLOCKS>() {
+        // Compile no code for tiles that exceed the registers.
         return;
     }
-    // A function of its own, whose registers the compiler can plan well.
+    // A separate function helps the compiler's register allocation.
     simd.vectorize(
         #[inline(always)]
         || {
@@ -118,7 +118,7 @@ fn run<S: Simd, T: Pixel, const PIXELS: usize, const BLOCKS: usize>(
     );
 }
 
-/// One tile, `PIXELS` from `x` on.
+/// One tile: `PIXELS` pixels starting at `x`.
 #[inline(always)]
 fn tile<S: Simd, T: Pixel, const PIXELS: usize, const BLOCKS: usize>(
     simd: S,
@@ -138,7 +138,8 @@ fn tile<S: Simd, T: Pixel, const PIXELS: usize, const BLOCKS: usize>(
             let channels = left.min(T::CHANNELS);
             left -= channels;
             for kx in 0..kernel {
-                let pixels: &[T; PIXELS] = block[x + kx..].first_chunk().expect("a tile's pixels");
+                let pixels: &[T; PIXELS] =
+                    block[x + kx..].first_chunk().expect("the pixels of a tile");
                 let (taps, rest) = weights.split_at(channels);
                 weights = rest;
                 for (c, w) in taps.iter().enumerate() {
@@ -161,7 +162,7 @@ fn tile<S: Simd, T: Pixel, const PIXELS: usize, const BLOCKS: usize>(
     for b in 0..BLOCKS {
         let slope = f32x16::load_array_ref(simd, &group.slope[b].0);
         let out: &mut [Lanes; PIXELS] =
-            out[b * columns + x..].first_chunk_mut().expect("a tile's pixels");
+            out[b * columns + x..].first_chunk_mut().expect("the pixels of a tile");
         for p in 0..PIXELS {
             let positive = acc[b][p].max(zero);
             let value = slope.mul_add(acc[b][p].min(zero), positive);

@@ -1,37 +1,37 @@
-//! Numbers in memory that begins where a cache line does: a vector or a tile's
-//! row of 64 bytes that lies across two lines takes two accesses.
+//! Buffers aligned to cache lines: a vector or tile row of 64 bytes that crosses a line
+//! boundary takes two accesses.
 
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// A slice that begins with a cache line (but a clone of it, maybe, not).
+/// A buffer aligned to a cache line. Clones may not be aligned, which affects only speed.
 #[derive(Clone, Debug, Default)]
 pub struct Aligned<T> {
-    /// With a line more than is needed.
+    /// Longer than needed by one cache line.
     buffer: Vec<T>,
     start: usize,
     len: usize,
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    /// So many zeros.
+    /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         let buffer = vec![T::default(); len + LINE / size_of::<T>()];
-        // Any place would do: what lies across lines is slower, not wrong.
+        // Falls back to an unaligned start, which is slower but correct.
         let start = buffer.as_ptr().align_offset(LINE).min(buffer.len() - len);
         Self { buffer, start, len }
     }
 
-    /// A copy of these numbers.
+    /// An aligned copy.
     pub fn copied(numbers: &[T]) -> Self {
         let mut aligned = Self::zeros(numbers.len());
         aligned.copy_from_slice(numbers);
         aligned
     }
 
-    /// Bytes that it takes.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.buffer.capacity() * size_of::<T>()
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_begin_with_a_cache_line() {
+    fn buffers_are_aligned_to_cache_lines() {
         for len in [0, 1, 63, 1000, 100_000] {
             let bytes = Aligned::copied(&vec![7_i8; len]);
             assert!(bytes.as_ptr().addr().is_multiple_of(LINE));

@@ -1,6 +1,6 @@
-//! From a strip's sums to activations: maximum of 2x2 pixels, scaling, ReLU,
-//! rounding. One source for all instructions; no operation in it is fused, so
-//! that all give the same bits.
+//! Conversion of a strip's sums to activations: 2x2 max pooling, scaling, ReLU and
+//! rounding. The same code for all instructions, without fused operations, so that all
+//! give bitwise equal results.
 
 use fearless_simd::{Simd, f32x16, i32x16, prelude::*, u32x16};
 
@@ -9,9 +9,9 @@ use super::panel::{LANES, Panel};
 use crate::Level;
 use crate::level::at_level;
 
-/// What a layer gives: bytes for the next one, or numbers for what follows.
+/// The type of a layer's output: `u8` for a following integer layer, `f32` otherwise.
 pub trait Activation: Copy + Send + sealed::Sealed {
-    /// The border's value.
+    /// Value of the border.
     const ZERO: Self;
 }
 
@@ -19,7 +19,7 @@ mod sealed {
     use super::{LANES, Simd, f32x16};
 
     pub trait Sealed: Sized {
-        /// From scaled sums that are not negative.
+        /// Converts non-negative scaled sums.
         fn from_scaled<S: Simd>(s: S, scaled: f32x16<S>) -> [Self; LANES];
     }
 }
@@ -32,8 +32,8 @@ impl Activation for f32 {
     const ZERO: Self = 0.0;
 }
 
-/// Added to a number between 0 and 255, it moves the whole part, rounded to
-/// nearest and ties to even, to the last bits: 1.5 times 2^23.
+/// 1.5 times 2^23. Adding it to a number from 0 to 255 moves the integer, rounded to
+/// nearest with ties to even, to the lowest bits.
 const ROUNDER: f32 = 12_582_912.0;
 
 impl sealed::Sealed for u8 {
@@ -41,8 +41,7 @@ impl sealed::Sealed for u8 {
     fn from_scaled<S: Simd>(s: S, scaled: f32x16<S>) -> [Self; LANES] {
         let rounded = scaled.min(f32x16::splat(s, 255.0)) + f32x16::splat(s, ROUNDER);
         let words: u32x16<S> = rounded.bitcast();
-        // Narrowed together with itself, which costs nothing: the superfluous
-        // part is optimized away.
+        // Narrowing needs two operands; the unused half is optimized away.
         let halves = words.narrow(words);
         let bytes = halves.narrow(halves);
         *bytes.as_slice().first_chunk().expect("64 bytes")
@@ -56,8 +55,8 @@ impl sealed::Sealed for f32 {
     }
 }
 
-/// Writes what becomes of a strip's `sums` (`[2][columns][panel's width]`) to
-/// its place in `out`, the output of a pair of rows.
+/// Converts a strip's `sums` (`[2][columns][panel's width]`) and writes them to their
+/// place in `out`, the output of a pair of rows.
 pub(super) fn finish<T: Activation>(
     level: Level,
     sums: &[i32],
@@ -73,8 +72,8 @@ pub(super) fn finish<T: Activation>(
     }
 }
 
-// Indexed loops below: what iterators do may be compiled apart, without the
-// level's instructions.
+// Indexed loops below: iterators may be compiled separately, without the level's
+// instructions.
 
 #[inline(always)]
 fn pooled<S: Simd, T: Activation>(s: S, sums: &[i32], panel: &Panel, out: &mut [T], place: Place) {
@@ -87,9 +86,9 @@ fn pooled<S: Simd, T: Activation>(s: S, sums: &[i32], panel: &Panel, out: &mut [
         let out = &mut out[(place.x / 2 + 1) * place.outputs + scale.first..];
         for x in 0..upper.len() / (2 * blocks) {
             let (left, right) = (2 * x * blocks + b, (2 * x + 1) * blocks + b);
-            let most = vector(s, &upper[left]).max(vector(s, &upper[right]));
-            let most = most.max(vector(s, &lower[left])).max(vector(s, &lower[right]));
-            scale.write(s, most, out, x * place.outputs);
+            let max = vector(s, &upper[left]).max(vector(s, &upper[right]));
+            let max = max.max(vector(s, &lower[left])).max(vector(s, &lower[right]));
+            scale.write(s, max, out, x * place.outputs);
         }
     }
 }
@@ -122,11 +121,12 @@ fn vector<S: Simd>(s: S, sums: &[i32; LANES]) -> i32x16<S> {
     (*sums).simd_into(s)
 }
 
-/// What makes activations of the sums of 16 channels.
+/// The scaling of 16 channels.
 #[derive(Clone, Copy)]
 struct Scale<S: Simd> {
-    /// The first of them, and how many of them exist.
+    /// The first channel.
     first: usize,
+    /// How many of the 16 exist.
     channels: usize,
     multiplier: f32x16<S>,
     offset: f32x16<S>,

@@ -1,32 +1,33 @@
-//! Which instructions multiply the integers: finer than [`Level`], because AVX2
-//! processors come with and without VNNI, and AVX-512 ones with and without AMX.
+//! Selection of the integer multiplication instructions. Finer than [`Level`], since
+//! processors with AVX2 may lack VNNI, and those with AVX-512 may lack AMX.
 
 use std::fmt;
 
 use crate::{LEVEL_VARIABLE, Level};
 
-/// The instructions of an integer convolution. All of them give the same bits.
+/// The instructions of an integer convolution. All give bitwise equal results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
-    /// Portable code, whatever the compiler makes of it.
+    /// Portable code.
     Baseline,
-    /// AVX2: 16-bit multiplications, two products added.
+    /// AVX2: multiplies 16-bit numbers and adds two products.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-VNNI: 8-bit multiplications, four products added, 8 sums.
+    /// AVX-VNNI: multiplies 8-bit numbers and adds four products, for 8 sums at a time.
     #[cfg(target_arch = "x86_64")]
     AvxVnni,
-    /// AVX-512 VNNI: the same with 16 sums.
+    /// AVX-512 VNNI: the same for 16 sums at a time.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
-    /// AMX: tiles of 16 pixels by 64 bytes times 64 bytes by 16 channels.
+    /// AMX: multiplies tiles of 16 pixels by 64 bytes with tiles of 64 bytes by 16
+    /// channels.
     #[cfg(target_arch = "x86_64")]
     Amx,
 }
 
 impl Isa {
-    /// The best that the running processor has; if [`LEVEL_VARIABLE`] forces a
-    /// level, the best of that level, which is never AMX.
+    /// The best instructions that the running processor supports. If [`LEVEL_VARIABLE`]
+    /// forces a level, the best of that level, which is never AMX.
     ///
     /// # Panics
     /// As [`Level::detect`].
@@ -34,10 +35,10 @@ impl Isa {
         let forced = std::env::var_os(LEVEL_VARIABLE).is_some_and(|v| !v.is_empty());
         let allowed =
             |isa: &Self| !forced || isa.level() == Level::detect() && !isa.is_beyond_levels();
-        Self::available().into_iter().rfind(allowed).expect("the baseline is always there")
+        Self::available().into_iter().rfind(allowed).expect("the baseline is always available")
     }
 
-    /// All that the running processor has, the best one last.
+    /// All instructions that the running processor supports, the best last.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let all = [Self::Baseline, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Amx];
@@ -46,7 +47,7 @@ impl Isa {
         all.into_iter().filter(|isa| isa.is_available()).collect()
     }
 
-    /// Whether the running processor, and for AMX the operating system, has it.
+    /// Whether the running processor (and for AMX the operating system) supports it.
     pub fn is_available(self) -> bool {
         match self {
             Self::Baseline => true,
@@ -61,7 +62,7 @@ impl Isa {
         }
     }
 
-    /// The level of vector instructions beside it, for all that is no product.
+    /// The level of the vector instructions for everything but the products.
     pub fn level(self) -> Level {
         match self {
             Self::Baseline => Level::Baseline,
@@ -80,7 +81,7 @@ impl Isa {
         false
     }
 
-    /// `amx`, `avx512-vnni`, `avx-vnni`, `avx2`, or what the baseline is called.
+    /// `amx`, `avx512-vnni`, `avx-vnni`, `avx2`, or the name of the baseline.
     pub fn name(self) -> &'static str {
         match self {
             Self::Baseline => Level::Baseline.name(),

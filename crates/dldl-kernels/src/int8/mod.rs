@@ -1,21 +1,20 @@
-//! Convolution in 8-bit integers: unsigned activations, signed weights, sums in
-//! 32 bits, and the way back to activations in f32. Forward only, 3x3, stride
-//! 1, padding 1. How scales are found is `dldl-net`'s business.
+//! Convolution in 8-bit integers: unsigned activations, signed weights and sums in 32
+//! bits, requantized in f32. Forward only, 3x3, stride 1, padding 1. The caller supplies
+//! the scales.
 //!
-//! Activations lie channels innermost: `[height + 2][width + 1][channels]`, row
-//! 0 and the last row being border, and so column 0 of every row; a row's right
-//! border is the next row's column 0. Behind it all is a little slack
-//! ([`enclosed_len`]). In this layout the bytes that a row of three taps needs
-//! for one output pixel are neighbors, `3 channels` of them, and beginning
-//! `channels` further for the next pixel. They are multiplied in groups of four
-//! (a *quad*), and the last quad's superfluous bytes by weights of zero: so any
-//! number of channels will do, and three of a picture as it is.
+//! The layout of activations is `[height + 2][width + 1][channels]`. Row 0, the last row
+//! and column 0 of every row are border; the right border of a row is column 0 of the
+//! next one. A few unused bytes follow ([`enclosed_len`]). In this layout, the bytes that
+//! a row of three taps reads for one output pixel are contiguous, `3 channels` of them,
+//! and start `channels` later for the next pixel. They are multiplied in groups of four (a
+//! *quad*); excess bytes of the last quad meet zero weights. So any number of channels is
+//! possible, also the three of an RGB image.
 //!
-//! The work is cut into *strips*: two rows by a few columns of output pixels
-//! and 16 or 32 output channels, whose sums stay in registers while the taps
-//! and input channels are gone through. One function per [`Isa`] computes a
-//! strip's sums; since they are exact, all give the same. `finish` makes
-//! activations of them, in f32 without fused operations, the same everywhere.
+//! The output is computed in *strips* of two rows by several columns of pixels and 16 or
+//! 32 output channels, whose sums stay in registers over all taps and input channels. One
+//! function per [`Isa`] computes the sums of a strip; they are exact, hence equal for all.
+//! `finish` converts them to activations in f32 without fused operations, with the same
+//! result on every processor.
 
 mod aligned;
 #[cfg(target_arch = "x86_64")]
@@ -39,21 +38,21 @@ pub use aligned::Aligned;
 pub use finish::Activation;
 pub use isa::Isa;
 
-/// Bytes of input that a band of rows has, about: it stays in a second-level
-/// cache while the panels of weights go by.
+/// Approximate number of input bytes in a band of rows: the band stays in the
+/// second-level cache while the panels of weights stream through it.
 const BAND_BYTES: usize = 256 * 1024;
 
-/// Length of activations with their border, see the [module](self).
+/// Length of a buffer of activations with border, see the [module](self).
 pub fn enclosed_len(channels: usize, height: usize, width: usize) -> usize {
     let slack = 4 * panel::quads(channels) - 3 * channels;
     ((height + 2) * (width + 1) + 1) * channels + slack
 }
 
-/// Copies `pixels` (`[height][width][channels]`), or their mirror image, into
-/// `output`, with a border of the given value per channel.
+/// Copies `pixels` (`[height][width][channels]`), or their mirror image, to `output` and
+/// surrounds them with a border of the given value per channel.
 ///
 /// # Panics
-/// If `pixels` does not fit the shape or `output` is shorter than [`enclosed_len`].
+/// If `pixels` has another shape or `output` is shorter than [`enclosed_len`].
 pub fn enclose(pixels: &[u8], width: usize, border: &[u8], mirrored: bool, output: &mut [u8]) {
     let channels = border.len();
     let row = width * channels;
@@ -79,8 +78,8 @@ pub fn enclose(pixels: &[u8], width: usize, border: &[u8], mirrored: bool, outpu
     }
 }
 
-/// A 3x3 convolution, stride 1, padding 1, with scaling, ReLU and maybe a 2x2
-/// max pool: `max(0, multiplier[o] sum + offset[o])`.
+/// A 3x3 convolution with stride 1 and padding 1, fused with scaling, ReLU and optional
+/// 2x2 max pooling: `max(0, multiplier[o] sum + offset[o])`.
 #[derive(Clone, Debug)]
 pub struct Conv3x3 {
     isa: Isa,
@@ -94,9 +93,9 @@ impl Conv3x3 {
     /// Packs `weight` (`[outputs][channels][3][3]`).
     ///
     /// # Panics
-    /// If a slice's length does not fit, a dimension is zero or too large (more
-    /// than 4096 channels, whose sums could overflow), a multiplier is not
-    /// positive, or the processor does not have `isa`.
+    /// If the length of a slice is wrong, a dimension is zero, there are more than 4096
+    /// channels (whose sums could overflow), a multiplier is not positive, or the
+    /// processor does not support `isa`.
     pub fn new(
         isa: Isa,
         weight: &[i8],
@@ -105,13 +104,13 @@ impl Conv3x3 {
         offset: &[f32],
         pool: bool,
     ) -> Self {
-        assert!(isa.is_available(), "int8: there is no {isa} on this processor");
-        assert!((1..=4096).contains(&channels), "int8: {channels} channels");
+        assert!(isa.is_available(), "int8: this processor does not support {isa}");
+        assert!((1..=4096).contains(&channels), "int8: {channels} channels, expected 1 to 4096");
         let outputs = offset.len();
         assert_eq!(weight.len(), outputs * channels * 9, "int8: weight is not [out, in, 3, 3]");
-        assert_eq!(multiplier.len(), outputs, "int8: not a multiplier per channel");
-        // Else the largest sum would not give the largest value.
-        assert!(multiplier.iter().all(|&m| m > 0.0), "int8: a multiplier is not positive");
+        assert_eq!(multiplier.len(), outputs, "int8: expected one multiplier per channel");
+        // Pooling takes the maximum of the sums, before scaling.
+        assert!(multiplier.iter().all(|&m| m > 0.0), "int8: multipliers must be positive");
         let panels = Panel::all(isa, weight, channels, multiplier, offset);
         Self { isa, channels, outputs, pool, panels }
     }
@@ -131,16 +130,16 @@ impl Conv3x3 {
         if self.pool { (height / 2, width / 2) } else { (height, width) }
     }
 
-    /// Bytes of the packed weights.
+    /// Size of the packed weights in bytes.
     pub fn bytes(&self) -> usize {
         let of = |p: &Panel| p.bytes.len() + 2 * p.words.len() + 8 * p.width;
         self.panels.iter().map(of).sum()
     }
 
-    /// From activations to activations, both as described in the
-    /// [module](self); the output's border becomes zero. For more than one thread
-    /// the work is cut for so many, and done by the Rayon pool that this is
-    /// called in; the result does not depend on them.
+    /// Computes the convolution; input and output have the layout described in the
+    /// [module](self). Sets the output's border to zero. With more than one thread, the
+    /// work is divided accordingly and done by the current Rayon pool; the result does
+    /// not depend on the number of threads.
     ///
     /// # Panics
     /// If height or width is odd or zero, or a slice is shorter than [`enclosed_len`].
@@ -152,8 +151,8 @@ impl Conv3x3 {
         output: &mut [T],
         threads: usize,
     ) {
-        assert!(height > 0 && height.is_multiple_of(2), "int8: the height is zero or odd");
-        assert!(width > 0 && width.is_multiple_of(2), "int8: the width is zero or odd");
+        assert!(height > 0 && height.is_multiple_of(2), "int8: height {height} is zero or odd");
+        assert!(width > 0 && width.is_multiple_of(2), "int8: width {width} is zero or odd");
         let input = &input[..enclosed_len(self.channels, height, width)];
         let (out_height, out_width) = self.output_size(height, width);
         let (output, _) = output.split_at_mut(enclosed_len(self.outputs, out_height, out_width));
@@ -177,9 +176,8 @@ impl Conv3x3 {
         }
     }
 
-    /// Some pairs of rows: `rows` is cut into pieces of length `pair`, each what
-    /// becomes of one pair of the input's rows, and `input` begins with the row
-    /// above the first.
+    /// Computes a band of rows: `rows` consists of pieces of length `pair`, one per pair
+    /// of input rows, and `input` starts with the row above the first one.
     fn band<T: Activation>(&self, input: &[u8], width: usize, rows: &mut [T], pair: usize) {
         let row = (width + 1) * self.channels;
         let out_row = if self.pool { pair } else { pair / 2 };
@@ -204,18 +202,19 @@ impl Conv3x3 {
     }
 }
 
-/// The sums of a strip, `[2][columns][panel's width]`, where a cache line begins.
+/// The sums of a strip, `[2][columns][panel's width]`, aligned to a cache line.
 #[repr(align(64))]
 struct Sums([i32; STRIP]);
 
-/// Where in a piece of the output a strip's activations go.
+/// The position of a strip's activations in the output of a pair of rows.
 #[derive(Clone, Copy)]
 struct Place {
     /// The strip's first column, before pooling.
     x: usize,
-    /// The panel's first channel, of so many.
+    /// The panel's first channel.
     first: usize,
+    /// Number of channels of the output.
     outputs: usize,
-    /// From a row to the next.
+    /// Distance between output rows.
     row: usize,
 }

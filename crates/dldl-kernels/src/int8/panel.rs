@@ -1,23 +1,22 @@
-//! The weights of a few output channels, packed for the instructions that
-//! multiply them.
+//! Packed weights of 16 or 32 output channels.
 
 use super::{Aligned, Isa};
 
-/// Output channels of a narrow panel; a wide one has two times as many.
+/// Output channels of a narrow panel; a wide panel has twice as many.
 pub(super) const LANES: usize = 16;
 
-/// Most quads that are multiplied at once: the rows of an AMX tile.
+/// Largest number of quads that are multiplied at once: the rows of an AMX tile.
 pub(super) const STEP: usize = 16;
 
-/// Quads that AMX multiplies at once: the fewest such that a row of taps takes
-/// no more steps than it must.
+/// Quads that AMX multiplies at once: the fewest with which a row of taps takes the
+/// minimal number of steps.
 pub(super) fn step(channels: usize) -> usize {
     let quads = (3 * channels).div_ceil(4);
     quads.div_ceil(quads.div_ceil(STEP))
 }
 
-/// Quads of a row of taps: enough for `3 channels` bytes, and a multiple of
-/// [`step`]. Those beyond have weights of zero.
+/// Quads in a row of taps: enough for `3 channels` bytes, and a multiple of [`step`].
+/// Excess ones have zero weights.
 pub(super) fn quads(channels: usize) -> usize {
     (3 * channels).div_ceil(4).next_multiple_of(step(channels))
 }
@@ -27,17 +26,17 @@ pub(super) fn quads(channels: usize) -> usize {
 pub(super) struct Panel {
     /// 16 or 32.
     pub width: usize,
-    /// Of a row of taps.
+    /// Quads in a row of taps.
     pub quads: usize,
-    /// `[3][quads][width][4]`, where the instructions multiply bytes.
+    /// `[3][quads][width][4]`, for instructions that multiply bytes; else empty.
     pub bytes: Aligned<i8>,
-    /// `[3][quads][2][width][2]`, where they do not: of each quad the first and
-    /// third number, then the second and fourth. So a mask and a shift make
-    /// pairs of 16 bits of the activations.
+    /// `[3][quads][2][width][2]`, for instructions that multiply words; else empty. Each
+    /// quad's first and third number are followed by its second and fourth, so that a
+    /// mask and a shift turn activations into matching pairs of 16 bits.
     pub words: Aligned<i16>,
-    /// What each channel's sum is multiplied by, `[width]`.
+    /// Factor of each channel's sum, `[width]`.
     pub multiplier: Vec<f32>,
-    /// What is added then, `[width]`.
+    /// Number added to the product, `[width]`.
     pub offset: Vec<f32>,
 }
 
@@ -56,7 +55,7 @@ impl Panel {
             .step_by(width)
             .map(|first| {
                 let end = outputs.min(first + width);
-                // The last one may be narrow.
+                // The last panel may be narrow.
                 let width = if end - first > LANES { width } else { LANES };
                 let padded = |numbers: &[f32]| {
                     let mut padded = numbers[first..end].to_vec();

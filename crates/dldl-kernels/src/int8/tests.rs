@@ -1,10 +1,10 @@
-//! Every instruction set against naive loops, to the last bit.
+//! Comparison of every instruction set with naive loops, to the last bit.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What a [`Conv3x3`] is to compute.
+/// The operands of a [`Conv3x3`].
 #[derive(Clone, Debug)]
 struct Case {
     height: usize,
@@ -14,7 +14,7 @@ struct Case {
     pool: bool,
     /// `[height][width][channels]`
     pixels: Vec<u8>,
-    /// Around the pixels, one for each channel.
+    /// Border value of each channel.
     border: Vec<u8>,
     /// `[outputs][channels][3][3]`
     weight: Vec<i8>,
@@ -30,7 +30,7 @@ impl Case {
             (state >> 40) as u32
         };
         let (height, width) = (2 * h, 2 * w);
-        // Every other case is made of extremes, whose sums are the largest.
+        // Every other case has extreme values only, with the largest sums.
         let extreme = seed.is_multiple_of(2);
         let mut byte = |low: u8, high: u8| match next() {
             n if extreme => {
@@ -57,7 +57,7 @@ impl Case {
     fn sums(&self) -> Vec<i32> {
         let (h, w, c) = (self.height, self.width, self.channels);
         let at = |y: usize, x: usize, i: usize| {
-            // Shifted by one: 0 is the border.
+            // Shifted by one: index 0 is the border.
             let inside = (1..=h).contains(&y) && (1..=w).contains(&x);
             i32::from(if inside {
                 self.pixels[((y - 1) * w + x - 1) * c + i]
@@ -79,7 +79,7 @@ impl Case {
         sums
     }
 
-    /// The same after scaling, ReLU and pooling.
+    /// The sums after scaling, ReLU and pooling.
     fn scaled(&self) -> Vec<f32> {
         let n = self.outputs;
         let scaled: Vec<f32> = self
@@ -104,7 +104,7 @@ impl Case {
         pooled
     }
 
-    fn run<T: Activation>(&self, isa: Isa, dirt: T, threads: usize) -> Vec<T> {
+    fn run<T: Activation>(&self, isa: Isa, previous: T, threads: usize) -> Vec<T> {
         let mut input = vec![99; enclosed_len(self.channels, self.height, self.width)];
         enclose(&self.pixels, self.width, &self.border, false, &mut input);
         let conv = Conv3x3::new(
@@ -116,13 +116,13 @@ impl Case {
             self.pool,
         );
         let (h, w) = conv.output_size(self.height, self.width);
-        let mut output = vec![dirt; enclosed_len(self.outputs, h, w)];
+        let mut output = vec![previous; enclosed_len(self.outputs, h, w)];
         conv.forward(&input, self.height, self.width, &mut output, threads);
         output
     }
 }
 
-/// `[h][w][c]` with its border of zeros.
+/// `[h][w][c]` with a border of zeros.
 fn enclosed<T: Activation>(inner: &[T], h: usize, w: usize, c: usize) -> Vec<T> {
     let mut all = vec![T::ZERO; enclosed_len(c, h, w)];
     for (y, row) in inner.chunks_exact(w * c).enumerate() {
@@ -158,9 +158,9 @@ proptest! {
     }
 }
 
-/// Sizes and channels of the networks, and the largest sums there can be.
+/// Shapes of the networks, and the largest possible sums.
 #[test]
-fn the_networks_shapes_are_exact() {
+fn network_shapes_are_exact() {
     for (seed, [h, w, channels, outputs]) in [
         [4, 112, 3, 16],
         [2, 112, 16, 16],
@@ -179,7 +179,7 @@ fn the_networks_shapes_are_exact() {
 }
 
 #[test]
-fn threads_do_not_change_a_bit() {
+fn result_does_not_depend_on_threads() {
     let case = Case::new(5, [33, 20, 24, 40], true);
     let in_pool = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -189,7 +189,7 @@ fn threads_do_not_change_a_bit() {
 }
 
 #[test]
-fn a_forced_level_is_not_exceeded() {
+fn detection_respects_a_forced_level() {
     let forced = std::env::var_os(crate::LEVEL_VARIABLE).is_some_and(|v| !v.is_empty());
     let best = *Isa::available().last().unwrap();
     if forced {
@@ -201,7 +201,7 @@ fn a_forced_level_is_not_exceeded() {
 }
 
 #[test]
-fn pixels_stand_within_their_border() {
+fn enclose_surrounds_pixels_with_a_border() {
     let mut output = vec![0; enclosed_len(2, 1, 2)];
     enclose(&[1, 2, 3, 4], 2, &[8, 9], false, &mut output);
     assert_eq!(output[..18], [8, 9, 8, 9, 8, 9, 8, 9, 1, 2, 3, 4, 8, 9, 8, 9, 8, 9]);

@@ -1,8 +1,8 @@
-//! Strips for instructions that multiply no bytes: AVX2 (whose `vpmaddubsw`
-//! cuts its sums off at 16 bits), SSE2, NEON and the rest. Pairs of 16-bit
-//! numbers are multiplied and added, which is exact.
+//! Strips for instruction sets without exact products of bytes: AVX2 (whose `vpmaddubsw`
+//! saturates at 16 bits), SSE2, NEON and portable code. Pairs of 16-bit numbers are
+//! multiplied and added, which is exact.
 
-// Indexed loops: closures over vectors are compiled apart, without the level's
+// Indexed loops: closures over vectors are compiled separately, without the level's
 // instructions.
 #![allow(clippy::needless_range_loop)]
 
@@ -22,7 +22,7 @@ pub(super) fn strip(
     columns: usize,
     sums: &mut [i32],
 ) {
-    assert!(columns.is_multiple_of(2), "int8: a strip of odd width");
+    assert!(columns.is_multiple_of(2), "int8: strip of odd width");
     at_level!(level, s => columns_of(s, panel, channels, input, row, sums));
 }
 
@@ -71,7 +71,9 @@ fn block<S: Simd>(
                 w[i] = words[i].simd_into(s);
             }
             for p in 0..4 {
-                let quad = *quads[p][4 * k..].first_chunk::<4>().expect("as many quads");
+                let quad = *quads[p][4 * k..]
+                    .first_chunk::<4>()
+                    .expect("slices of the same number of quads");
                 let quad = u32x8::splat(s, u32::from_le_bytes(quad));
                 let even: i16x16<S> = (quad & mask).bitcast();
                 let odd: i16x16<S> = ((quad >> 8) & mask).bitcast();

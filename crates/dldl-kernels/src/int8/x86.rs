@@ -1,6 +1,6 @@
-//! Strips by AVX-VNNI and AVX-512 VNNI. AMX has its own file.
+//! Strips by AVX-VNNI and AVX-512 VNNI.
 #![allow(unsafe_code)]
-// Indexed loops: closures over vectors may be compiled apart, without the
+// Indexed loops: closures over vectors may be compiled separately, without the
 // instructions.
 #![allow(clippy::needless_range_loop)]
 
@@ -8,15 +8,15 @@ use std::arch::x86_64::*;
 
 use super::panel::{LANES, Panel};
 
-/// Two halves of so many columns together, each times two rows and 16 or 32
-/// channels: of 16 and 32 registers, the rest is for the operands.
-pub(super) const MOST_COLUMNS_AVX_VNNI: usize = 6;
-pub(super) const MOST_COLUMNS_AVX512: usize = 14;
+/// Largest number of columns of a strip, which is computed in two halves of two rows by
+/// 16 or 32 channels: the sums leave enough of the 16 or 32 registers for the operands.
+pub(super) const MAX_COLUMNS_AVX_VNNI: usize = 6;
+pub(super) const MAX_COLUMNS_AVX512: usize = 14;
 
-/// Columns of a register block, half a strip.
-const MOST_HALF: usize = MOST_COLUMNS_AVX512 / 2;
+/// Columns of the largest register block, half a strip.
+const MAX_HALF: usize = MAX_COLUMNS_AVX512 / 2;
 
-/// What is read and written by a strip, of which the unsafe code makes sure.
+/// Asserts that a strip's reads and writes are in bounds, for the unsafe code.
 fn assert_fits(
     panel: &Panel,
     channels: usize,
@@ -26,8 +26,8 @@ fn assert_fits(
     sums: &[i32],
 ) {
     let last = 3 * row + (columns - 1) * channels;
-    assert!(input.len() >= last + 4 * panel.quads, "int8: the input ends within a strip");
-    assert!(sums.len() >= 2 * columns * panel.width, "int8: no room for a strip's sums");
+    assert!(input.len() >= last + 4 * panel.quads, "int8: input too short for a strip");
+    assert!(sums.len() >= 2 * columns * panel.width, "int8: sums too short for a strip");
 }
 
 /// Calls `$strip::<HALF, VECTORS>` for two halves of `$columns`.
@@ -40,13 +40,14 @@ macro_rules! halves {
             4 => $strip::<4, $vectors>($($argument),*),
             5 => $strip::<5, $vectors>($($argument),*),
             6 => $strip::<6, $vectors>($($argument),*),
-            MOST_HALF => $strip::<MOST_HALF, $vectors>($($argument),*),
-            other => panic!("int8: a strip of 2x{other} columns"),
+            MAX_HALF => $strip::<MAX_HALF, $vectors>($($argument),*),
+            other => panic!("int8: unsupported strip of 2x{other} columns"),
         }
     };
 }
 
-/// A strip by an instruction that adds four products of bytes to each sum.
+/// Defines a function that computes a strip with an instruction that adds four products
+/// of bytes to each sum.
 macro_rules! by_dot_products {
     ($name:ident, $features:literal, $vector:ty, $lanes:literal,
      $zero:ident, $load:ident, $set:ident, $dot:ident, $store:ident) => {
@@ -65,11 +66,9 @@ macro_rules! by_dot_products {
                 let mut sum = [[[$zero(); VECTORS]; HALF]; 2];
                 let mut weights = panel.bytes.as_ptr();
                 for ky in 0..3 {
-                    // SAFETY: below, `input` is read at up to
-                    // `(1 + 2) row + (2 HALF - 1) channels + 4 quads - 1` and
-                    // `bytes` up to its end, both of which the assertions allow;
-                    // and `sums` is written up to `2 (2 HALF) width`, likewise.
-                    // No access needs an alignment.
+                    // SAFETY: by the assertions, `input` is longer than the last index
+                    // read, `(1 + 2) row + (2 HALF - 1) channels + 4 quads - 1`, and
+                    // `bytes` is read to its end. No access requires alignment.
                     unsafe {
                         let first = input.as_ptr().add(ky * row + half * HALF * channels);
                         for quad in 0..panel.quads {
@@ -95,7 +94,7 @@ macro_rules! by_dot_products {
                     for x in 0..HALF {
                         for v in 0..VECTORS {
                             let to = &mut to[x * panel.width + v * $lanes..][..$lanes];
-                            // SAFETY: `to` has room for a vector.
+                            // SAFETY: `to` has the length of a vector.
                             unsafe { $store(to.as_mut_ptr().cast(), sum[r][x][v]) };
                         }
                     }
@@ -137,7 +136,7 @@ pub(super) fn avx512_vnni(
     sums: &mut [i32],
 ) {
     assert!(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"));
-    // SAFETY: the assertion made sure of the features.
+    // SAFETY: the assertion checks the features.
     unsafe {
         if panel.width == LANES {
             halves!(dots_512, 1, columns, panel, channels, input, row, sums);
@@ -157,6 +156,6 @@ pub(super) fn avx_vnni(
     sums: &mut [i32],
 ) {
     assert!(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni"));
-    // SAFETY: the assertion made sure of the features.
+    // SAFETY: the assertion checks the features.
     unsafe { halves!(dots_256, 2, columns, panel, channels, input, row, sums) };
 }

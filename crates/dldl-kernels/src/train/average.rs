@@ -1,5 +1,4 @@
-//! What ends a network's convolutions: the mean over all positions, and its
-//! gradient, past the last ReLU. A few numbers: plain loops.
+//! Global average pooling after the last convolution, and its gradient.
 
 use super::maps::{Source, Sums};
 use crate::planes::{LANES, Lanes};
@@ -26,9 +25,9 @@ pub fn average(batch: usize, source: Source) -> Vec<f32> {
     means
 }
 
-/// The gradient of [`average`] to the output of the batch norm of `source`, in
-/// the layout of its numbers, from the one to the means; gives the sums of that
-/// gradient `g` and of `g (z - mean)`.
+/// The gradient of [`average`]: from the gradient with respect to `means` to that with
+/// respect to the output of the batch norm of `source`, in the layout of its values.
+/// Returns the sums of that gradient `g` and of `g (z - mean)`.
 pub fn average_backward(source: Source, means: &[f32], to: &mut Vec<Lanes>) -> Sums {
     let (maps, norm) = (source.maps, source.norm);
     let mut sums = Sums::new(maps.blocks());

@@ -1,8 +1,8 @@
-//! The gradients of [`super::forward`]: to the weights and to the layer below,
-//! past that layer's ReLU.
+//! The gradients of [`super::forward`] with respect to the weights and to the layer
+//! below, including that layer's ReLU.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
@@ -10,39 +10,39 @@ use std::ops::Range;
 use fearless_simd::{Simd, f32x16, prelude::*};
 use rayon::prelude::*;
 
-use super::few;
 use super::forward::{signs, windows};
 use super::kernels::{Kernels, Panel, unpack};
 use super::maps::{Chain, Maps, Source, Sums};
 use super::outer;
-use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply, pictures_a_task};
+use super::small;
+use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply, pictures_per_task};
 use super::transform::{COEFFICIENTS, TILE, WINDOW, all, gather, spread};
 use crate::Level;
 use crate::level::at_level;
 use crate::planes::{LANES, Lanes};
 
-/// The gradient that comes from above.
+/// The gradient from the layer above.
 #[derive(Clone, Copy)]
 pub struct Gradient<'a> {
-    /// To batch norm's output, after the pool if there is one.
+    /// With respect to the output of batch norm, after the pool if there is one.
     pub values: &'a [Lanes],
-    /// [`Lanes`] from a picture to the next.
+    /// Distance between images, in [`Lanes`].
     pub stride: usize,
-    /// Where a 2x2 max pool follows the layer, its gamma; else empty.
+    /// The layer's gamma if a 2x2 max pool follows; else empty.
     pub pool: &'a [f32],
-    /// From batch norm's output to its input.
+    /// The chain rule from batch norm's output to its input.
     pub chain: &'a Chain,
 }
 
-/// Gradients of a batch: to the weights, `[cout, cin, 3, 3]`, into `weights`;
-/// to the layer below in place of the convolution's output `z`, where each
-/// picture begins with the gradient to the output of the batch norm of
-/// `source`, laid out as `source.maps`. Gives the sums of that gradient `g` and
-/// of `g (z - mean)`, with the numbers of `source`.
+/// Gradients of a batch: with respect to the weights, `[cout, cin, 3, 3]`, into `weights`;
+/// with respect to the output of the batch norm of `source` in place of the convolution's
+/// output `z`. There, the gradient of each image starts where the image did, laid out as
+/// `source.maps`. Returns the sums of that gradient `g` and of `g (z - mean)`, with `z` and
+/// `mean` of `source`.
 ///
 /// # Panics
-/// If a slice's length does not fit the shapes, or the layer has fewer output
-/// than input channels, in blocks.
+/// If the length of a slice does not match its shape, or the layer has fewer blocks of
+/// output channels than of input channels.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn backward(
     level: Level,
@@ -56,24 +56,27 @@ pub fn backward(
 ) -> Sums {
     let above = Maps { channels: kernels.cout, ..source.maps };
     let (cin, cout) = (source.maps.blocks(), above.blocks());
-    assert!(cin <= cout, "train: the gradient does not fit where the output was");
-    assert_eq!(kernels.cin, source.maps.channels, "train: the kernels have other channels");
-    assert_eq!(source.values.len(), batch * source.maps.size(), "train: wrong input");
-    assert_eq!(z.len(), batch * above.size(), "train: wrong output");
-    assert!(gradient.values.len() >= batch * gradient.stride, "train: wrong gradient");
-    assert_eq!(weights.len(), 9 * kernels.cin * kernels.cout, "train: wrong weights");
-    let pictures = pictures_a_task(batch, &above, kernels.cin.max(kernels.cout));
+    assert!(cin <= cout, "train: the gradient does not fit into z");
+    assert_eq!(kernels.cin, source.maps.channels, "train: kernels for other channels");
+    assert_eq!(source.values.len(), batch * source.maps.size(), "train: wrong length of the input");
+    assert_eq!(z.len(), batch * above.size(), "train: wrong length of z");
+    assert!(
+        gradient.values.len() >= batch * gradient.stride,
+        "train: wrong length of the gradient"
+    );
+    assert_eq!(weights.len(), 9 * kernels.cin * kernels.cout, "train: wrong length of the weights");
+    let pictures = pictures_per_task(batch, &above, kernels.cin.max(kernels.cout));
     let count = batch.div_ceil(pictures);
     let (works, parts) = scratch.parts(count);
     let parallel = count < rayon::current_num_threads();
     let pool = if gradient.pool.is_empty() { Vec::new() } else { signs(gradient.pool, cout) };
     let task = Task { level, source, kernels, gradient, signs: &pool, above };
     let sums = if count == 1 {
-        few::run(&task, z, &mut parts[0], works)
+        small::run(&task, z, &mut parts[0], works)
     } else {
         let tasks = z.par_chunks_mut(pictures * above.size()).zip(parts.par_iter_mut());
         let run = |(i, (z, part)): (usize, (&mut [Lanes], &mut Vec<Lanes>))| {
-            // By each task, since it is much to be zeroed.
+            // Zeroed by each task, in parallel, since it is large.
             part.clear();
             part.resize(COEFFICIENTS * cin * LANES * cout, Lanes::default());
             let task = task.from(i * pictures);
@@ -85,7 +88,7 @@ pub fn backward(
     Sums::total(&sums)
 }
 
-/// The backward pass of some pictures.
+/// The backward pass of some images.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a> {
     pub level: Level,
@@ -93,12 +96,12 @@ pub(super) struct Task<'a> {
     pub kernels: &'a Kernels,
     gradient: Gradient<'a>,
     signs: &'a [Lanes],
-    /// The convolution's output.
+    /// Shape of the convolution's output.
     pub above: Maps,
 }
 
 impl Task<'_> {
-    /// The same from a picture on.
+    /// The same task starting at another image.
     pub fn from(&self, first: usize) -> Self {
         let (mut source, mut gradient) = (self.source, self.gradient);
         source.values = &source.values[first * source.maps.size()..];
@@ -112,9 +115,9 @@ impl Task<'_> {
         let mut sums = Sums::new(cin);
         self.reserve_carry(work);
         let rows = z.len() / self.above.size() * grid.rows;
-        let rows_a_step = grid.rows_a_step(rows, cin + cout + 2);
-        for first in (0..rows).step_by(rows_a_step) {
-            let step = first..(first + rows_a_step).min(rows);
+        let rows_per_step = grid.rows_per_step(rows, cin + cout + 2);
+        for first in (0..rows).step_by(rows_per_step) {
+            let step = first..(first + rows_per_step).min(rows);
             let tiles = Tiles::new(level, step.len() * grid.columns);
             self.transform(step.clone(), &tiles, z, work);
             let size = cin * LANES * cout;
@@ -144,15 +147,15 @@ impl Task<'_> {
         sums
     }
 
-    /// Makes the room that [`store`](Self::store) needs for what it carries.
+    /// Allocates the carry buffer of [`store`](Self::store).
     pub fn reserve_carry(&self, work: &mut Work) {
         let columns = columns(&Grid::new(&self.above));
         work.carry.clear();
         work.carry.resize(self.source.maps.blocks() * 2 * columns, Lanes::default());
     }
 
-    /// Transforms what some rows of tiles read: the windows, and the gradient
-    /// to the convolution's output.
+    /// Transforms the operands of some rows of tiles: the windows, and the gradient with
+    /// respect to the convolution's output.
     pub fn transform(&self, rows: Range<usize>, tiles: &Tiles, z: &[Lanes], work: &mut Work) {
         let (windows_to, gradients_to) = (&mut work.windows, &mut work.gradients);
         tiles.reserve(windows_to, self.source.maps.blocks());
@@ -163,7 +166,7 @@ impl Task<'_> {
         });
     }
 
-    /// Transforms the gradient to the convolution's output.
+    /// Transforms the gradient with respect to the convolution's output.
     #[inline(always)]
     fn gradients<S: Simd>(
         &self,
@@ -235,11 +238,11 @@ impl Task<'_> {
         }
     }
 
-    /// Transforms the products back, adds up where windows overlap, and stores
-    /// what the ReLU below lets through. `from` is the products of the panel, with
-    /// their stride from one coefficient to the next.
+    /// Transforms the products back, adds overlapping windows, applies the gradient of the
+    /// ReLU below and stores the result. `from` holds the products of the panel, `stride`
+    /// is the distance between coefficients.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+    #[allow(clippy::too_many_arguments, reason = "the context of one call")]
     pub fn store<S: Simd>(
         &self,
         s: S,
@@ -270,17 +273,17 @@ impl Task<'_> {
                 let stride = (stride, panel.blocks);
                 self.row(s, &place, row, Some((from, stride)), &grid, carry, to, sums);
                 if row + 1 == grid.rows {
-                    // The last windows reach one row further.
+                    // The last windows extend one row further.
                     self.row(s, &place, grid.rows, None, &grid, carry, to, sums);
                 }
             }
         }
     }
 
-    /// The windows of one row of tiles (or none, where only the row above
-    /// leaves something), to four rows from one above the tiles on.
+    /// Adds the windows of one row of tiles (`None` after the last row, for what the
+    /// windows above carry) and stores four rows, starting one row above the tiles.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+    #[allow(clippy::too_many_arguments, reason = "the context of one call")]
     fn row<S: Simd>(
         &self,
         s: S,
@@ -320,7 +323,7 @@ impl Task<'_> {
                 window[TILE + 1][j].store_array(b);
             }
             for i in 0..TILE {
-                // The window begins one pixel before the tile.
+                // The window starts one pixel before the tile.
                 let y = row * TILE + i;
                 if y == 0 || y > maps.height {
                     continue;
@@ -349,20 +352,20 @@ impl Task<'_> {
     }
 }
 
-/// Columns of what a row of tiles leaves for the next.
+/// Columns of the rows that a row of tiles carries to the next.
 fn columns(grid: &Grid) -> usize {
     (grid.columns + 1) * TILE
 }
 
-/// A block of one picture of the layer below.
+/// A block of one image of the layer below.
 struct Place<'a> {
     source: &'a [Lanes],
     maps: Maps,
     block: usize,
 }
 
-/// Adds `g` where the pool took its number from: the first of the largest
-/// (with the sign) of the four at `(i, j)`.
+/// Adds `g` at the pixel that max pooling selected: the first maximum (after
+/// multiplication by `sign`) of the four at `(i, j)`.
 #[inline(always)]
 fn unpool<S: Simd>(
     s: S,

@@ -1,8 +1,8 @@
-//! The 3x3 convolution in training, forward: reads the layer below through its
-//! batch norm and ReLU, and gives the sums that its own batch norm needs.
+//! The forward pass of the 3x3 convolution: applies the batch norm and ReLU of the layer
+//! below, and sums up the statistics for its own batch norm.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
@@ -12,31 +12,31 @@ use rayon::prelude::*;
 
 use super::kernels::{Kernels, Panel};
 use super::maps::{Maps, Source, Sums};
-use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply, pictures_a_task};
+use super::step::{Grid, ONE_BY_ONE, Scratch, Tiles, Work, multiply, pictures_per_task};
 use super::transform::{TILE, WINDOW, all};
 use crate::Level;
 use crate::level::at_level;
 use crate::planes::Lanes;
 use crate::winograd::transform::{Four, Transform, output};
 
-/// Where a layer's output goes.
+/// Destination of a layer's output.
 pub struct Output<'a> {
-    /// The convolution's output, before batch norm: pictures of the layer's
-    /// [`Maps`], one after the other.
+    /// The convolution's output, before batch norm: contiguous images in the layer's
+    /// [`Maps`].
     pub z: &'a mut [Lanes],
-    /// Where a 2x2 max pool follows: the numbers of `z` that it keeps, as
-    /// [`Maps::pooled`]; else empty.
+    /// The numbers of `z` that 2x2 max pooling selects, as [`Maps::pooled`]; empty if no
+    /// pool follows.
     pub pooled: &'a mut [Lanes],
-    /// Where a pool follows, a number of the sign of batch norm's scale for each
-    /// channel: where it is negative, the pool keeps the smallest number of `z`.
+    /// The gamma of batch norm, if a pool follows: for channels with negative gamma, the
+    /// pool selects the smallest number of `z`.
     pub gamma: &'a [f32],
 }
 
-/// `z = conv(relu(norm(source)))` for a batch; gives the sums of z and of its
+/// Computes `z = conv(relu(norm(source)))` for a batch. Returns the sums of `z` and of its
 /// square over all pixels.
 ///
 /// # Panics
-/// If a slice's length does not fit the shapes.
+/// If the length of a slice does not match its shape.
 pub fn forward(
     level: Level,
     batch: usize,
@@ -46,13 +46,16 @@ pub fn forward(
     scratch: &Scratch,
 ) -> Sums {
     let to = Maps { channels: kernels.cout, ..source.maps };
-    assert_eq!(kernels.cin, source.maps.channels, "train: the kernels have other channels");
-    assert_eq!(source.values.len(), batch * source.maps.size(), "train: wrong input");
-    assert_eq!(output.z.len(), batch * to.size(), "train: wrong output");
+    assert_eq!(kernels.cin, source.maps.channels, "train: kernels for other channels");
+    assert_eq!(source.values.len(), batch * source.maps.size(), "train: wrong length of the input");
+    assert_eq!(output.z.len(), batch * to.size(), "train: wrong length of z");
     let (below, pools) = (source.maps.size(), !output.pooled.is_empty());
-    assert!(!pools || output.pooled.len() == batch * to.pooled().size(), "train: wrong pool");
+    assert!(
+        !pools || output.pooled.len() == batch * to.pooled().size(),
+        "train: wrong length of the pooled output"
+    );
     let signs = if pools { signs(output.gamma, to.blocks()) } else { Vec::new() };
-    let pictures = pictures_a_task(batch, &to, 0);
+    let pictures = pictures_per_task(batch, &to, 0);
     let mut pooled = output.pooled.chunks_mut((pictures * to.pooled().size()).max(1));
     let tasks: Vec<_> = output
         .z
@@ -69,7 +72,7 @@ pub fn forward(
     Sums::total(&sums)
 }
 
-/// 1 or -1 for each channel.
+/// The sign of gamma, 1 or -1, for each channel.
 pub(super) fn signs(gamma: &[f32], blocks: usize) -> Vec<Lanes> {
     let mut signs = vec![Lanes([1.0; crate::LANES]); blocks];
     for (c, gamma) in gamma.iter().enumerate() {
@@ -94,9 +97,9 @@ impl Task<'_> {
         let (cin, blocks) = (self.source.maps.blocks(), self.to.blocks());
         let mut sums = Sums::new(blocks);
         let rows = z.len() / self.to.size() * grid.rows;
-        let rows_a_step = grid.rows_a_step(rows, cin + 2);
-        for first in (0..rows).step_by(rows_a_step) {
-            let step = first..(first + rows_a_step).min(rows);
+        let rows_per_step = grid.rows_per_step(rows, cin + 2);
+        for first in (0..rows).step_by(rows_per_step) {
+            let step = first..(first + rows_per_step).min(rows);
             let tiles = Tiles::new(level, step.len() * grid.columns);
             tiles.reserve(&mut work.windows, cin);
             at_level!(level, simd => windows(simd, &self.source, step.clone(), &tiles, &mut work.windows));
@@ -115,7 +118,7 @@ impl Task<'_> {
     }
 
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+    #[allow(clippy::too_many_arguments, reason = "the context of one call")]
     fn store<S: Simd>(
         &self,
         s: S,
@@ -145,7 +148,7 @@ impl Task<'_> {
                         for i in 0..TILE {
                             let at = to.at(y + i, block) + x;
                             let to: &mut [Lanes; TILE] =
-                                z[at..].first_chunk_mut().expect("a row of the tile");
+                                z[at..].first_chunk_mut().expect("the columns of a tile");
                             for j in 0..TILE {
                                 values[i][j].store_array(&mut to[j].0);
                                 first += values[i][j];
@@ -186,8 +189,8 @@ impl Task<'_> {
     }
 }
 
-/// Transforms the windows of some rows of tiles: `relu(norm(source))`, zero
-/// beyond the picture.
+/// Transforms the windows of some rows of tiles: `relu(norm(source))`, zero outside the
+/// image.
 #[inline(always)]
 pub(super) fn windows<S: Simd>(
     s: S,
@@ -226,7 +229,7 @@ pub(super) fn windows<S: Simd>(
                 } else {
                     for j in 0..WINDOW {
                         let mut d = [zero; WINDOW];
-                        // The window begins one pixel before the tile.
+                        // The window starts one pixel before the tile.
                         if x + j > 0 && x + j <= maps.width {
                             for i in 0..WINDOW {
                                 if y + i > 0 && y + i <= maps.height {

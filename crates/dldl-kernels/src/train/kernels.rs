@@ -1,5 +1,4 @@
-//! A layer's weights as its products read them, transformed anew in each step,
-//! and the way back for their gradient.
+//! Transformed weights of a layer, and the inverse transform of their gradient.
 
 use rayon::prelude::*;
 
@@ -15,24 +14,24 @@ use crate::winograd::product::panel_limit;
 pub(super) struct Panel {
     /// The first of its blocks.
     pub first: usize,
-    /// Their number.
+    /// Number of blocks.
     pub blocks: usize,
 }
 
 impl Panel {
-    /// The panels of so many blocks.
+    /// The panels of `blocks` blocks.
     pub fn all(level: Level, blocks: usize) -> impl Iterator<Item = Self> {
-        let most = at_level!(level, simd => limit(simd));
-        (0..blocks).step_by(most).map(move |first| Self { first, blocks: most.min(blocks - first) })
+        let max = at_level!(level, simd => limit(simd));
+        (0..blocks).step_by(max).map(move |first| Self { first, blocks: max.min(blocks - first) })
     }
 }
 
-/// See [`panel_limit`]; the token is there for its type.
+/// [`panel_limit`] for the token's type.
 fn limit<S: fearless_simd::Simd>(_: S) -> usize {
     panel_limit::<S>()
 }
 
-/// The transformed weights of one layer, for both directions.
+/// The transformed weights of one layer, for the forward and the backward pass.
 #[derive(Clone, Debug, Default)]
 pub struct Kernels {
     pub(super) cin: usize,
@@ -44,8 +43,8 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Transforms `weight` (`[cout, cin, 3, 3]`), for [`super::backward`] too if
-    /// `both`, into the memory of an earlier step.
+    /// Transforms `weight` (`[cout, cin, 3, 3]`), with `both` also for
+    /// [`super::backward`]. Reuses the memory of the previous weights.
     ///
     /// # Panics
     /// If `weight` has another length.
@@ -59,8 +58,8 @@ impl Kernels {
     }
 }
 
-/// Transforms kernels with the channels of `lanes` side by side and those of
-/// `rows` one after the other; both are a number and a stride in `weight`.
+/// Transforms kernels with the channels of `lanes` as lanes and those of `rows` as rows.
+/// Both are a number of channels and their stride in `weight`.
 fn pack(
     level: Level,
     weight: &[f32],
@@ -96,9 +95,9 @@ fn pack(
     });
 }
 
-/// Adds up the parts of a gradient to transformed weights, `[coefficient][input
-/// channel, in whole blocks][output block]`, in order, and takes it back to
-/// `[cout, cin, 3, 3]`.
+/// Adds up the parts of the gradient with respect to the transformed weights,
+/// `[coefficient][input channel, padded to whole blocks][output block]`, in order, and
+/// transforms the sum to `[cout, cin, 3, 3]`.
 pub(super) fn unpack(level: Level, parts: &[Vec<Lanes>], cout: usize, cin: usize, to: &mut [f32]) {
     let blocks = cout.div_ceil(LANES);
     let stride = cin.div_ceil(LANES) * LANES * blocks;

@@ -1,66 +1,64 @@
-//! How a picture's activations lie in memory while a network learns, and the
-//! batch norm that is applied to them on the way.
+//! Memory layout of activations in training, and batch norm.
 
 use crate::BN_EPSILON;
 use crate::planes::{LANES, Lanes};
 
-/// Activations of one picture: `[row][channel block][column]` of [`Lanes`],
+/// Shape of the activations of one image: `[row][channel block][column]` of [`Lanes`],
 /// without a border. Lanes beyond the channels are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maps {
-    /// Channels.
+    /// Number of channels.
     pub channels: usize,
-    /// Rows of pixels.
+    /// Number of rows of pixels.
     pub height: usize,
-    /// Columns of pixels.
+    /// Number of columns of pixels.
     pub width: usize,
 }
 
 impl Maps {
-    /// Blocks of channels.
+    /// Number of channel blocks.
     pub fn blocks(&self) -> usize {
         self.channels.div_ceil(LANES)
     }
 
-    /// [`Lanes`] of one picture.
+    /// Number of [`Lanes`] of one image.
     pub fn size(&self) -> usize {
         self.height * self.row()
     }
 
-    /// What 2x2 max pooling leaves of it; a last odd row or column is dropped.
+    /// The shape after 2x2 max pooling; a last odd row or column is dropped.
     pub fn pooled(&self) -> Self {
         Self { height: self.height / 2, width: self.width / 2, ..*self }
     }
 
-    /// Pixels.
+    /// Number of pixels.
     pub fn area(&self) -> usize {
         self.height * self.width
     }
 
-    /// [`Lanes`] of a row.
+    /// Number of [`Lanes`] of a row.
     pub(super) fn row(&self) -> usize {
         self.blocks() * self.width
     }
 
-    /// Where a row of a block begins.
+    /// Index of the start of a row of a block.
     pub(super) fn at(&self, y: usize, block: usize) -> usize {
         y * self.row() + block * self.width
     }
 }
 
-/// A layer's stored numbers for a batch, and what becomes of them when they
-/// are read: `relu(scale z + shift)`.
+/// The stored output `z` of a layer for a batch, read as `relu(scale z + shift)`.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
-    /// Pictures, one after the other.
+    /// Contiguous images.
     pub values: &'a [Lanes],
     /// Their shape.
     pub maps: Maps,
-    /// The batch norm between the stored numbers and the activation.
+    /// The batch norm between the stored output and the activation.
     pub norm: &'a Norm,
 }
 
-/// A batch norm with its statistics, by channel.
+/// Batch norm with its statistics, per channel.
 #[derive(Clone, Debug, Default)]
 pub struct Norm {
     /// Mean of the convolution's output.
@@ -74,7 +72,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// From statistics and parameters, all `[channels]`.
+    /// From statistics and parameters, all of length `[channels]`.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -94,12 +92,12 @@ impl Norm {
         }
     }
 
-    /// Gradients to gamma and beta, and how the gradient goes on through the
-    /// batch norm: from the sums of `g` and of `g (z - mean)`, where `g` is the
-    /// gradient to its output and `count` the numbers of a channel.
+    /// The gradients with respect to gamma and beta, and the chain rule to the input of
+    /// batch norm. `sums` are those of `g` and of `g (z - mean)`, where `g` is the gradient
+    /// with respect to the output, over `count` numbers per channel.
     ///
-    /// `dz = scale (g - dbeta / n - xhat dgamma / n)`, `xhat = (z - mean) / std`
-    /// (Ioffe and Szegedy, 2015), gathered by powers of z.
+    /// `dz = scale (g - dbeta / n - xhat dgamma / n)`, `xhat = (z - mean) / std` (Ioffe and
+    /// Szegedy, 2015), expanded in powers of z.
     pub fn backward(&self, sums: &Sums, count: usize) -> (Vec<f32>, Vec<f32>, Chain) {
         let n = count as f64;
         let (mut dgamma, mut dbeta) = (Vec::new(), Vec::new());
@@ -124,7 +122,7 @@ impl Norm {
     }
 }
 
-/// Batch norm's backward pass: `dz = scale g + slope z + offset`, by channel.
+/// The chain rule of batch norm: `dz = scale g + slope z + offset`, per channel.
 #[derive(Clone, Debug)]
 pub struct Chain {
     pub(super) scale: Vec<Lanes>,
@@ -132,7 +130,7 @@ pub struct Chain {
     pub(super) offset: Vec<Lanes>,
 }
 
-/// Two sums per channel, in f64: over a batch, f32 would lose the variance.
+/// Two sums per channel, in f64: in f32, the variance of a batch would lose its digits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sums {
     pub(super) first: Vec<f64>,
@@ -140,12 +138,12 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Zeros for as many blocks.
+    /// Zeros for `blocks` blocks.
     pub(super) fn new(blocks: usize) -> Self {
         Self { first: vec![0.0; blocks * LANES], second: vec![0.0; blocks * LANES] }
     }
 
-    /// Adds to a block.
+    /// Adds to the sums of a block.
     pub(super) fn add(&mut self, block: usize, first: &Lanes, second: &Lanes) {
         for l in 0..LANES {
             self.first[block * LANES + l] += f64::from(first.0[l]);
@@ -153,7 +151,7 @@ impl Sums {
         }
     }
 
-    /// All parts together, in order.
+    /// The sum of all parts, in order.
     pub(super) fn total(parts: &[Self]) -> Self {
         let mut total = parts[0].clone();
         for part in &parts[1..] {
@@ -163,8 +161,8 @@ impl Sums {
         total
     }
 
-    /// Mean and variance (divided by n) of `channels`, if the sums are of z and
-    /// of its square over `count` numbers each.
+    /// Mean and population variance of each of `channels`, from the sums of z and of its
+    /// square over `count` numbers per channel.
     pub fn mean_and_variance(&self, channels: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
         let n = count as f64;
         let both = self.first.iter().zip(&self.second).take(channels);

@@ -1,27 +1,25 @@
-//! Training's convolutions for a whole batch, forward and backward, with batch
-//! norm, ReLU and 2x2 max pooling joined to them, so that a layer's numbers go
-//! through memory few times. No autodiff and no framework; which layer follows
-//! which is the caller's knowledge.
+//! Convolutions for training on a batch, forward and backward, fused with batch norm,
+//! ReLU and 2x2 max pooling to minimize memory traffic. There is no automatic
+//! differentiation: the caller chains the layers.
 //!
-//! A layer stores the convolution's output `z`, before batch norm, and, where a
-//! pool follows, the numbers of `z` that the pool keeps. Whoever reads it
-//! applies batch norm and ReLU on the way ([`Source`]). Forward reads the layer
-//! below once and writes `z` once, with the sums for the batch's statistics;
-//! backward reads `z`, the gradient from above and the layer below once each,
-//! and writes the gradient to the layer below over `z`.
+//! A layer stores the convolution's output `z`, before batch norm, and the numbers of `z`
+//! that max pooling selects, if it follows. The next layer applies batch norm and ReLU
+//! when it reads them ([`Source`]). The forward pass reads the layer below once and
+//! writes `z` once, and sums up the batch statistics. The backward pass reads `z`, the
+//! gradient from above and the layer below once each, and overwrites `z` with the
+//! gradient to the layer below.
 //!
-//! Winograd's F(4x4, 3x3) serves the forward pass and, as exact adjoints, both
-//! gradients (`transform.rs`); the first layer is direct. Tasks, steps and the
-//! order of all sums follow from the shapes alone: the number of threads does
-//! not change a bit.
+//! The forward pass uses Winograd's F(4x4, 3x3), both gradients its exact adjoints
+//! (`transform`); the first layer is computed directly. Tasks, steps and the order of all
+//! sums depend only on the shapes, so results are bitwise equal for any number of threads.
 
 mod average;
 mod backward;
-mod few;
 mod forward;
 mod kernels;
 mod maps;
 mod outer;
+mod small;
 mod stem;
 mod step;
 mod transform;

@@ -1,8 +1,8 @@
-//! The product behind the gradient to the weights: for one coefficient, each
+//! The product for the gradient with respect to the weights: for one coefficient, each
 //! input channel times each output channel, summed over the tiles.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, f32x16, prelude::*};
@@ -37,8 +37,8 @@ pub(super) fn add<S: Simd>(
     }
 }
 
-/// [`add`] for `P` blocks of output channels from the one at `first` on, `R`
-/// input channels at a time; gives `P`.
+/// [`add`] for `P` blocks of output channels starting at `first`, `R` input channels at a
+/// time. Returns `P`.
 #[inline(always)]
 fn panel<S: Simd, const R: usize, const P: usize>(
     s: S,

@@ -1,8 +1,8 @@
-//! A network's first convolution in training: few input channels, so direct,
-//! and without a gradient to the picture.
+//! The first convolution of a network in training: direct, since it has few input
+//! channels, and without a gradient with respect to the image.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, f32x16, prelude::*};
@@ -10,26 +10,27 @@ use rayon::prelude::*;
 
 use super::backward::Gradient;
 use super::maps::{Maps, Sums};
-use super::step::{ONE_BY_ONE, Scratch, pictures_a_task};
+use super::step::{ONE_BY_ONE, Scratch, pictures_per_task};
 use super::transform::all;
 use crate::Level;
 use crate::level::at_level;
 use crate::planes::{LANES, Lanes};
 
-/// Channels of a picture.
+/// Channels of an image.
 const CHANNELS: usize = 3;
 
-/// Numbers that one output pixel sees.
+/// Inputs of one output pixel.
 const TAPS: usize = 9 * CHANNELS;
 
-/// Most pixels of a register block, of any level.
+/// Largest number of pixels in a register block, over all levels.
 const PIXELS: usize = 14;
 
-/// `z = conv(pictures)` for a batch of `[3, height, width]`, `weight` `[cout, 3,
-/// 3, 3]`, `z` of `to`; gives the sums of z and of its square over all pixels.
+/// Computes `z = conv(pictures)` for a batch of `[3, height, width]`, with `weight` of
+/// `[cout, 3, 3, 3]` and `z` laid out as `to`. Returns the sums of `z` and of its square
+/// over all pixels.
 ///
 /// # Panics
-/// If a slice's length does not fit the shapes.
+/// If the length of a slice does not match its shape.
 pub fn stem_forward(
     level: Level,
     pictures: &[f32],
@@ -38,12 +39,12 @@ pub fn stem_forward(
     z: &mut [Lanes],
     scratch: &Scratch,
 ) -> Sums {
-    assert_eq!(weight.len(), to.channels * TAPS, "train: wrong weights");
+    assert_eq!(weight.len(), to.channels * TAPS, "train: wrong length of the weights");
     let size = CHANNELS * to.area();
     let batch = pictures.len() / size;
-    assert_eq!(z.len(), batch * to.size(), "train: wrong output");
+    assert_eq!(z.len(), batch * to.size(), "train: wrong length of z");
     let weights = pack(weight, to);
-    let chunk = pictures_a_task(batch, &to, 0);
+    let chunk = pictures_per_task(batch, &to, 0);
     let tasks = z.par_chunks_mut(chunk * to.size()).zip(pictures.par_chunks(chunk * size));
     let sums: Vec<Sums> = tasks
         .with_max_len(ONE_BY_ONE)
@@ -62,11 +63,11 @@ pub fn stem_forward(
     Sums::total(&sums)
 }
 
-/// The gradient of [`stem_forward`] to the weights, `[cout, 3, 3, 3]`. `z` is
-/// what that gave.
+/// The gradient of [`stem_forward`] with respect to the weights, `[cout, 3, 3, 3]`. `z` is
+/// its output.
 ///
 /// # Panics
-/// If a slice's length does not fit the shapes.
+/// If the length of a slice does not match its shape.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn stem_backward(
     level: Level,
@@ -77,13 +78,16 @@ pub fn stem_backward(
     weights: &mut [f32],
     scratch: &Scratch,
 ) {
-    assert_eq!(weights.len(), maps.channels * TAPS, "train: wrong weights");
-    assert!(gradient.pool.is_empty(), "train: no pool follows the first convolution");
+    assert_eq!(weights.len(), maps.channels * TAPS, "train: wrong length of the weights");
+    assert!(gradient.pool.is_empty(), "train: a pool after the first convolution is not supported");
     let size = CHANNELS * maps.area();
     let batch = pictures.len() / size;
-    assert_eq!(z.len(), batch * maps.size(), "train: wrong output");
-    assert!(gradient.values.len() >= batch * gradient.stride, "train: wrong gradient");
-    let chunk = pictures_a_task(batch, &maps, 0);
+    assert_eq!(z.len(), batch * maps.size(), "train: wrong length of z");
+    assert!(
+        gradient.values.len() >= batch * gradient.stride,
+        "train: wrong length of the gradient"
+    );
+    let chunk = pictures_per_task(batch, &maps, 0);
     let tasks = z.par_chunks(chunk * maps.size()).zip(pictures.par_chunks(chunk * size));
     let parts: Vec<Vec<Lanes>> = tasks
         .enumerate()
@@ -123,7 +127,7 @@ fn pack(weight: &[f32], to: Maps) -> Vec<Lanes> {
     packed
 }
 
-/// A copy with a border of one zero, and what a register block may read beyond.
+/// Copies an image with a border of one zero, plus what a register block may read beyond.
 fn pad(picture: &[f32], maps: &Maps, to: &mut Vec<f32>) {
     let wide = maps.width + 2;
     to.clear();
@@ -158,7 +162,7 @@ fn rows<S: Simd>(
     }
 }
 
-/// One row of one block, `G` pixels at a time; gives its sums.
+/// One row of one block, `G` pixels at a time. Returns its sums.
 #[inline(always)]
 fn row<S: Simd, const G: usize>(
     s: S,
@@ -197,10 +201,10 @@ fn row<S: Simd, const G: usize>(
     (a, b)
 }
 
-/// Adds one picture's gradient to the weights, `[block][tap]`; `row` is room
-/// for one row of the gradient.
+/// Adds one image's gradient with respect to the weights, `[block][tap]`. `row` is a
+/// buffer for one row of the gradient.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+#[allow(clippy::too_many_arguments, reason = "the context of one call")]
 fn gradients<S: Simd>(
     s: S,
     picture: &[f32],
@@ -240,8 +244,8 @@ fn gradients<S: Simd>(
     }
 }
 
-/// Adds the products of one row of the gradient with `N` rows of the picture,
-/// three taps each.
+/// Adds the products of one row of the gradient with `N` rows of the image, three taps
+/// each.
 #[inline(always)]
 fn taps<S: Simd, const N: usize>(s: S, from: [&[f32]; N], row: &[Lanes], sums: &mut [Lanes]) {
     let mut acc = [[all(s, 0.0); 3]; N];

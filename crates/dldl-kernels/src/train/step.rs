@@ -1,6 +1,6 @@
-//! How a batch is cut for the convolutions of training: into tasks, for the
-//! threads, and these into steps, whose transformed numbers stay in the cache.
-//! Neither depends on the number of threads, so no sum does.
+//! Division of a batch into tasks, which threads run in parallel, and of tasks into
+//! steps, whose transformed numbers stay in the cache. Neither depends on the number of
+//! threads, so the sums do not either.
 
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -13,32 +13,32 @@ use crate::level::at_level;
 use crate::planes::Lanes;
 use crate::winograd::product;
 
-/// Most tasks of a layer.
+/// Largest number of tasks of a layer.
 const TASKS: usize = 16;
 
-/// For Rayon's `with_max_len`: by default it hands out a few tasks at a time, and
-/// the others wait for whoever is left with several.
+/// For Rayon's `with_max_len`: by default a thread may receive several tasks at once,
+/// while other threads run out of work.
 pub(super) const ONE_BY_ONE: usize = 1;
 
-/// Fewest tiles of a task: with fewer, reading the weights and adding up the
-/// gradients to them would be a large part of its time.
+/// Smallest number of tiles in a task: with fewer, reading the weights and adding up
+/// their gradients would take a large share of the time.
 const TASK_TILES: usize = 64;
 
-/// How many bytes of transformed numbers a step works on.
+/// Bytes of transformed numbers in a step.
 const STEP_BYTES: usize = 1200 * 1024;
 
-/// Fewest tiles of a step, whatever their bytes: with each step, the weights
-/// and their gradients stream by.
+/// Smallest number of tiles in a step, whatever their size: every step reads all weights
+/// and their gradients.
 const STEP_TILES: usize = 48;
 
-/// Pictures of a task.
-pub(super) fn pictures_a_task(batch: usize, maps: &Maps, widest: usize) -> usize {
+/// Number of images in a task.
+pub(super) fn pictures_per_task(batch: usize, maps: &Maps, widest: usize) -> usize {
     let tiles = batch * Grid::new(maps).tiles();
     let tasks = (tiles / TASK_TILES.max(widest)).clamp(1, TASKS);
     batch.div_ceil(tasks).max(1)
 }
 
-/// The tiles of one picture.
+/// The tiles of one image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     pub rows: usize,
@@ -54,9 +54,9 @@ impl Grid {
         self.rows * self.columns
     }
 
-    /// How many rows of tiles a step takes, of `rows` in all, if a tile takes
-    /// so many [`Lanes`] for each coefficient.
-    pub fn rows_a_step(&self, rows: usize, lanes: usize) -> usize {
+    /// Number of rows of tiles in a step, of `rows` in total, for tiles of `lanes`
+    /// [`Lanes`] per coefficient.
+    pub fn rows_per_step(&self, rows: usize, lanes: usize) -> usize {
         let bytes = COEFFICIENTS * lanes * size_of::<Lanes>();
         let tiles = (STEP_BYTES / bytes).max(STEP_TILES);
         let steps = rows.div_ceil((tiles / self.columns).max(1));
@@ -64,13 +64,13 @@ impl Grid {
     }
 }
 
-/// Where the tiles of one step lie in the working memory: in groups of as many
-/// as a register block takes.
+/// Layout of the tiles of one step in the working memory: in groups of as many as a
+/// register block takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
     pub count: usize,
     pub groups: usize,
-    /// Tiles of a group; the last may hold some that are zero.
+    /// Tiles in a group; the last group is padded with zero tiles.
     pub group: usize,
 }
 
@@ -80,20 +80,20 @@ impl Tiles {
         Self { count, groups, group: count.div_ceil(groups) }
     }
 
-    /// [`Lanes`] from one coefficient to the next, for so many blocks. Odd, so
-    /// that the 36 places of a window do not fall into few sets of the cache.
+    /// Distance between coefficients, in [`Lanes`], for `blocks` blocks. Odd, so that the
+    /// 36 coefficients of a window do not share a few sets of the cache.
     pub fn stride(&self, blocks: usize) -> usize {
         (self.groups * self.group * blocks) | 1
     }
 
-    /// Place of a tile's block in `[group][block][tile of the group]`.
+    /// Index of a tile's block in `[group][block][tile of the group]`.
     pub fn at(&self, tile: usize, block: usize, blocks: usize) -> usize {
         let (group, tile) = (tile / self.group, tile % self.group);
         (group * blocks + block) * self.group + tile
     }
 
-    /// Room for all coefficients of so many blocks. The tiles that fill up the
-    /// last group are zero, since sums over tiles meet them.
+    /// Grows the buffer to all coefficients of `blocks` blocks. Sets the tiles that pad the
+    /// last group to zero, since sums over tiles include them.
     pub fn reserve(&self, buffer: &mut Vec<Lanes>, blocks: usize) {
         let stride = self.stride(blocks);
         if buffer.len() < COEFFICIENTS * stride {
@@ -109,7 +109,7 @@ impl Tiles {
     }
 }
 
-/// See [`product::group_limit`]; the token is there for its type.
+/// [`product::group_limit`] for the token's type.
 fn limit<S: fearless_simd::Simd>(_: S) -> usize {
     product::group_limit::<S>()
 }
@@ -123,28 +123,27 @@ pub(super) struct Work {
     pub gradients: Vec<Lanes>,
     /// Products of one panel: `[coefficient][group][tile][block]`.
     pub sums: Vec<Lanes>,
-    /// What the rows of tiles above leave for those below:
-    /// `[block][2 rows][columns]`.
+    /// Partial sums that a row of tiles carries to the next: `[block][2 rows][columns]`.
     pub carry: Vec<Lanes>,
-    /// A picture with its border.
+    /// An image with its border.
     pub picture: Vec<f32>,
 }
 
-/// Working memory that tasks borrow, kept from step to step.
+/// Working memory that tasks borrow. Keep it from step to step.
 #[derive(Debug, Default)]
 pub struct Scratch {
     works: Mutex<Vec<Work>>,
-    /// Gradients to transformed weights, one for each task.
+    /// Gradients with respect to the transformed weights, one per task.
     pub(super) parts: Vec<Vec<Lanes>>,
 }
 
 impl Scratch {
-    /// `task` with working memory of its own.
+    /// Runs `task` with its own working memory.
     pub(super) fn with<T>(works: &Mutex<Vec<Work>>, task: impl FnOnce(&mut Work) -> T) -> T {
-        let taken = works.lock().expect("no task panics with the lock").pop();
+        let taken = works.lock().expect("no task panics while holding the lock").pop();
         let mut work = taken.unwrap_or_default();
         let result = task(&mut work);
-        works.lock().expect("no task panics with the lock").push(work);
+        works.lock().expect("no task panics while holding the lock").push(work);
         result
     }
 
@@ -152,14 +151,14 @@ impl Scratch {
         &self.works
     }
 
-    /// `count` working memories, to be given back to [`works`](Self::works).
+    /// Takes `count` working memories, to be returned to [`works`](Self::works).
     pub(super) fn take(works: &Mutex<Vec<Work>>, count: usize) -> Vec<Work> {
-        let mut works = works.lock().expect("no task panics with the lock");
+        let mut works = works.lock().expect("no task panics while holding the lock");
         (0..count).map(|_| works.pop().unwrap_or_default()).collect()
     }
 
-    /// The working memory, and `count` buffers for gradients, of whatever
-    /// length and content.
+    /// The working memory, and `count` buffers for gradients, of arbitrary length and
+    /// contents.
     pub(super) fn parts(&mut self, count: usize) -> (&Mutex<Vec<Work>>, &mut [Vec<Lanes>]) {
         self.parts.resize_with(count.max(self.parts.len()), Vec::new);
         (&self.works, &mut self.parts[..count])
@@ -168,8 +167,8 @@ impl Scratch {
 
 /// The products of one panel for all coefficients: `values` (`[coefficient]
 /// [group][block][tile]`) times the panel's `weights`
-/// (`[coefficient][channel][block of the panel]`), summed over the `channels`.
-/// In parallel over the coefficients if so asked.
+/// (`[coefficient][channel][block of the panel]`), summed over the `channels`. With
+/// `parallel`, in parallel over the coefficients.
 #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
 pub(super) fn multiply(
     level: Level,
@@ -212,12 +211,12 @@ pub(super) fn multiply_one(
     let blocks = channels.div_ceil(crate::LANES);
     let size = channels * panel.blocks;
     let (own, next) = weights[c * size..].split_at(size);
-    // The weights stream by once; each group asks for a part of the next
+    // The weights are read once; each group prefetches a part of the next
     // coefficient's.
     let next = if next.len() >= size { &next[..size] } else { own };
     let values = &values[..tiles.groups * tiles.group * blocks];
     at_level!(level, simd => {
-        // Indexed: iterators are compiled apart, without the level's instructions.
+        // Indexed: iterators are compiled separately, without the level's instructions.
         let (value, sum) = (blocks * tiles.group, tiles.group * panel.blocks);
         for g in 0..tiles.groups {
             let values = &values[g * value..][..value];

@@ -1,6 +1,5 @@
-//! The kernels of training against the formulas in double precision, and their
-//! gradients against differences of those, at every level that the processor
-//! has.
+//! Comparison of the training kernels with the formulas in double precision, and of their
+//! gradients with finite differences, on every level.
 
 use super::*;
 use crate::{BN_EPSILON, LANES, Lanes, Level};
@@ -16,19 +15,18 @@ fn narrow(x: &[f64]) -> Vec<f32> {
     x.iter().map(|&x| x as f32).collect()
 }
 
-/// Two layers of which the upper one reads the lower one through batch norm and
-/// ReLU, with a pool or the average behind. The loss is the sum of what comes
-/// out times `pull`.
+/// Two layers with batch norm and ReLU, followed by max pooling or averaging. The loss is
+/// the sum of the outputs times `pull`.
 #[derive(Clone)]
 struct Case {
     batch: usize,
     height: usize,
     width: usize,
-    /// Channels of the picture (0: the lower layer's output is the input), of
-    /// the lower layer and of the upper one.
+    /// Channels of the image (0: the lower layer's output is the input), of the lower
+    /// layer and of the upper one.
     channels: [usize; 3],
     end: End,
-    /// The picture, or the lower layer's output.
+    /// The image, or the lower layer's output.
     x: Numbers,
     stem: Numbers,
     w: Numbers,
@@ -56,7 +54,7 @@ impl Case {
             x: numbers(batch * input * height * width, 1),
             stem: numbers(below * picture * 9, 6),
             w: numbers(above * below * 9, 2),
-            // Negative scales too: they turn the pool's order round.
+            // Includes negative scales, which invert the order in the pool.
             gamma: [numbers(below, 3), numbers(above, 7)],
             beta: [numbers(below, 4), numbers(above, 8)],
             pull: numbers(batch * above * height * width, 5),
@@ -111,7 +109,7 @@ impl Case {
         out
     }
 
-    /// The outputs of both convolutions, and what comes out behind.
+    /// The outputs of both convolutions, and the final output.
     fn run(&self) -> [Numbers; 3] {
         let [picture, below, above] = self.channels;
         let z0 = match picture {
@@ -141,7 +139,7 @@ impl Case {
         self.run()[2].iter().zip(&self.pull).map(|(o, p)| o * p).sum()
     }
 
-    /// The kernels' way through the same.
+    /// The same computed by the kernels, with gradients.
     fn kernels(&self, level: Level) -> Found {
         let Self { batch, channels: [picture, below, above], .. } = *self;
         let (maps, area) = ([self.maps(0), self.maps(1)], self.height * self.width);
@@ -189,8 +187,8 @@ impl Case {
                 (means, sums)
             }
             End::Pool => {
-                // What a layer above would do: read through the norm and the
-                // ReLU, and give the gradient that the ReLU lets through.
+                // As a layer above: apply norm and ReLU, and return the gradient
+                // through the ReLU.
                 let kept = from_lanes(&pooled, &after, after.size());
                 let (mean, scale, shift) = (&norm1.mean, &norm1.scale, &norm1.shift);
                 let mut sums = Sums::new(after.blocks());
@@ -220,7 +218,7 @@ impl Case {
         let sums =
             backward(level, batch, source, &kernels, gradient, &mut z1, &mut dw, &mut scratch);
         let (dgamma0, dbeta0, chain) = norm0.backward(&sums, batch * area);
-        // The gradient to the lower layer's output, as the next one would read it.
+        // The gradient with respect to the lower layer's output.
         let g = from_lanes(&z1, &maps[0], maps[1].size());
         let z = &found_z[0];
         let dx = (0..g.len()).map(|i| {
@@ -240,12 +238,12 @@ impl Case {
     }
 }
 
-/// What the kernels gave.
+/// Results of the kernels.
 #[derive(Debug, PartialEq)]
 struct Found {
     z: [Vec<f32>; 2],
     out: Vec<f32>,
-    /// To the lower layer's output.
+    /// With respect to the lower layer's output.
     dx: Vec<f32>,
     dstem: Vec<f32>,
     dw: Vec<f32>,
@@ -257,7 +255,7 @@ fn pairs(a: usize, b: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..a).flat_map(move |i| (0..b).map(move |j| (i, j)))
 }
 
-/// Where a number of `[batch, channels, height, width]` lies, pictures being
+/// Index and lane of element `i` of `[batch, channels, height, width]`, with images
 /// `stride` apart.
 fn place(i: usize, maps: &Maps, stride: usize) -> (usize, usize) {
     let (x, y) = (i % maps.width, i / maps.width % maps.height);
@@ -279,7 +277,7 @@ fn from_lanes(from: &[Lanes], maps: &Maps, stride: usize) -> Vec<f32> {
     each.map(|(at, lane)| from[at].0[lane]).collect()
 }
 
-/// Sizes that fill tiles, vectors and groups, and such that do not.
+/// Sizes that fill tiles, vectors and groups, and sizes that do not.
 fn cases() -> Vec<Case> {
     vec![
         Case::new(2, (8, 8), [0, 16, 16], End::Pool),
@@ -291,18 +289,21 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Two sets of numbers agree to `tolerance` of the largest.
+/// Asserts that numbers agree within `tolerance` of the largest.
 fn close(name: &str, got: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{name}");
     let scale = expected.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
         let wrong = (f64::from(*got) - expected).abs();
-        assert!(wrong <= tolerance * scale, "{name} at {i}: {got}, not {expected} ({scale})");
+        assert!(
+            wrong <= tolerance * scale,
+            "{name} at {i}: {got}, expected {expected} (scale {scale})"
+        );
     }
 }
 
 #[test]
-fn forward_is_the_formulas() {
+fn forward_pass_matches_the_formulas() {
     for case in cases() {
         let [z0, z1, out] = case.run();
         for level in Level::available() {
@@ -314,8 +315,8 @@ fn forward_is_the_formulas() {
     }
 }
 
-/// The derivative of the loss to some of the numbers that `at` names, spread
-/// over all of them.
+/// Finite differences of the loss with respect to some of the numbers that `at` selects,
+/// spread over all of them.
 fn differences(
     case: &Case,
     count: usize,
@@ -336,7 +337,7 @@ fn differences(
 }
 
 #[test]
-fn gradients_are_differences() {
+fn gradients_match_finite_differences() {
     for case in cases() {
         let found: Vec<_> =
             Level::available().into_iter().map(|level| (level, case.kernels(level))).collect();
@@ -347,8 +348,8 @@ fn gradients_are_differences() {
             for (level, found) in &found {
                 let got: Vec<f32> = wanted.iter().map(|(i, _)| get(found)[*i]).collect();
                 let expected: Vec<f64> = wanted.iter().map(|(_, d)| *d).collect();
-                // A mean's derivative is exactly 0 before a batch norm, which
-                // is why the scale is that of all probes.
+                // Some derivatives before batch norm are exactly 0, so the scale is
+                // that of all probes.
                 close(&format!("{} {level}: {what}", case.name()), &got, &expected, 1e-4);
             }
         };
@@ -364,9 +365,9 @@ fn gradients_are_differences() {
     }
 }
 
-/// Enough pictures for several tasks and steps, a task alone among threads too.
+/// With several tasks and steps, and with a single task on several threads.
 #[test]
-fn threads_do_not_change_a_bit() {
+fn result_does_not_depend_on_threads() {
     for case in [
         Case::new(20, (12, 12), [3, 16, 32], End::Pool),
         Case::new(1, (40, 36), [0, 16, 16], End::Average),
@@ -376,16 +377,16 @@ fn threads_do_not_change_a_bit() {
             pool.install(|| case.kernels(Level::detect()))
         };
         let one = run(1);
-        // NaN is unequal to itself: without a picture there is no such gradient.
+        // NaN is unequal to itself and would fail the comparison below.
         assert!(one.dw.iter().chain(&one.dstem).all(|x| x.is_finite()));
         assert_eq!(one, run(2), "{}", case.name());
         assert_eq!(one, run(5), "{}", case.name());
     }
 }
 
-/// Working memory that served a larger layer before leaves nothing behind.
+/// Working memory that a larger layer has used before does not affect the result.
 #[test]
-fn used_memory_changes_nothing() {
+fn reused_memory_does_not_change_the_result() {
     let level = Level::detect();
     let maps = Maps { channels: 16, height: 6, width: 5 };
     let run = |scratch: &mut Scratch, maps: Maps, batch: usize| {

@@ -1,27 +1,26 @@
-//! The transforms of Winograd's F(4x4, 3x3) that learning needs beside those of
-//! the engine: the ones of weights by vectors, and the adjoints. With
-//! `Y = A^T [U * V] A`, `U = G w G^T` and `V = B^T d B`, the gradients are
-//! exactly `dM = A dY A^T`, `dU = dM * V`, `dV = U * dM`, `dw = G^T dU G` and
+//! The transforms of Winograd's F(4x4, 3x3) for training: that of the weights in vectors,
+//! and the adjoints. With `Y = A^T [U * V] A`, `U = G w G^T` and `V = B^T d B`, the exact
+//! gradients are `dM = A dY A^T`, `dU = dM * V`, `dV = U * dM`, `dw = G^T dU G` and
 //! `dd = B dV B^T`.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, f32x16, prelude::*};
 
 use crate::planes::Lanes;
 
-/// Side of a tile of output pixels.
+/// Side length of a tile of output pixels.
 pub(super) const TILE: usize = 4;
 
-/// Side of a window of the input, and of its transform.
+/// Side length of a window of the input, and of its transform.
 pub(super) const WINDOW: usize = 6;
 
-/// Numbers in the transform of a window.
+/// Number of coefficients of a transformed window.
 pub(super) const COEFFICIENTS: usize = WINDOW * WINDOW;
 
-/// A vector of 16 times the same number.
+/// A vector of 16 equal numbers.
 #[inline(always)]
 pub(super) fn all<S: Simd>(s: S, value: f32) -> f32x16<S> {
     f32x16::splat(s, value)
@@ -36,7 +35,7 @@ fn spread_column<S: Simd>(s: S, d: [f32x16<S>; TILE]) -> [f32x16<S>; WINDOW] {
     [d[0], even + odd, even - odd, even2 + odd2, even2 - odd2, d[3]]
 }
 
-/// `dM = A dY A^T`, to `output[0]`, `output[stride]` and so on.
+/// `dM = A dY A^T`, to `output[0]`, `output[stride]`, ...
 #[inline(always)]
 pub(super) fn spread<S: Simd>(
     s: S,
@@ -78,8 +77,8 @@ fn gather_column<S: Simd>(s: S, m: [f32x16<S>; WINDOW]) -> [f32x16<S>; WINDOW] {
     ]
 }
 
-/// `dd = B dV B^T` of the coefficients at `input[0]`, `input[stride]` and so
-/// on: the window's rows.
+/// `dd = B dV B^T` of the coefficients at `input[0]`, `input[stride]`, ...: the rows of the
+/// window.
 #[inline(always)]
 pub(super) fn gather<S: Simd>(
     s: S,
@@ -115,7 +114,7 @@ fn kernel_column<S: Simd>(s: S, w: [f32x16<S>; 3]) -> [f32x16<S>; WINDOW] {
     [w[0] * all(s, 0.25), ends - middle, ends + middle, ends2 + middle2, ends2 - middle2, w[2]]
 }
 
-/// `U = G w G^T` of 16 kernels side by side.
+/// `U = G w G^T` of 16 kernels, one per lane.
 #[inline(always)]
 pub(super) fn kernels<S: Simd>(s: S, w: &[Lanes; 9], output: &mut [Lanes], stride: usize) {
     let mut half = [[all(s, 0.0); 3]; WINDOW];
@@ -150,7 +149,7 @@ fn kernel_adjoint_column<S: Simd>(s: S, u: [f32x16<S>; WINDOW]) -> [f32x16<S>; 3
     ]
 }
 
-/// `dw = G^T dU G` of 16 kernels side by side.
+/// `dw = G^T dU G` of 16 kernels, one per lane.
 #[inline(always)]
 pub(super) fn kernels_adjoint<S: Simd>(s: S, u: &[Lanes; COEFFICIENTS]) -> [Lanes; 9] {
     let mut half = [[all(s, 0.0); WINDOW]; 3];

@@ -1,6 +1,6 @@
-//! A network's first two convolutions in one: the rows of the first go no
-//! further than the second-level cache, where the second takes them up. At
-//! 224x224 pixels they would else be most of all bytes that go through memory.
+//! The first two convolutions of a network, fused: the second one reads the rows of the
+//! first from the second-level cache. At 224x224 pixels, these rows would otherwise be
+//! most of the memory traffic.
 
 use fearless_simd::Simd;
 
@@ -10,12 +10,12 @@ use crate::level::at_level;
 use crate::planes::{Lanes, Planes};
 
 impl Conv3x3 {
-    /// [`StemConv::forward`] and then [`Conv3x3::forward`]: `picture` as the
-    /// one takes it, `output` and `scratch` as the other.
+    /// [`StemConv::forward`] followed by [`Conv3x3::forward`]: `picture` is the input of
+    /// the first, `output` and `scratch` are those of the second.
     ///
     /// # Panics
-    /// If a buffer is too short, there is no scratch, or the two convolutions
-    /// do not fit each other.
+    /// If a buffer is too short, `scratch` is empty, or the stem's output channels are not
+    /// the convolution's input channels.
     pub fn forward_with_stem(
         &self,
         stem: &StemConv,
@@ -25,22 +25,22 @@ impl Conv3x3 {
         output: &mut [Lanes],
         scratch: &mut [Scratch],
     ) {
-        assert_eq!(stem.output_channels(), self.cin, "conv3x3: it does not take the stem's output");
-        assert!(picture.len() >= stem.picture_len(height, width), "stem: the picture is too short");
+        assert_eq!(stem.output_channels(), self.cin, "conv3x3: the stem has other channels");
+        assert!(picture.len() >= stem.picture_len(height, width), "stem: picture too short");
         let from = Planes { channels: self.cin, height, width };
         let to = self.output_planes(height, width);
         let output_stride = self.tile_height() * to.row_stride();
         self.bands(from, to, output, scratch, |rows, output, scratch| {
-            let rows_a_strip = self.rows_a_step(from, rows.len());
+            let rows_per_strip = self.rows_per_step(from, rows.len());
             let mut strip = std::mem::take(&mut scratch.strip);
-            let size = (rows_a_strip * self.winograd.side() + 2) * from.row_stride();
+            let size = (rows_per_strip * self.winograd.side() + 2) * from.row_stride();
             if strip.len() < size {
                 strip.resize(size, Lanes::default());
             }
             let strip_rows = &mut strip[..size];
-            let output = output.chunks_mut(rows_a_strip * output_stride);
-            for (first, output) in rows.clone().step_by(rows_a_strip).zip(output) {
-                let taken = rows_a_strip.min(rows.end - first);
+            let output = output.chunks_mut(rows_per_strip * output_stride);
+            for (first, output) in rows.clone().step_by(rows_per_strip).zip(output) {
+                let taken = rows_per_strip.min(rows.end - first);
                 at_level!(self.level, simd => {
                     let row = first * self.winograd.side();
                     fill(simd, stem, picture, from, row, first > rows.start, strip_rows);
@@ -52,8 +52,8 @@ impl Conv3x3 {
     }
 }
 
-/// The stem's rows from the one above row `first` to the end of the strip. If the strip goes on where it ended, its last two rows are the
-/// first two now.
+/// Computes the stem's rows from the one above row `first` to the end of the strip. If
+/// the strip continues the previous one, its first two rows are the previous last two.
 #[inline(always)]
 fn fill<S: Simd>(
     s: S,
@@ -61,14 +61,14 @@ fn fill<S: Simd>(
     picture: &[f32],
     planes: Planes,
     first: usize,
-    goes_on: bool,
+    continues: bool,
     strip: &mut [Lanes],
 ) {
     let stride = planes.row_stride();
-    let known = if goes_on { 2 } else { 0 };
+    let known = if continues { 2 } else { 0 };
     strip.copy_within(strip.len() - known * stride.., 0);
     for (i, row) in strip.chunks_exact_mut(stride).enumerate().skip(known) {
-        // The strip's row 0 is the picture's row -1.
+        // Row 0 of the strip is row -1 of the picture for `first` 0.
         match (first + i).checked_sub(1) {
             Some(y) if y < planes.height => {
                 planes.clear_sides(row);

@@ -1,7 +1,7 @@
-//! The 3x3 convolution of the inference engine: stride 1, padding 1, bias,
-//! ReLU and, where asked for, 2x2 max pooling, by Winograd's algorithm. What it
-//! is made of is here, how a picture goes through it in `steps`.
-//! `docs/engine.md` explains layout, tiling and register blocking.
+//! The 3x3 convolution of the inference engine by Winograd's algorithm: stride 1,
+//! padding 1, fused with bias, ReLU and optional 2x2 max pooling. The computation of a
+//! band of rows is in `steps`. `docs/engine.md` explains layout, tiling and register
+//! blocking.
 
 mod fused;
 pub(crate) mod product;
@@ -20,35 +20,35 @@ use transform::{Four, Two};
 
 pub use scratch::Scratch;
 
-/// How many bytes of transformed input and output a step works on: they stay
-/// in a second-level cache, beside the weights that stream through it.
+/// Bytes of transformed input and output in a step: they stay in the second-level cache,
+/// through which the weights stream.
 const STEP_BYTES: usize = 900 * 1024;
 
-/// The most pixels of a plane that [`Winograd::F2`] is faster for; measured,
-/// see `docs/engine.md`.
+/// Largest plane, in pixels, for which [`Winograd::F2`] is faster; measured, see
+/// `docs/engine.md`.
 const SMALL_PLANE: usize = 8 * 8;
 
-/// Which of Winograd's algorithms: the result is the same but for rounding.
+/// Variant of Winograd's algorithm. Results are equal up to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Winograd {
-    /// F(4x4, 3x3): 36 multiplications a channel for 4x4 pixels instead of 144.
+    /// F(4x4, 3x3): 36 multiplications per channel for 4x4 pixels instead of 144.
     F4,
-    /// F(2x2, 3x3): 16 multiplications a channel for 2x2 pixels instead of 36.
+    /// F(2x2, 3x3): 16 multiplications per channel for 2x2 pixels instead of 36.
     F2,
 }
 
 impl Winograd {
-    /// Both, for tests.
+    /// All variants.
     pub const ALL: [Self; 2] = [Self::F4, Self::F2];
 
-    /// What is faster for planes of `height` x `width`. Small planes have few
-    /// tiles to multiply each weight with, so that most of the time goes into
-    /// fetching weights, and F(4x4) has 36 for each nine of the kernel, F(2x2) 16.
+    /// The faster variant for planes of `height` x `width`. On small planes, each weight
+    /// is used by few tiles, so loading the weights dominates; F(4x4) has 36 of them per
+    /// 3x3 kernel, F(2x2) only 16.
     pub fn for_planes(height: usize, width: usize) -> Self {
         if height * width <= SMALL_PLANE { Self::F2 } else { Self::F4 }
     }
 
-    /// Side of a tile.
+    /// Side length of a tile.
     fn side(self) -> usize {
         match self {
             Self::F4 => 4,
@@ -56,12 +56,12 @@ impl Winograd {
         }
     }
 
-    /// Numbers in the transform of a window.
+    /// Number of coefficients of a transformed window.
     fn coefficients(self) -> usize {
         (self.side() + 2).pow(2)
     }
 
-    /// [`transform::kernel`], row by row.
+    /// [`transform::kernel`] in row-major order.
     fn kernel(self, w: &[f32; 9]) -> Vec<f32> {
         match self {
             Self::F4 => transform::kernel::<Four, 4, 6>(w).as_flattened().to_vec(),
@@ -70,7 +70,7 @@ impl Winograd {
     }
 }
 
-/// A 3x3 convolution with its weights transformed once.
+/// A 3x3 convolution with transformed weights.
 #[derive(Clone, Debug)]
 pub struct Conv3x3 {
     level: Level,
@@ -98,7 +98,7 @@ impl Conv3x3 {
     /// algorithm; `bias` is `[cout]`. With `pool`, 2x2 max pooling follows.
     ///
     /// # Panics
-    /// If a slice's length does not fit the shape, or a dimension is zero.
+    /// If the length of a slice does not match its shape, or a dimension is zero.
     pub fn new(
         level: Level,
         winograd: Winograd,
@@ -141,7 +141,7 @@ impl Conv3x3 {
         self.cout
     }
 
-    /// Bytes that its weights take.
+    /// Size of the transformed weights in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Lanes>() * (self.weights.len() + self.bias.len())
     }
@@ -152,13 +152,13 @@ impl Conv3x3 {
         if self.pool { full.pooled() } else { full }
     }
 
-    /// `input` is of `height` x `width`, laid out as [`Planes`]; `output` as
-    /// [`Conv3x3::output_planes`], its border included. Works in as many bands
-    /// of rows as there are `scratch`es, in parallel; their number does not
-    /// change a bit of the result.
+    /// Computes the convolution from `input`, [`Planes`] of `height` x `width`, to
+    /// `output`, laid out as [`Conv3x3::output_planes`] including the border. Uses one
+    /// band of rows per element of `scratch`, in parallel; their number does not affect
+    /// the result.
     ///
     /// # Panics
-    /// If a buffer is too short or there is no scratch.
+    /// If a buffer is too short or `scratch` is empty.
     pub fn forward(
         &self,
         input: &[Lanes],
@@ -169,7 +169,7 @@ impl Conv3x3 {
     ) {
         let from = Planes { channels: self.cin, height, width };
         let to = self.output_planes(height, width);
-        assert!(input.len() >= from.size(), "conv3x3: the input is too short");
+        assert!(input.len() >= from.size(), "conv3x3: input too short");
         self.bands(from, to, output, scratch, |rows, output, scratch| {
             let input = &input[rows.start * self.winograd.side() * from.row_stride()..];
             at_level!(self.level, simd => {
@@ -178,8 +178,8 @@ impl Conv3x3 {
         });
     }
 
-    /// `work` on each band: its rows of tiles, their rows of the output, and
-    /// the scratch that is the band's own.
+    /// Calls `work` for each band with its rows of tiles, their rows of the output and
+    /// its scratch.
     fn bands(
         &self,
         from: Planes,
@@ -193,11 +193,11 @@ impl Conv3x3 {
             return;
         }
         let rows = from.height.div_ceil(self.winograd.side());
-        let rows_a_band = rows.div_ceil(scratch.len());
-        let band = rows_a_band * self.tile_height() * to.row_stride();
+        let rows_per_band = rows.div_ceil(scratch.len());
+        let band = rows_per_band * self.tile_height() * to.row_stride();
         let work = |(b, (output, scratch)): (usize, (&mut [Lanes], &mut Scratch))| {
-            let first = b * rows_a_band;
-            work(first..(first + rows_a_band).min(rows), output, scratch);
+            let first = b * rows_per_band;
+            work(first..(first + rows_per_band).min(rows), output, scratch);
         };
         if let [scratch] = scratch {
             work((0, (output, scratch)));
@@ -207,22 +207,22 @@ impl Conv3x3 {
         }
     }
 
-    /// Rows of the output that a row of tiles makes.
+    /// Number of output rows per row of tiles.
     fn tile_height(&self) -> usize {
         if self.pool { self.winograd.side() / 2 } else { self.winograd.side() }
     }
 
-    /// How many rows of tiles a step takes.
-    fn rows_a_step(&self, from: Planes, rows: usize) -> usize {
+    /// Number of rows of tiles per step.
+    fn rows_per_step(&self, from: Planes, rows: usize) -> usize {
         let blocks = from.blocks() + self.panels[0].blocks;
         let columns = from.width.div_ceil(self.winograd.side());
-        let bytes_a_row = self.winograd.coefficients() * columns * blocks * size_of::<Lanes>();
-        let steps = rows.div_ceil((STEP_BYTES / bytes_a_row).max(1));
+        let bytes_per_row = self.winograd.coefficients() * columns * blocks * size_of::<Lanes>();
+        let steps = rows.div_ceil((STEP_BYTES / bytes_per_row).max(1));
         rows.div_ceil(steps)
     }
 }
 
-/// See [`product::panel_limit`]; the token is there for its type.
+/// [`product::panel_limit`] for the token's type.
 fn panel_limit<S: Simd>(_: S) -> usize {
     product::panel_limit::<S>()
 }

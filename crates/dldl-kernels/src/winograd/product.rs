@@ -1,10 +1,9 @@
-//! The register block of the Winograd product: for one coefficient, a few
-//! tiles times one or two blocks of output channels, summed over the input
-//! channels. Most of the engine's time goes here; what is around it lives in
-//! `mod.rs`.
+//! The register block of the Winograd product: for one coefficient, several tiles times
+//! one or two blocks of output channels, summed over the input channels. The engine
+//! spends most of its time here.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, f32x16, prelude::*};
@@ -12,9 +11,9 @@ use fearless_simd::{Simd, f32x16, prelude::*};
 use crate::planes::{LANES, Lanes};
 use crate::prefetch::prefetch;
 
-/// Most tiles in a group: 12 tiles and two vectors of output channels fill 24
-/// of AVX-512's 32 registers with sums; the others have 16 registers of half
-/// or a quarter of the width, NEON 32.
+/// Largest number of tiles in a group: 12 tiles by two vectors of output channels fill 24
+/// of AVX-512's 32 registers with sums. The other levels have 16 registers of half or a
+/// quarter of the width (NEON: 32).
 pub(crate) fn group_limit<S: Simd>() -> usize {
     match (S::f32s::LEN, cfg!(target_arch = "aarch64")) {
         (16.., _) => 12,
@@ -24,15 +23,15 @@ pub(crate) fn group_limit<S: Simd>() -> usize {
     }
 }
 
-/// Most blocks of output channels of a panel.
+/// Largest number of blocks of output channels in a panel.
 pub(crate) fn panel_limit<S: Simd>() -> usize {
     if S::f32s::LEN >= LANES { 2 } else { 1 }
 }
 
 /// `sums[tile][p] = sum_k values[tile][k] * weights[k][p]`: `values` is
-/// `[input block][G][LANES]`, of which the first `weights.len() / P` channels
-/// count, `weights` `[input channel][P]`, `sums` `[G][P]`. Meanwhile `ahead`,
-/// a line for each input channel, comes nearer.
+/// `[input block][G][LANES]`, of which the first `weights.len() / P` channels are used,
+/// `weights` is `[input channel][P]` and `sums` `[G][P]`. Prefetches `ahead`, one cache
+/// line per input channel.
 #[inline(always)]
 fn block<S: Simd, const G: usize, const P: usize>(
     s: S,
@@ -66,7 +65,7 @@ fn block<S: Simd, const G: usize, const P: usize>(
         first += LANES;
     }
     let (sums, _) = sums.as_chunks_mut::<P>();
-    let sums: &mut [[Lanes; P]; G] = sums.first_chunk_mut().expect("a place for each sum");
+    let sums: &mut [[Lanes; P]; G] = sums.first_chunk_mut().expect("one entry per sum");
     for t in 0..G {
         for p in 0..P {
             acc[t][p].store_array(&mut sums[t][p].0);
@@ -77,7 +76,7 @@ fn block<S: Simd, const G: usize, const P: usize>(
 /// [`block`] for a group of `group` tiles and a panel of `panel` blocks.
 ///
 /// # Panics
-/// If they are beyond [`group_limit`] and [`panel_limit`].
+/// If they exceed [`group_limit`] and [`panel_limit`].
 #[inline(always)]
 pub(crate) fn group<S: Simd>(
     s: S,

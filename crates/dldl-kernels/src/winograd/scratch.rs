@@ -1,45 +1,46 @@
-//! Working memory of a step, and where its numbers lie in it.
+//! Working memory of a step and its layout.
 
 use crate::planes::Lanes;
 
-/// Working memory of one thread, which grows to what the largest layer needs.
+/// Working memory of one thread. It grows to the needs of the largest layer.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// Transformed windows: `[coefficient][group][input block][tile of the group]`.
     pub(super) windows: Vec<Lanes>,
     /// Products of one panel: `[coefficient][group][tile of the group][block]`.
     pub(super) sums: Vec<Lanes>,
-    /// Rows of a convolution that is fused with the one before it.
+    /// Output rows of the stem when it is fused with the convolution.
     pub(super) strip: Vec<Lanes>,
 }
 
 impl Scratch {
-    /// Bytes that it holds.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         let buffers = [&self.windows, &self.sums, &self.strip];
         size_of::<Lanes>() * buffers.map(Vec::capacity).iter().sum::<usize>()
     }
 }
 
-/// Where the numbers of one step lie in the scratch.
+/// Layout of one step in the scratch.
 pub(super) struct Layout {
-    /// Coefficients of a tile.
+    /// Number of coefficients of a tile.
     pub coefficients: usize,
+    /// Number of groups.
     pub groups: usize,
-    /// Tiles of a group.
+    /// Number of tiles in a group.
     pub group: usize,
-    /// Blocks of input channels.
+    /// Number of blocks of input channels.
     pub blocks: usize,
 }
 
 impl Layout {
-    /// From one coefficient of the windows to the next. Odd, so that the
-    /// places of a window do not fall into the same few sets of the cache.
+    /// Distance between coefficients of the windows. Odd, so that the coefficients of a
+    /// window do not share a few sets of the cache.
     pub(super) fn window_stride(&self) -> usize {
         (self.groups * self.group * self.blocks) | 1
     }
 
-    /// From one coefficient of the sums to the next; odd as above.
+    /// Distance between coefficients of the sums; odd for the same reason.
     pub(super) fn sum_stride(&self, panel_blocks: usize) -> usize {
         (self.groups * self.group * panel_blocks) | 1
     }

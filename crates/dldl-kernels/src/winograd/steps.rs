@@ -1,6 +1,5 @@
-//! How a band of rows goes through the convolution: windows are transformed,
-//! multiplied by `product`, and transformed back to pixels, as many rows of
-//! tiles at a time as fit into the cache.
+//! The convolution of a band of rows: windows are transformed, multiplied by `product`
+//! and transformed back to pixels, in steps of as many rows of tiles as fit the cache.
 
 // Indexed loops: see `product`.
 #![allow(clippy::needless_range_loop)]
@@ -14,10 +13,10 @@ use super::{Conv3x3, Panel, Winograd, product};
 use crate::planes::{LANES, Lanes, Planes};
 
 impl Conv3x3 {
-    /// So many rows of tiles: `input` begins with the border above them,
-    /// `output` with the first row that they make.
+    /// Computes `rows` rows of tiles: `input` starts with the row above them, `output`
+    /// with their first output row.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+    #[allow(clippy::too_many_arguments, reason = "the context of one call")]
     pub(super) fn band<S: Simd>(
         &self,
         s: S,
@@ -37,9 +36,9 @@ impl Conv3x3 {
         }
     }
 
-    /// [`band`](Self::band), but for the border.
+    /// [`band`](Self::band) without clearing the border.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+    #[allow(clippy::too_many_arguments, reason = "the context of one call")]
     fn steps<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
         &self,
         s: S,
@@ -51,12 +50,12 @@ impl Conv3x3 {
         scratch: &mut Scratch,
     ) {
         let columns = from.width.div_ceil(T);
-        let rows_a_step = self.rows_a_step(from, rows);
-        for first in (0..rows).step_by(rows_a_step) {
-            let step = first..(first + rows_a_step).min(rows);
+        let rows_per_step = self.rows_per_step(from, rows);
+        for first in (0..rows).step_by(rows_per_step) {
+            let step = first..(first + rows_per_step).min(rows);
             let tiles = step.len() * columns;
-            // Groups of the same size, as few as the registers allow; the last
-            // may hold tiles that nobody reads.
+            // Groups of equal size, as few as the registers allow; the last one may have
+            // unused tiles.
             let groups = tiles.div_ceil(product::group_limit::<S>());
             let group = tiles.div_ceil(groups);
             let layout = Layout { coefficients: W * W, groups, group, blocks: from.blocks() };
@@ -77,26 +76,26 @@ impl Conv3x3 {
     fn multiply<S: Simd>(&self, s: S, panel: Panel, layout: &Layout, scratch: &mut Scratch) {
         let size = self.cin * panel.blocks;
         let start = panel.first * layout.coefficients * self.cin;
-        let of_group = (layout.blocks * layout.group, layout.group * panel.blocks);
+        let group_len = (layout.blocks * layout.group, layout.group * panel.blocks);
         for c in 0..layout.coefficients {
             let (weights, next) = self.weights[start + c * size..].split_at(size);
-            // The weights stream by once; who waits for them waits long. Each
-            // group asks for a part of the next coefficient's.
+            // The weights are read once and not from the cache, which is slow: each
+            // group prefetches a part of the next coefficient's.
             let next = if next.len() >= size { &next[..size] } else { weights };
             let windows = &scratch.windows[c * layout.window_stride()..];
             let sums = &mut scratch.sums[c * layout.sum_stride(panel.blocks)..];
             for g in 0..layout.groups {
                 let ahead = &next[(g * size / layout.groups).min(size - self.cin)..][..self.cin];
                 let shape = (layout.group, panel.blocks);
-                let values = &windows[g * of_group.0..][..of_group.0];
-                let sums = &mut sums[g * of_group.1..][..of_group.1];
+                let values = &windows[g * group_len.0..][..group_len.0];
+                let sums = &mut sums[g * group_len.1..][..group_len.1];
                 product::group(s, shape, values, weights, ahead, sums);
             }
         }
     }
 
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of it is one call's context")]
+    #[allow(clippy::too_many_arguments, reason = "the context of one call")]
     fn transform_sums<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
         &self,
         s: S,
@@ -140,7 +139,7 @@ impl Conv3x3 {
     }
 }
 
-/// The windows of some rows of tiles.
+/// Transforms the windows of some rows of tiles.
 #[inline(always)]
 fn transform_windows<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
     s: S,
@@ -165,16 +164,16 @@ fn transform_windows<F: Transform<T, W>, S: Simd, const T: usize, const W: usize
     }
 }
 
-/// Where a tile's pixels go: as many of its columns as the plane is wide from
-/// there, and of its rows as there are.
+/// The destination of a tile's pixels; pixels beyond `width` columns or the end of
+/// `pixels` are dropped.
 struct Place<'a> {
     pixels: &'a mut [Lanes],
     row_stride: usize,
     width: usize,
 }
 
-/// Adds the bias, applies ReLU and stores a tile's pixels, the channels from
-/// `part` on.
+/// Adds the bias, applies ReLU and stores a tile's pixels, for the channels from `part`
+/// on.
 #[inline(always)]
 fn store<S: Simd, V: Vector<S>, const N: usize>(
     s: S,
@@ -193,7 +192,7 @@ fn store<S: Simd, V: Vector<S>, const N: usize>(
     }
 }
 
-/// [`store`] of the maxima of the tile's 2x2 parts.
+/// [`store`] with 2x2 max pooling.
 #[inline(always)]
 fn store_pooled<S: Simd, V: Vector<S>, const N: usize>(
     s: S,

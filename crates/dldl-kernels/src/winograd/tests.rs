@@ -1,11 +1,11 @@
-//! The convolution against the naive reference, on every level.
+//! Comparison of the convolution with the reference, on every level.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{StemConv, reference};
 
-/// Reproducible values in -1..1.
+/// Pseudorandom values in -1..1.
 fn values(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -15,7 +15,7 @@ fn values(seed: u64, len: usize) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// What the convolution must give, `[cout, h, w]`.
+/// The expected output, `[cout, h, w]`.
 fn expected(
     input: &[f32],
     weight: &[f32],
@@ -34,7 +34,7 @@ fn expected(
 
 proptest! {
     #[test]
-    fn agrees_with_the_reference_on_every_level(
+    fn every_level_matches_the_reference(
         seed: u64,
         cout in 1usize..70,
         cin in 1usize..40,
@@ -52,14 +52,14 @@ proptest! {
         for (level, winograd) in levels.flat_map(|l| Winograd::ALL.map(|w| (l, w))) {
             let conv = Conv3x3::new(level, winograd, &weight, &bias, (cout, cin), pool);
             let planes = conv.output_planes(h, w);
-            // Whatever stood in the buffers before must not matter.
+            // Previous contents of the buffers must not matter.
             let mut output = vec![Lanes([f32::NAN; LANES]); planes.size()];
             let mut scratch = vec![Scratch::default(); bands];
             conv.forward(&packed, h, w, &mut output, &mut scratch);
             let got = planes.unpack(&output);
             let tolerance = 2e-5 * (cin as f32 * 9.0).sqrt();
             for (i, (g, e)) in got.iter().zip(&expected).enumerate() {
-                prop_assert!((g - e).abs() <= tolerance, "{level}, {winograd:?} at {i}: {g} instead of {e}");
+                prop_assert!((g - e).abs() <= tolerance, "{level}, {winograd:?} at {i}: {g}, expected {e}");
             }
             // Border, padding and unused lanes are zero.
             prop_assert_eq!(planes.pack(&got), output);
@@ -68,7 +68,7 @@ proptest! {
 }
 
 #[test]
-fn fused_with_the_stem_it_is_the_same() {
+fn fusion_with_the_stem_does_not_change_the_result() {
     let (cin, middle, cout, h, w) = (3, 20, 40, 30, 42);
     let cases = |l| Winograd::ALL.map(|w| [(l, w, false), (l, w, true)]).concat();
     for (level, winograd, pool) in Level::available().into_iter().flat_map(cases) {
@@ -76,7 +76,7 @@ fn fused_with_the_stem_it_is_the_same() {
             StemConv::new(level, &values(1, middle * cin * 9), &values(2, middle), middle, cin);
         let (weight, bias) = (values(3, cout * middle * 9), values(4, cout));
         let conv = Conv3x3::new(level, winograd, &weight, &bias, (cout, middle), pool);
-        // Whatever stands at the border, both read the same.
+        // A border with arbitrary values: both must read the same numbers.
         let picture = values(5, stem.picture_len(h, w));
         let mut between =
             vec![Lanes::default(); Planes { channels: middle, height: h, width: w }.size()];
@@ -93,7 +93,7 @@ fn fused_with_the_stem_it_is_the_same() {
 }
 
 #[test]
-fn bands_do_not_change_a_bit() {
+fn result_does_not_depend_on_the_number_of_bands() {
     let (cout, cin, h, w) = (48, 24, 30, 26);
     let (weight, bias) = (values(1, cout * cin * 9), values(2, cout));
     let input = Planes { channels: cin, height: h, width: w }.pack(&values(3, cin * h * w));

@@ -1,21 +1,20 @@
-//! Winograd's three transforms (Lavin and Gray, "Fast Algorithms for
-//! Convolutional Neural Networks", 2015): `Y = A^T [(G w G^T) * (B^T d B)] A`
-//! with a window `d` of the input, a 3x3 kernel `w` and a tile `Y` of output
-//! pixels, for tiles of 4x4 pixels ([`Four`]: the points 0, 1, -1, 2, -2 and
-//! infinity) and of 2x2 ([`Two`]: 0, 1, -1 and infinity). The elementwise
-//! product, summed over the channels, is `product`'s.
+//! Winograd's three transforms (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+//! Networks", 2015): `Y = A^T [(G w G^T) * (B^T d B)] A` with a window `d` of the input, a
+//! 3x3 kernel `w` and a tile `Y` of output pixels. Tiles are 4x4 pixels ([`Four`], with
+//! the points 0, 1, -1, 2, -2 and infinity) or 2x2 ([`Two`], with 0, 1, -1 and infinity).
+//! The elementwise product, summed over the channels, is in `product`.
 
-// Indexed loops: closures and iterators over vectors, as in `array::from_fn`,
-// are compiled apart, without the level's instructions.
+// Indexed loops: closures and iterators over vectors, as in `array::from_fn`, are
+// compiled separately, without the level's instructions.
 #![allow(clippy::needless_range_loop)]
 
 use fearless_simd::{Simd, prelude::*};
 
 use crate::planes::{LANES, Lanes};
 
-/// The matrices of F(TxT, 3x3), whose windows are of WxW pixels: W = T + 2.
+/// The matrices of F(TxT, 3x3), with windows of WxW pixels, W = T + 2.
 pub(crate) trait Transform<const T: usize, const W: usize> {
-    /// `G`, which takes a kernel's three taps to W coefficients.
+    /// `G`, which maps three taps to W coefficients.
     const G: [[f64; 3]; W];
 
     /// `B^T d` of one column.
@@ -25,7 +24,7 @@ pub(crate) trait Transform<const T: usize, const W: usize> {
     fn output_column<S: Simd, V: Vector<S>>(m: [V; W]) -> [V; T];
 }
 
-/// F(4x4, 3x3): a quarter of the multiplications.
+/// F(4x4, 3x3): a quarter of the multiplications of the direct convolution.
 pub(crate) struct Four;
 
 impl Transform<4, 6> for Four {
@@ -67,7 +66,8 @@ impl Transform<4, 6> for Four {
     }
 }
 
-/// F(2x2, 3x3): less is saved, but a kernel becomes 16 numbers instead of 36.
+/// F(2x2, 3x3): 4/9 of the multiplications, but only 16 coefficients per kernel instead
+/// of 36.
 pub(crate) struct Two;
 
 impl Transform<2, 4> for Two {
@@ -84,7 +84,7 @@ impl Transform<2, 4> for Two {
     }
 }
 
-/// `G w G^T` of a 3x3 kernel in row-major order, computed in f64; row by row.
+/// `G w G^T` of a 3x3 kernel in row-major order, computed in f64.
 pub(crate) fn kernel<F: Transform<T, W>, const T: usize, const W: usize>(
     w: &[f32; 9],
 ) -> [[f32; W]; W] {
@@ -101,27 +101,26 @@ pub(crate) fn kernel<F: Transform<T, W>, const T: usize, const W: usize>(
     })
 }
 
-/// Some channels of a block in a register. The transforms hold many vectors at
-/// once: in parts of the level's own width, more of them stay in registers than
-/// with whole blocks.
+/// Some channels of a block in one register. The transforms keep many vectors alive: at
+/// the level's own width, more of them fit the registers than whole blocks would.
 pub(crate) trait Vector<S: Simd>: SimdFloat<S, Element = f32> {}
 
 impl<S: Simd, V: SimdFloat<S, Element = f32>> Vector<S> for V {}
 
-/// The channels of a block from `part` on.
+/// Loads the channels of a block from `part` on.
 #[inline(always)]
 pub(crate) fn load<S: Simd, V: Vector<S>>(s: S, lanes: &Lanes, part: usize) -> V {
     V::from_slice(s, &lanes.0[part..][..V::LEN])
 }
 
-/// Writes the channels of a block from `part` on.
+/// Stores the channels of a block from `part` on.
 #[inline(always)]
 pub(crate) fn save<S: Simd, V: Vector<S>>(values: V, lanes: &mut Lanes, part: usize) {
     values.store_slice(&mut lanes.0[part..][..V::LEN]);
 }
 
-/// `B^T d B`: the window whose rows begin at `input[0]`, `input[row_stride]`
-/// and so on, to `output[0]`, `output[stride]` and so on.
+/// `B^T d B`: from the window with rows at `input[0]`, `input[row_stride]`, ... to
+/// coefficients at `output[0]`, `output[stride]`, ...
 #[inline(always)]
 pub(crate) fn input<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>(
     s: S,
@@ -155,8 +154,8 @@ pub(crate) fn input<F: Transform<T, W>, S: Simd, const T: usize, const W: usize>
     }
 }
 
-/// `A^T m A` of the coefficients at `input[0]`, `input[stride]` and so on, for
-/// the channels from `part` on: the tile's rows.
+/// `A^T m A` of the coefficients at `input[0]`, `input[stride]`, ..., for the channels
+/// from `part` on: the rows of the tile.
 #[inline(always)]
 pub(crate) fn output<F, S: Simd, V: Vector<S>, const T: usize, const W: usize>(
     s: S,

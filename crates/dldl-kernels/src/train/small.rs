@@ -1,6 +1,5 @@
-//! The backward pass of a layer with so few tiles that it is one task: its
-//! threads share coefficients instead of pictures, since only then does each
-//! sum, and not a part of it, belong to one of them.
+//! The backward pass of a layer with so few tiles that it is a single task. Threads share
+//! the coefficients instead of the images, so that each computes whole sums.
 
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -14,11 +13,11 @@ use super::transform::COEFFICIENTS;
 use crate::level::at_level;
 use crate::planes::{LANES, Lanes};
 
-/// Into how many steps the pictures are cut. Each is transformed as a whole.
+/// Number of steps that the images are divided into. Each is transformed as a whole.
 const STEPS: usize = 4;
 
-/// As [`Task::run`], the gradient to the transformed weights into `part`; gives
-/// the sums of each step.
+/// As [`Task::run`], with the gradient with respect to the transformed weights in `part`.
+/// Returns the sums of each step.
 pub(super) fn run(
     task: &Task,
     z: &mut [Lanes],
@@ -58,7 +57,7 @@ pub(super) fn run(
         .chunks_mut(size)
         .map(|part| {
             let each = operands.iter_mut().map(|(tiles, windows, gradients, sums)| {
-                let sums = sums.next().expect("one for each coefficient");
+                let sums = sums.next().expect("one per coefficient");
                 (*tiles, &windows[..], &gradients[..], sums)
             });
             (part, each.collect::<Vec<_>>())
@@ -97,6 +96,6 @@ pub(super) fn run(
     };
     let sums = z.par_chunks_mut(chunk).zip(&mut steps).enumerate();
     let sums = sums.with_max_len(ONE_BY_ONE).map(store).collect();
-    works.lock().expect("no task panics with the lock").append(&mut steps);
+    works.lock().expect("no task panics while holding the lock").append(&mut steps);
     sums
 }

@@ -53,7 +53,9 @@ pub enum UsageError {
     CropSize { size: usize, step: usize },
     #[error("--models needs a PICTURE, or --dataset with --root")]
     NothingToExplain,
-    #[error("--out: needs `man`, whose pages it writes into that folder; everything else goes to stdout")]
+    #[error(
+        "--out: needs `man`, whose pages it writes into that folder; everything else goes to stdout"
+    )]
     OutOfCompletions,
 }
 

@@ -1,5 +1,4 @@
-//! Annotated copies of pictures: boxes, landmarks and estimates. The drawing primitives
-//! are in [`dldl_eval::draw`].
+//! Annotated copies of pictures: boxes, landmarks and estimates.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use dldl::{FaceEstimate, Picture};
-use dldl_eval::draw::{self, Color, Text};
+use dldl_plot::{Canvas, Color, Text};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::printing::write_file;
@@ -56,46 +55,48 @@ impl Copies {
 /// Draws the faces with their estimates and intervals of a level into the picture and
 /// writes it as JPEG.
 pub fn write(
-    mut picture: Picture,
+    picture: Picture,
     faces: &[FaceEstimate],
     level: f64,
     target: &Path,
 ) -> Result<()> {
-    draw(&mut picture, faces, level);
+    let (width, height) = (picture.width(), picture.height());
+    let mut canvas = Canvas::from_rgb(width, height, picture.into_rgb());
+    draw(&mut canvas, faces, level);
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
     let side = |n: usize| u16::try_from(n).context("a JPEG is at most 65535 pixels wide and high");
-    let (width, height) = (side(picture.width())?, side(picture.height())?);
-    encoder.encode(picture.rgb(), width, height, ColorType::Rgb)?;
+    let (width, height) = (side(width)?, side(height)?);
+    encoder.encode(canvas.rgb(), width, height, ColorType::Rgb)?;
     write_file(target, &jpeg)
 }
 
 /// Draws boxes and points first, so that no box covers a neighbor's label.
-fn draw(picture: &mut Picture, faces: &[FaceEstimate], level: f64) {
+fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], level: f64) {
     // Line widths scale with the picture, which is usually viewed as a whole.
-    let unit = (picture.width() as f32 * picture.height() as f32).sqrt();
+    let unit = (canvas.width() as f32 * canvas.height() as f32).sqrt();
     // A thick line would hide a small face.
     let lines = faces.iter().map(|f| (unit / 300.0).min(f.bbox[2] / 24.0).round().max(1.0));
     let lines: Vec<f32> = lines.collect();
     for (face, &line) in faces.iter().zip(&lines) {
         let halo = (line / 3.0).ceil();
-        draw::outline(picture, face.bbox, line + 2.0 * halo, DARK, 0.5);
-        draw::outline(picture, face.bbox, line, BRIGHT, 1.0);
+        canvas.outline_rect(face.bbox, line + 2.0 * halo, DARK, 0.5);
+        canvas.outline_rect(face.bbox, line, BRIGHT, 1.0);
         let radius = (face.bbox[2] / 50.0).clamp(line * 0.8, line * 2.0);
         for point in face.landmarks.iter().flatten() {
-            draw::dot(picture, *point, radius + line / 3.0 + 0.5, DARK, 0.6);
-            draw::dot(picture, *point, radius, BRIGHT, 1.0);
+            canvas.dot(*point, radius + line / 3.0 + 0.5, DARK, 0.6);
+            canvas.dot(*point, radius, BRIGHT, 1.0);
         }
     }
     for (face, &line) in faces.iter().zip(&lines) {
-        label(picture, face, level, line, unit);
+        label(canvas, face, level, line, unit);
     }
 }
 
 /// Draws the estimates and their intervals on a plate above the box, or below it if
 /// there is no space above.
-fn label(picture: &mut Picture, face: &FaceEstimate, level: f64, line: f32, unit: f32) {
+fn label(canvas: &mut Canvas, face: &FaceEstimate, level: f64, line: f32, unit: f32) {
     let estimates = face.heads.iter().map(|head| {
         let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
         let interval = head.interval(level);
@@ -104,22 +105,22 @@ fn label(picture: &mut Picture, face: &FaceEstimate, level: f64, line: f32, unit
     let estimates: Vec<String> = estimates.collect();
     let [x, y, w, h] = face.bbox;
     let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
-    let text = Text::new(&estimates.join("  "), size);
+    let text = Text::new(&estimates.join("  "), size).bold();
     let margin = (size * 0.45).round();
-    let (width, height) = ((text.width + 2.0 * margin).ceil(), text.cap_height + 2.0 * margin);
+    let (width, height) = ((text.width() + 2.0 * margin).ceil(), text.cap_height() + 2.0 * margin);
     let edge = (line / 2.0).floor();
     // Aligned with the box's left side, or centered on a box that is narrower.
     let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
-    let left = left.min(picture.width() as f32 - width).max(0.0);
+    let left = left.min(canvas.width() as f32 - width).max(0.0);
     let above = y.round() - edge - height;
     let below = (y + h).round() + edge;
     let top = match () {
         () if above >= 0.0 => above,
-        () if below + height <= picture.height() as f32 => below,
+        () if below + height <= canvas.height() as f32 => below,
         () => y.max(0.0),
     };
-    draw::fill(picture, [left, top, width, height], BRIGHT, 1.0);
-    text.draw(picture, [left + margin, top + margin + text.cap_height], DARK);
+    canvas.fill_rect([left, top, width, height], BRIGHT, 1.0);
+    text.draw(canvas, [left + margin, top + margin + text.cap_height()], DARK);
 }
 
 #[cfg(test)]
@@ -157,12 +158,12 @@ mod tests {
     fn faces_outside_the_picture_are_drawn() {
         let estimator = dldl::Estimator::load("tiny").unwrap();
         for bbox in [[40.0, 40.0, 50.0, 60.0], [-20.0, -20.0, 500.0, 500.0], [0.0; 4]] {
-            let mut picture = Picture::new(120, 130, vec![255; 3 * 120 * 130]).unwrap();
-            let white = picture.clone();
+            let mut canvas = Canvas::white(120, 130);
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
+            let picture = Picture::new(120, 130, canvas.rgb().to_vec()).unwrap();
             let whole = estimator.estimate_whole(&picture).unwrap();
-            draw(&mut picture, &[FaceEstimate { bbox, landmarks, ..whole }], 0.9);
-            assert_ne!(picture, white);
+            draw(&mut canvas, &[FaceEstimate { bbox, landmarks, ..whole }], 0.9);
+            assert_ne!(canvas, Canvas::white(120, 130));
         }
     }
 }

@@ -23,7 +23,6 @@
 mod calibrate;
 mod compare;
 mod disturbance;
-pub mod draw;
 mod evaluate;
 pub mod evaluation;
 pub mod figures;
@@ -32,7 +31,6 @@ mod prediction;
 mod robustness;
 mod scale;
 mod speed;
-mod svg;
 mod table;
 pub mod understand;
 

@@ -1,71 +1,29 @@
-//! The course of a training as a picture, SVG or PNG: the loss above, the
-//! validation errors below, all over epochs.
+//! The progress of a training as a chart, SVG or PNG: the loss at the top, the validation
+//! errors of each head below, all over epochs.
 
-mod panel;
+use dldl_plot::{Axis, Ink, Pen, Plot, Sheet};
 
-use plotters::prelude::*;
-
-use crate::canvas::{Canvas, SANS, failed, prepare_font};
-use crate::error::TrainError;
 use crate::log::{EpochRecord, Record};
 
-use panel::{Area, Line, Point, panel};
+type Point = (f64, f64);
 
-const WIDTH: u32 = 960;
-const HEADING: u32 = 72;
-const PANEL: u32 = 344;
-const INK: RGBColor = RGBColor(40, 44, 52);
-const MUTED: RGBColor = RGBColor(120, 126, 136);
-const TRAIN: RGBColor = RGBColor(31, 119, 180);
-const VALIDATION: RGBColor = RGBColor(214, 92, 20);
+const TRAIN: Ink = Ink::Series(0);
+const VALIDATION: Ink = Ink::Series(1);
 
 /// The validation errors of a head, for a panel of their own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Errors {
-    /// The head's name, as the log has it.
+    /// The head's name, as in the log.
     pub head: String,
-    /// What they are, for the axis: `mean absolute error`, or the head.
+    /// The label of the axis: `mean absolute error`, or the head.
     pub what: String,
-    /// Their unit: `years`.
+    /// The unit: `years`.
     pub unit: &'static str,
 }
 
-/// Draws the records of a log. `title` stands above, `heads` get a panel each.
-/// Without a finished epoch there are only the steps.
-///
-/// # Errors
-/// [`TrainError::Chart`] if drawing fails.
-pub fn draw(records: &[Record], title: &str, heads: &[Errors]) -> Result<String, TrainError> {
-    prepare_font();
-    let mut svg = String::new();
-    let root = SVGBackend::with_string(&mut svg, size(heads)).into_drawing_area();
-    paint(records, title, heads, root).map_err(failed)?;
-    Ok(svg)
-}
-
-/// The same as PNG.
-///
-/// # Errors
-/// As [`draw`].
-pub fn draw_png(records: &[Record], title: &str, heads: &[Errors]) -> Result<Vec<u8>, TrainError> {
-    let mut canvas = Canvas::new(size(heads));
-    paint(records, title, heads, canvas.area()).map_err(failed)?;
-    canvas.png()
-}
-
-fn size(heads: &[Errors]) -> (u32, u32) {
-    (WIDTH, HEADING + PANEL * (1 + heads.len() as u32))
-}
-
-fn paint<B: DrawingBackend>(
-    records: &[Record],
-    title: &str,
-    heads: &[Errors],
-    root: Area<B>,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    B::ErrorType: 'static,
-{
+/// Charts the records of a log, with a panel for each of `heads`. Without a finished
+/// epoch there are only the losses of steps.
+pub fn chart(records: &[Record], title: &str, heads: &[Errors]) -> Sheet {
     let epochs: Vec<&EpochRecord> = records
         .iter()
         .filter_map(|r| match r {
@@ -74,89 +32,84 @@ where
         })
         .collect();
     let steps = step_points(records);
+    let end = epochs.last().map_or(1.0, |e| e.epoch as f64);
+    let end = steps.last().map_or(end, |p| p.0.max(end)).max(1.0);
+    let best = epochs.iter().rev().find(|e| e.best).copied();
+
     let over = |value: fn(&EpochRecord) -> Option<f64>| -> Vec<Point> {
         epochs.iter().filter_map(|e| Some((e.epoch as f64, value(e)?))).collect()
     };
-    let end = epochs.last().map_or(1.0, |e| e.epoch as f64);
-    let end = steps.last().map_or(end, |p| p.0.max(end)).max(1.0);
+    // A mean over an epoch belongs to its middle, a validation to its end.
+    let train: Vec<Point> = over(|e| Some(e.loss)).into_iter().map(|(x, y)| (x - 0.5, y)).collect();
+    let validation = over(|e| e.val_loss);
+    // The losses of the first steps are far above everything else: leave out the highest.
+    let top = percentile(&steps, 97);
+    let steps: Vec<Point> = steps.into_iter().filter(|p| p.1 <= top).collect();
+    let mut loss = panel("loss", end, &[&steps, &train, &validation], &epochs, heads.is_empty());
+    loss.line(Pen::from(TRAIN).thin().opacity(0.4), Some("training, single steps"), &steps);
+    curve(&mut loss, TRAIN, Some("training, mean of the epoch"), &train);
+    curve(&mut loss, VALIDATION, Some("validation"), &validation);
 
-    root.fill(&WHITE)?;
-    let heading = (SANS, 24).into_font().color(&INK);
-    root.draw(&Text::new(title.to_string(), (24, 18), heading))?;
-    if let Some(best) = best_of(&epochs) {
-        let said = heads.iter().filter_map(|Errors { head, what, unit }| {
+    let mut plots = vec![loss];
+    for (i, Errors { head, what, unit }) in heads.iter().enumerate() {
+        let points: Vec<Point> =
+            epochs.iter().filter_map(|e| Some((e.epoch as f64, error_of(e, head)?))).collect();
+        let last = i + 1 == heads.len();
+        let mut plot = panel(&format!("{what} ({unit})"), end, &[&points], &epochs, last);
+        curve(&mut plot, VALIDATION, None, &points);
+        if let Some((epoch, error)) = best.and_then(|e| Some((e.epoch, error_of(e, head)?))) {
+            plot.ring(VALIDATION, (epoch as f64, error), &format!("{error:.2}"));
+        }
+        plots.push(plot);
+    }
+    let subtitle = best.map_or(String::new(), |best| {
+        let errors = heads.iter().filter_map(|Errors { head, what, unit }| {
             Some(format!("{what} {:.2} {unit}", error_of(best, head)?))
         });
-        let said: Vec<String> = said.collect();
-        let text = format!(
-            "best validation: {} after epoch {} at {} pixels",
-            said.join(", "),
-            best.epoch,
-            best.size
-        );
-        let font = (SANS, 15).into_font().color(&MUTED);
-        root.draw(&Text::new(text, (24, 50), font))?;
-    }
-    let (_, body) = root.split_vertically(HEADING);
-    let (upper, mut rest) = body.split_vertically(PANEL);
-
-    let loss = [
-        Line {
-            name: "training, some steps",
-            color: TRAIN.mix(0.35),
-            width: 1,
-            dots: false,
-            points: steps,
-        },
-        Line {
-            name: "training, epoch mean",
-            color: TRAIN.to_rgba(),
-            width: 2,
-            dots: true,
-            // A mean over an epoch belongs into its middle, a validation to its end.
-            points: over(|e| Some(e.loss)).into_iter().map(|(x, y)| (x - 0.5, y)).collect(),
-        },
-        Line {
-            name: "validation",
-            color: VALIDATION.to_rgba(),
-            width: 2,
-            dots: true,
-            points: over(|e| e.val_loss),
-        },
-    ];
-    // Once for all panels, beside the title: inside, it would hide something.
-    let mut right = WIDTH as i32 - 24;
-    for line in loss.iter().rev() {
-        let font = (SANS, 14).into_font();
-        right -= 8 * line.name.len() as i32;
-        root.draw(&Text::new(line.name, (right, 24), font.color(&INK)))?;
-        let style = ShapeStyle { color: line.color, filled: true, stroke_width: line.width };
-        root.draw(&PathElement::new([(right - 30, 32), (right - 8, 32)], style))?;
-        right -= 48;
-    }
-    panel(&upper, "loss", None, end, &loss, &epochs, None)?;
-    for (i, Errors { head, what, unit }) in heads.iter().enumerate() {
-        let points = epochs.iter().filter_map(|e| Some((e.epoch as f64, error_of(e, head)?)));
-        let error = [Line {
-            name: "validation",
-            color: VALIDATION.to_rgba(),
-            width: 2,
-            dots: true,
-            points: points.collect(),
-        }];
-        let x_label = (i + 1 == heads.len()).then_some("epoch");
-        let (area, below) = rest.split_vertically(PANEL);
-        let best = best_of(&epochs).and_then(|e| Some((e.epoch as f64, error_of(e, head)?)));
-        panel(&area, &format!("{what} ({unit})"), x_label, end, &error, &epochs, best)?;
-        rest = below;
-    }
-    root.present()?;
-    Ok(())
+        let errors: Vec<String> = errors.collect();
+        let (epoch, size) = (best.epoch, best.size);
+        format!("best validation: {} after epoch {epoch} at {size} pixels", errors.join(", "))
+    });
+    Sheet::new(title, &subtitle, plots).scale(1.4)
 }
 
-/// The best epoch: the last one that was called so.
-fn best_of<'a>(epochs: &[&'a EpochRecord]) -> Option<&'a EpochRecord> {
-    epochs.iter().rev().find(|e| e.best).copied()
+/// An empty panel for some lines, with the resolutions of the training phases.
+fn panel(
+    y_label: &str,
+    end: f64,
+    lines: &[&[Point]],
+    epochs: &[&EpochRecord],
+    labeled: bool,
+) -> Plot {
+    let x = Axis::stepped(if labeled { "epoch" } else { "" }, 0.0, end, (end / 12.0).ceil());
+    let finite = lines.iter().flat_map(|l| l.iter()).map(|p| p.1).filter(|v| v.is_finite());
+    let (low, high) =
+        finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+    let mut plot = Plot::new("", x, Axis::linear(y_label, low, high)).area(600.0, 190.0);
+    let mut phase = None;
+    for (i, epoch) in epochs.iter().enumerate() {
+        if phase.replace(epoch.phase) != Some(epoch.phase) {
+            let start = i.checked_sub(1).map_or(0.0, |i| epochs[i].epoch as f64);
+            plot.mark(start, &format!("{} px", epoch.size));
+        }
+    }
+    plot
+}
+
+/// A line, with dots unless they would run into each other.
+fn curve(plot: &mut Plot, ink: Ink, name: Option<&str>, points: &[Point]) {
+    plot.line(ink, name, points);
+    if points.len() <= 80 {
+        plot.dots(ink, None, points, 2.5);
+    }
+}
+
+/// The value that `percent` % of the points do not exceed.
+fn percentile(points: &[Point], percent: usize) -> f64 {
+    let mut values: Vec<f64> = points.iter().map(|p| p.1).filter(|v| v.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::INFINITY)
 }
 
 /// The validation error of a head after an epoch.
@@ -164,7 +117,7 @@ fn error_of(epoch: &EpochRecord, head: &str) -> Option<f64> {
     epoch.val_errors.get(head).copied()
 }
 
-/// The losses of the step records, placed inside of their epochs.
+/// The losses of the step records, placed within their epochs.
 fn step_points(records: &[Record]) -> Vec<Point> {
     // Steps per epoch differ between phases: count from epoch to epoch.
     let mut points = Vec::new();
@@ -189,7 +142,7 @@ fn step_points(records: &[Record]) -> Vec<Point> {
             }
         }
     }
-    // An unfinished epoch is as long as the one before, as far as is known.
+    // An unfinished epoch is assumed to be as long as the one before.
     let last = pending.last().map_or(1, |p| p.0 - before).max(1);
     place(&mut pending, epoch, before, per_epoch.map_or(last, |n| n.max(last)));
     points
@@ -197,7 +150,6 @@ fn step_points(records: &[Record]) -> Vec<Point> {
 
 #[cfg(test)]
 mod tests {
-    use super::panel::GRID;
     use super::*;
     use crate::log::StepRecord;
     use std::collections::BTreeMap;
@@ -253,16 +205,19 @@ mod tests {
 
     #[test]
     fn the_chart_names_its_lines_axes_phases_and_best_epoch() {
-        let svg = draw(&records(16), "tiny-age: UTKFace", &age()).unwrap();
+        let sheet = chart(&records(16), "tiny-age: UTKFace", &age());
+        let svg = sheet.to_svg();
         if let Some(path) = std::env::var_os("DLDL_CHART_OUT") {
-            std::fs::write(path, &svg).unwrap();
+            std::fs::write(&path, &svg).unwrap();
+            std::fs::write(std::path::Path::new(&path).with_extension("png"), sheet.to_png())
+                .unwrap();
         }
         for word in [
             "tiny-age: UTKFace",
             "loss",
             "mean absolute error (years)",
             "epoch",
-            "training, epoch mean",
+            "training, mean of the epoch",
             "validation",
             "64 px",
             "96 px",
@@ -275,36 +230,33 @@ mod tests {
     }
 
     #[test]
-    fn the_bitmap_has_the_lines_colors() {
-        let mut canvas = Canvas::new(size(&age()));
-        paint(&records(8), "x", &age(), canvas.area()).unwrap();
-        for color in [TRAIN, VALIDATION, GRID, INK] {
-            let wanted = [color.0, color.1, color.2];
-            let count = canvas.rgb.chunks_exact(3).filter(|p| *p == wanted).count();
-            assert!(count > 30, "{color:?}: {count}");
+    fn the_bitmap_has_the_colors_of_the_lines() {
+        let canvas = chart(&records(8), "x", &age()).to_canvas();
+        for wanted in [[0x00, 0x72, 0xb2], [0xd5, 0x5e, 0x00]] {
+            let count = canvas.rgb().chunks_exact(3).filter(|p| *p == wanted).count();
+            assert!(count > 100, "{wanted:?}: {count}");
         }
-        let png = draw_png(&records(8), "x", &age()).unwrap();
-        assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000);
     }
 
     #[test]
     fn every_head_has_its_panel() {
         let heads = [errors("age", "age", "years"), errors("look", "look", "points")];
-        let svg = draw(&records(16), "both", &heads).unwrap();
+        let svg = chart(&records(16), "both", &heads).to_svg();
         for word in ["age (years)", "look (points)", "age 5.50 years, look 0.55 points"] {
             assert!(svg.contains(word), "{word} is missing");
         }
     }
 
     #[test]
-    fn an_empty_log_and_a_log_without_a_whole_epoch_can_be_drawn() {
-        assert!(draw(&[], "x", &age()).unwrap().contains("loss"));
+    fn logs_without_a_finished_epoch_can_be_charted() {
+        assert!(chart(&[], "x", &age()).to_svg().contains("loss"));
         let started = &records(2)[..3];
-        assert!(draw(started, "x", &age()).unwrap().contains("training, some steps"));
+        let svg = chart(started, "x", &age()).to_svg();
+        assert!(svg.contains("training, single steps"));
     }
 
     #[test]
-    fn steps_lie_inside_of_their_epochs() {
+    fn steps_are_placed_within_their_epochs() {
         let points = step_points(&records(4));
         assert_eq!(points.len(), 20);
         assert!((points[0].0 - 0.2).abs() < 1e-12 && (points[19].0 - 4.0).abs() < 1e-12);

@@ -72,9 +72,6 @@ pub enum TrainError {
         /// The epoch, from 1.
         epoch: usize,
     },
-    /// The chart could not be drawn.
-    #[error("chart: {0}")]
-    Chart(String),
 }
 
 impl TrainError {

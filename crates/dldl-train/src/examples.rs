@@ -1,13 +1,11 @@
-//! A picture of some validation samples, each with its label, its estimate and
-//! the distribution behind that.
+//! A picture of some validation samples, each with its label, its estimate and the
+//! distribution that the estimate is made from.
 
 use dldl_data::resize;
 use dldl_label::Distribution;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use dldl_plot::{Canvas, Color, Text};
 
 use crate::batches::Source;
-use crate::canvas::{Canvas, SANS, failed};
 use crate::error::TrainError;
 use crate::head::{Goal, Head, Truth};
 use crate::learner::Learner;
@@ -22,10 +20,10 @@ const MARGIN: usize = 12;
 const HEADING: usize = 44;
 const LINE: usize = 20;
 const CURVE: usize = 26;
-const INK: RGBColor = RGBColor(40, 44, 52);
-const MUTED: RGBColor = RGBColor(120, 126, 136);
-const CURVES: RGBColor = RGBColor(86, 138, 214);
-const LABELS: RGBColor = RGBColor(214, 93, 70);
+const INK: Color = [40, 44, 52];
+const MUTED: Color = [120, 126, 136];
+const CURVES: Color = [86, 138, 214];
+const LABELS: Color = [214, 93, 70];
 
 /// What there is to say of one head for one sample.
 struct Said {
@@ -38,7 +36,7 @@ struct Said {
 /// the size of `position`; none if there are no samples.
 ///
 /// # Errors
-/// If a crop cannot be read, a logit is not finite or the drawing fails.
+/// If a crop cannot be read or a logit is not finite.
 pub(crate) fn draw(
     learner: &dyn Learner,
     criterion: &Criterion,
@@ -57,16 +55,15 @@ pub(crate) fn draw(
     let below: usize = criterion.heads().iter().map(height).sum();
     let (columns, rows) = (COLUMNS.min(count), count.div_ceil(COLUMNS));
     let (wide, high) = (FACE + MARGIN, FACE + below + MARGIN);
+    let heading = Text::sized(title, 16.0);
     // Wide enough for the heading, however few faces there are.
-    let size = ((MARGIN + columns * wide).max(460), HEADING + rows * high);
-    let mut canvas = Canvas::new((size.0 as u32, size.1 as u32));
+    let width = (MARGIN + columns * wide).max(2 * MARGIN + heading.width().ceil() as usize);
+    let mut canvas = Canvas::white(width, HEADING + rows * high);
+    heading.draw(&mut canvas, [MARGIN as f32, 28.0], INK);
     let place = |i: usize| (MARGIN + i % COLUMNS * wide, HEADING + i / COLUMNS * high);
     for (i, &index) in chosen.iter().enumerate() {
-        canvas.paste(&resize(&samples.crop(index)?, FACE).rgb(), FACE, place(i));
+        canvas.paste(resize(&samples.crop(index)?, FACE).rgb(), FACE, place(i).into());
     }
-    let area = canvas.area();
-    let heading = (SANS, 16).into_font().color(&INK);
-    area.draw(&Text::new(title.to_owned(), (MARGIN as i32, 14), heading)).map_err(failed)?;
     let rows = logits.chunks_exact(criterion.outputs()).zip(&batch.truths);
     for (i, (logits, truths)) in rows.enumerate() {
         let (left, top) = place(i);
@@ -75,12 +72,10 @@ pub(crate) fn draw(
             let own = &logits[from..from + head.outputs()];
             from += head.outputs();
             let said = said(head, truth.as_ref(), own, criterion.heads().len() > 1)?;
-            paint(&area, &said, (left as i32, top as i32)).map_err(failed)?;
+            paint(&mut canvas, &said, [left as f32, top as f32]);
             top += height(head);
         }
     }
-    area.present().map_err(failed)?;
-    drop(area);
     Ok(Some(canvas))
 }
 
@@ -134,35 +129,29 @@ fn said(
     }
 }
 
-fn paint(
-    area: &DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>,
-    said: &Said,
-    (left, top): (i32, i32),
-) -> Result<(), Box<dyn std::error::Error>> {
-    let middle = Pos::new(HPos::Center, VPos::Top);
-    let font = (SANS, 14).into_font().color(&INK).pos(middle);
-    area.draw(&Text::new(said.text.clone(), (left + FACE as i32 / 2, top + 5), font))?;
-    let Some((estimate, label)) = &said.curve else { return Ok(()) };
+fn paint(canvas: &mut Canvas, said: &Said, [left, top]: [f32; 2]) {
+    let text = Text::sized(&said.text, 14.0);
+    let face = FACE as f32;
+    text.draw(canvas, [left + 0.5 * (face - text.width()), top + 17.0], INK);
+    let Some((estimate, label)) = &said.curve else { return };
     let labels = estimate.labels();
     let across = |value: f64| {
         let share = (value - labels.min()) / (labels.max() - labels.min());
-        left + (share.clamp(0.0, 1.0) * FACE as f64).round() as i32
+        left + share.clamp(0.0, 1.0) as f32 * face
     };
-    let base = top + (LINE + CURVE) as i32;
+    let base = top + (LINE + CURVE) as f32;
     let probabilities = estimate.probabilities();
     let most = probabilities.iter().fold(f64::MIN_POSITIVE, |m, &p| m.max(p));
     let point = |(k, p): (usize, &f64)| {
-        (across(labels.value(k)), base - (p / most * (CURVE - 2) as f64).round() as i32)
+        [across(labels.value(k)), base - (p / most) as f32 * (CURVE - 2) as f32]
     };
-    let curve: Vec<(i32, i32)> = probabilities.iter().enumerate().map(point).collect();
+    let curve: Vec<[f32; 2]> = probabilities.iter().enumerate().map(point).collect();
     let mut filled = curve.clone();
-    filled.extend([(left + FACE as i32, base), (left, base)]);
-    area.draw(&Polygon::new(filled, CURVES.mix(0.25)))?;
-    area.draw(&PathElement::new(curve, CURVES))?;
-    area.draw(&PathElement::new([(left, base), (left + FACE as i32, base)], MUTED))?;
+    filled.extend([[left + face, base], [left, base]]);
+    canvas.fill_polygon(&filled, CURVES, 0.25);
+    canvas.stroke(&curve, 1.2, CURVES, 1.0);
+    canvas.fill_rect([left, base, face, 1.0], MUTED, 1.0);
     if let Some(label) = label {
-        let x = across(*label);
-        area.draw(&PathElement::new([(x, base - CURVE as i32), (x, base)], LABELS))?;
+        canvas.fill_rect([across(*label), base - CURVE as f32, 1.0, CURVE as f32], LABELS, 1.0);
     }
-    Ok(())
 }

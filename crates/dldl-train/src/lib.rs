@@ -17,7 +17,6 @@
 mod ahead;
 pub mod backend;
 pub mod batches;
-mod canvas;
 pub mod chart;
 pub mod checkpoint;
 pub mod config;

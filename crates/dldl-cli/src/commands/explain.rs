@@ -11,7 +11,7 @@ use dldl_eval::understand::ranking::{learned_of_crops, learned_over_set};
 use dldl_eval::understand::{
     Kind, Maps, SetOptions, learned_figure, over_set, paint, theorem_figure,
 };
-use dldl_eval::{Progress, Source, draw};
+use dldl_eval::{Progress, Source};
 use dldl_face::align;
 
 use crate::dataset_args::{self, PROTOCOL_HELP, SplitArg};
@@ -211,7 +211,7 @@ fn maps(kind: Kind, args: MapArgs) -> Result<Outcome> {
         }
     };
     if let Some(out) = &args.out {
-        write_file(out, &draw::png(&paint(&maps)))?;
+        write_file(out, &paint(&maps).to_png())?;
     }
     printing::print(&match args.input.format {
         Format::Table => maps.to_string(),

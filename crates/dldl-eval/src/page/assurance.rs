@@ -1,9 +1,10 @@
 //! Age assurance after NIST's evaluation: what a challenge age lets through and whom
 //! it bothers.
 
+use dldl_plot::{Axis, Ink, Plot};
+
 use super::html::{Table, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Assurance, AssuranceGroup, ChallengeAge, Evaluation, Measured};
-use crate::svg::{Axis, Plot};
 
 /// The challenge age at which groups are compared.
 const COMPARED: f64 = 25.0;
@@ -77,14 +78,14 @@ fn plot(all: &AssuranceGroup) -> Plot {
     let (low, high) = ages.fold((f64::MAX, f64::MIN), |(l, h), age| (l.min(age), h.max(age)));
     let x = Axis::stepped("challenge age (years)", low, high.max(low + 1.0), 2.0);
     let mut plot = Plot::new("What a challenge age costs", x, Axis::stepped("%", 0.0, 100.0, 20.0));
-    let mut line = |class: &str, name: &str, pick: fn(&ChallengeAge) -> Option<Measured>| {
+    let mut line = |ink: Ink, name: &str, pick: fn(&ChallengeAge) -> Option<Measured>| {
         let point = |row: &ChallengeAge| Some((row.age, 100.0 * pick(row)?.value));
         let points: Vec<(f64, f64)> = all.rows.iter().filter_map(point).collect();
-        plot.line(class, Some(name), &points);
-        plot.dots(class, None, &points, 2.5);
+        plot.line(ink, Some(name), &points);
+        plot.dots(ink, None, &points, 2.5);
     };
-    line("s1", "below 18 pass", |row| row.minors_passed);
-    line("s3", "14 to 17 pass", |row| row.teens_passed);
-    line("s0", "18 to 30 are asked", |row| row.adults_challenged);
+    line(Ink::Series(1), "below 18 pass", |row| row.minors_passed);
+    line(Ink::Series(3), "14 to 17 pass", |row| row.teens_passed);
+    line(Ink::Series(0), "18 to 30 are asked", |row| row.adults_challenged);
     plot
 }

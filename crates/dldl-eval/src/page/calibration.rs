@@ -1,8 +1,9 @@
 //! Whether the distributions and their intervals hold what they promise.
 
+use dldl_plot::{Axis, Ink, Plot};
+
 use super::html::{Table, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::Evaluation;
-use crate::svg::{Axis, Plot};
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     let scale = &evaluation.subject.scale;
@@ -45,17 +46,17 @@ fn reliability(evaluation: &Evaluation) -> Plot {
     let mut plot =
         Plot::new("Reliability of intervals", axis("promised (%)"), axis("observed (%)"))
             .area(250.0, 250.0);
-    plot.line("m d n", None, &[(0.0, 0.0), (100.0, 100.0)]);
+    plot.line(Ink::Muted.dashed().thin(), None, &[(0.0, 0.0), (100.0, 100.0)]);
     let curve = &evaluation.probabilistic.reliability;
     let own: Vec<(f64, f64)> =
         curve.iter().map(|r| (100.0 * r.level, 100.0 * r.distribution)).collect();
     let calibrated: Vec<(f64, f64)> =
         curve.iter().filter_map(|r| Some((100.0 * r.level, 100.0 * r.calibrated?))).collect();
-    plot.line("s1", Some("as learned"), &own);
-    plot.dots("s1", None, &own, 2.5);
+    plot.line(Ink::Series(1), Some("as learned"), &own);
+    plot.dots(Ink::Series(1), None, &own, 2.5);
     if !calibrated.is_empty() {
-        plot.line("s0", Some("calibrated"), &calibrated);
-        plot.dots("s0", None, &calibrated, 2.5);
+        plot.line(Ink::Series(0), Some("calibrated"), &calibrated);
+        plot.dots(Ink::Series(0), None, &calibrated, 2.5);
     }
     plot
 }
@@ -71,9 +72,9 @@ fn pit(evaluation: &Evaluation) -> Plot {
     let mut plot = Plot::new("Truths in their distributions", x, y).area(270.0, 250.0);
     for (i, n) in bins.iter().enumerate() {
         let ends = [i, i + 1].map(|i| i as f64 / bins.len() as f64);
-        plot.rect("s0", ends, [0.0, share(*n)], 0.75, &format!("{n}"));
+        plot.rect(Ink::Series(0), ends, [0.0, share(*n)], 0.75, &format!("{n}"));
     }
-    plot.line("m d n", None, &[(0.0, even), (1.0, even)]);
+    plot.line(Ink::Muted.dashed().thin(), None, &[(0.0, even), (1.0, even)]);
     plot
 }
 

@@ -1,9 +1,10 @@
 //! Errors by band, sex, race and their crossings, and where labels are ranges, how
 //! many estimates fall into theirs.
 
+use dldl_plot::{Axis, Ink, Plot};
+
 use super::html::{Table, details, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Breakdown, Evaluation, MIN_GROUP, Measured};
-use crate::svg::{Axis, Plot};
 
 /// More groups than these are a table, but no figure.
 const DRAWN: usize = 20;
@@ -97,14 +98,14 @@ pub(super) fn whiskers(
     let height = 20.0 * names.len().max(2) as f64;
     let mut plot = Plot::new(title, x, Axis::names("", names)).area(220.0, height);
     if let Some(overall) = overall {
-        plot.line("m d n", None, &[(overall, -0.5), (overall, high)]);
+        plot.line(Ink::Muted.dashed().thin(), None, &[(overall, -0.5), (overall, high)]);
     }
     for (i, (m, few)) in values.iter().enumerate() {
-        let (class, y) = (if *few { "s5" } else { "s0" }, i as f64);
+        let (ink, y) = (if *few { Ink::Series(5) } else { Ink::Series(0) }, i as f64);
         if let Some([low, up]) = m.interval {
-            plot.line(class, None, &[(low, y), (up, y)]);
+            plot.line(ink, None, &[(low, y), (up, y)]);
         }
-        plot.dots(class, None, &[(m.value, y)], 3.5);
+        plot.dots(ink, None, &[(m.value, y)], 3.5);
     }
     plot
 }

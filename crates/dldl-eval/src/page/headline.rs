@@ -1,9 +1,10 @@
 //! The figures that one asks for first, with their intervals, and the curve of
 //! cumulative scores.
 
+use dldl_plot::{Axis, Ink, Plot};
+
 use super::html::{Table, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Evaluation, Measured, Metrics};
-use crate::svg::{Axis, Plot};
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     let scale = &evaluation.subject.scale;
@@ -112,8 +113,8 @@ pub(super) fn cs_plot(
     let mut plot = Plot::new(title, x, Axis::stepped("pictures (%)", 0.0, 100.0, 20.0));
     for (i, (name, curve)) in curves.iter().enumerate() {
         let points: Vec<(f64, f64)> = curve.iter().map(|t| (t.error, t.percent)).collect();
-        let class = format!("s{}{}", i % 6, if i == 1 { " d" } else { "" });
-        plot.line(&class, Some(name), &points);
+        let pen = if i == 1 { Ink::Series(i).dashed() } else { Ink::Series(i).into() };
+        plot.line(pen, Some(name), &points);
     }
     plot
 }

@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
+use dldl_plot::{Plot, escape};
+
 use crate::evaluation::Measured;
-use crate::svg::{Plot, escape};
 
 /// Text as HTML.
 pub(super) fn text(text: &str) -> String {
@@ -87,7 +88,7 @@ pub(super) fn figure(plot: &Plot, note: &str) -> String {
         "" => String::new(),
         note => format!("<figcaption>{}</figcaption>", text(note)),
     };
-    format!("<figure>{}{note}</figure>\n", plot.svg())
+    format!("<figure>{}{note}</figure>\n", plot.to_svg())
 }
 
 /// Figures side by side where there is room.

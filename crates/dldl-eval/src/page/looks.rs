@@ -1,9 +1,10 @@
 //! What models look at, as colored cells without any face; and what Ranking and
 //! other models believe.
 
+use dldl_plot::{Axis, Plot, escape};
+
 use super::html::{figure, figures, paragraph};
-use crate::svg::{Axis, Plot, escape};
-use crate::understand::color::{blue_red, hex, viridis};
+use crate::understand::color::{blue_red, viridis};
 use crate::understand::ranking::Learned;
 use crate::understand::{Group, Kind, Map, Maps, Measure, learned_plots};
 
@@ -53,13 +54,7 @@ fn of_maps(maps: &Maps) -> String {
 }
 
 fn tile(group: &Group, map: &Map) -> Plot {
-    let axis = |parts: usize| Axis {
-        label: String::new(),
-        low: 0.0,
-        high: parts as f64,
-        ticks: Vec::new(),
-        named: false,
-    };
+    let axis = |parts: usize| Axis::bare(0.0, parts as f64);
     let title =
         if group.n > 1 { format!("{} ({})", group.name, group.n) } else { group.name.clone() };
     let mut plot = Plot::new(&title, axis(map.columns), axis(map.rows)).area(SIDE, SIDE);
@@ -73,7 +68,7 @@ fn tile(group: &Group, map: &Map) -> Plot {
         let (row, column) = (i / map.columns, (i % map.columns) as f64);
         // Rows are counted from the top.
         let y = (map.rows - row) as f64;
-        plot.cell(&hex(color), [column, column + 1.0], [y - 1.0, y], &format!("{value:.3}"));
+        plot.cell(color, [column, column + 1.0], [y - 1.0, y], &format!("{value:.3}"));
     }
     plot
 }

@@ -17,10 +17,10 @@ mod style;
 mod training;
 mod truth;
 
+use dldl_plot::STYLE;
 use serde::Serialize;
 
 use crate::evaluation::Evaluation;
-use crate::svg::STYLE;
 use crate::understand::Maps;
 use crate::understand::ranking::Learned;
 use html::{details, lines, paragraph, section, text};

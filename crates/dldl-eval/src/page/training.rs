@@ -1,12 +1,12 @@
 //! A training: its curves and its recipe, from its folder.
 
+use dldl_plot::{Axis, Ink, Plot};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::html::{details, figure, figures, lines, number};
 use super::model::{definitions, of_weights};
-use crate::svg::{Axis, Plot};
 
 /// What is read from the folder of a training.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,8 +108,8 @@ fn losses(run: &Run) -> Plot {
     let validation = run.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.val_loss?)));
     let validation: Vec<(f64, f64)> = validation.collect();
     let mut plot = Plot::new("Loss", epochs_axis(run), range("loss", &[&train, &validation]));
-    plot.line("s0", Some("training"), &train);
-    plot.line("s1", Some("validation"), &validation);
+    plot.line(Ink::Series(0), Some("training"), &train);
+    plot.line(Ink::Series(1), Some("validation"), &validation);
     plot
 }
 
@@ -118,10 +118,10 @@ fn errors(run: &Run, head: &str) -> Plot {
     let points: Vec<(f64, f64)> = points.collect();
     let title = format!("Validation error of {head}");
     let mut plot = Plot::new(&title, epochs_axis(run), range("mean absolute error", &[&points]));
-    plot.line("s1", None, &points);
+    plot.line(Ink::Series(1), None, &points);
     let best = run.epochs.iter().rev().find(|e| e.best);
     if let Some((epoch, Some(error))) = best.map(|e| (e.epoch as f64, e.val_errors.get(head))) {
-        plot.dots("s1", Some("best"), &[(epoch, *error)], 4.0);
+        plot.dots(Ink::Series(1), Some("best"), &[(epoch, *error)], 4.0);
     }
     plot
 }

@@ -1,9 +1,10 @@
 //! Truth against estimate: how many pictures lie where, and how the error goes over
 //! the range.
 
+use dldl_plot::{Axis, Ink, Plot};
+
 use super::html::{figure, figures};
 use crate::evaluation::Evaluation;
-use crate::svg::{Axis, Plot};
 
 /// Cells in either direction.
 const CELLS: usize = 40;
@@ -40,10 +41,10 @@ fn heat_map(evaluation: &Evaluation) -> Plot {
             let ends = |k: usize| [low + width * k as f64, low + width * (k + 1) as f64];
             // The faintest cell must still be seen.
             let opacity = 0.12 + 0.88 * (*n as f64 / most).sqrt();
-            plot.rect("s0", ends(i), ends(j), opacity, &format!("{n}"));
+            plot.rect(Ink::Series(0), ends(i), ends(j), opacity, &format!("{n}"));
         }
     }
-    plot.line("m d n", None, &[(low, low), (high, high)]);
+    plot.line(Ink::Muted.dashed().thin(), None, &[(low, low), (high, high)]);
     plot
 }
 
@@ -64,13 +65,13 @@ fn bias(evaluation: &Evaluation) -> Plot {
     for (i, group) in groups.iter().enumerate() {
         if let Some(interval) = group.bias.interval {
             let told = format!("{}: {:.2} ({} pictures)", group.name, group.bias.value, group.n);
-            plot.rect("s1", [place(i) - 0.28, place(i) + 0.28], interval, 0.3, &told);
+            plot.rect(Ink::Series(1), [place(i) - 0.28, place(i) + 0.28], interval, 0.3, &told);
         }
     }
     let points: Vec<(f64, f64)> =
         groups.iter().enumerate().map(|(i, g)| (place(i), g.bias.value)).collect();
-    plot.line("m d n", None, &[(-0.5, 0.0), (groups.len() as f64 - 0.5, 0.0)]);
-    plot.line("s1", None, &points);
-    plot.dots("s1", None, &points, 2.5);
+    plot.line(Ink::Muted.dashed().thin(), None, &[(-0.5, 0.0), (groups.len() as f64 - 0.5, 0.0)]);
+    plot.line(Ink::Series(1), None, &points);
+    plot.dots(Ink::Series(1), None, &points, 2.5);
     plot
 }

@@ -2,7 +2,7 @@
 //! is above or below 0. Both become steadily lighter or darker and keep their order
 //! for color-blind eyes and in gray.
 
-use crate::draw::Color;
+use dldl_plot::Color;
 
 /// Viridis (Smith, van der Walt and Firing, matplotlib), at every eighth.
 const VIRIDIS: [Color; 9] = [
@@ -40,11 +40,6 @@ pub fn blue_red(t: f64) -> Color {
     between(&BLUE_RED, 0.5 + 0.5 * t)
 }
 
-/// `#rrggbb`.
-pub fn hex([r, g, b]: Color) -> String {
-    format!("#{r:02x}{g:02x}{b:02x}")
-}
-
 fn between(stops: &[Color; 9], t: f64) -> Color {
     let position = if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) * 8.0 };
     let below = (position as usize).min(7);
@@ -69,8 +64,8 @@ mod tests {
     fn viridis_becomes_steadily_lighter() {
         let steps: Vec<f64> = (0..=64).map(|i| luminance(viridis(f64::from(i) / 64.0))).collect();
         assert!(steps.windows(2).all(|pair| pair[0] < pair[1]), "{steps:?}");
-        assert_eq!(hex(viridis(-3.0)), "#440154");
-        assert_eq!(hex(viridis(2.0)), "#fde725");
+        assert_eq!(viridis(-3.0), [0x44, 0x01, 0x54]);
+        assert_eq!(viridis(2.0), [0xfd, 0xe7, 0x25]);
         assert_eq!(viridis(f64::NAN), viridis(0.0));
     }
 

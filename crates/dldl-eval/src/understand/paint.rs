@@ -2,9 +2,9 @@
 //! with a bar of its colors and what it is of.
 
 use dldl::{Crop, Picture};
+use dldl_plot::{Canvas, Color, Text};
 
 use super::{Group, Kind, Map, Maps, Measure, color};
-use crate::draw::{self, Color, Text};
 
 /// Side of a map in pixels.
 const TILE: usize = 224;
@@ -21,27 +21,26 @@ const MUTED: Color = [105, 111, 121];
 /// The maps as a picture. Every map has its own range of colors, which stands
 /// below it: they differ more between bands than within one. Red adds to the
 /// estimate and blue lowers it; errors go from dark to yellow.
-pub fn paint(maps: &Maps) -> Picture {
+pub fn paint(maps: &Maps) -> Canvas {
     let rows: Vec<Vec<(&Group, &Map)>> = maps.groups.chunks(ACROSS).flat_map(rows).collect();
     let across = rows.iter().map(Vec::len).max().unwrap_or(1);
     let heading = heading(maps);
     let heading = [Text::new(&heading[0], 13.0), Text::new(&heading[1], 9.0)];
-    let widest = heading.iter().fold(0.0_f32, |w, text| w.max(text.width)).ceil() as usize;
+    let widest = heading.iter().fold(0.0_f32, |w, text| w.max(text.width())).ceil() as usize;
     let width = 2 * MARGIN + (across * (TILE + GAP) - GAP).max(widest);
     let top = MARGIN + 48;
     let height = top + rows.len() * (ABOVE + TILE + BELOW + GAP);
-    let mut picture = Picture::new(width, height, vec![255; 3 * width * height])
-        .expect("the margins alone give it a size");
+    let mut canvas = Canvas::white(width, height);
     let left = MARGIN as f32;
-    heading[0].draw(&mut picture, [left, (MARGIN + 13) as f32], INK);
-    heading[1].draw(&mut picture, [left, (MARGIN + 33) as f32], MUTED);
+    heading[0].draw(&mut canvas, [left, (MARGIN + 13) as f32], INK);
+    heading[1].draw(&mut canvas, [left, (MARGIN + 33) as f32], MUTED);
     for (r, row) in rows.iter().enumerate() {
         for (c, (group, map)) in row.iter().enumerate() {
             let at = [MARGIN + c * (TILE + GAP), top + r * (ABOVE + TILE + BELOW + GAP)];
-            tile(&mut picture, at, maps, group, map);
+            tile(&mut canvas, at, maps, group, map);
         }
     }
-    picture
+    canvas
 }
 
 /// The rows for some groups: one of each map that is shown, or for one group alone
@@ -86,7 +85,7 @@ fn file_name(of: &str) -> &str {
     of.rsplit(['/', '\\']).next().unwrap_or(of)
 }
 
-fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: &Map) {
+fn tile(canvas: &mut Canvas, at: [usize; 2], maps: &Maps, group: &Group, map: &Map) {
     let [x, y] = at;
     let (low, high) = map.range();
     let paint = Palette::of(map.measure, low, high);
@@ -97,7 +96,7 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
     if group.maps.len() > 1 {
         name += &format!(", {}", map.name);
     }
-    title(&name).draw(picture, [x as f32, (y + 14) as f32], INK);
+    title(&name).draw(canvas, [x as f32, (y + 14) as f32], INK);
     let y = y + ABOVE;
     let face = group.face.as_ref().map(|face| gray(face, TILE));
     for row in 0..TILE {
@@ -107,12 +106,12 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
             let cover = match &face {
                 Some(face) => {
                     let shade = face[row * TILE + column];
-                    draw::blend(picture, to[0], to[1], [shade; 3], 1.0);
+                    canvas.blend(to[0], to[1], [shade; 3], 1.0);
                     paint.cover(value)
                 }
                 None => 1.0,
             };
-            draw::blend(picture, to[0], to[1], paint.color(value), cover);
+            canvas.blend(to[0], to[1], paint.color(value), cover);
         }
     }
     let bar = y + TILE + 6;
@@ -120,7 +119,7 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
         let value = paint.low + (paint.high - paint.low) * column as f64 / (TILE - 1) as f64;
         for row in 0..8 {
             let to = [(x + column) as i64, (bar + row) as i64];
-            draw::blend(picture, to[0], to[1], paint.color(value), 1.0);
+            canvas.blend(to[0], to[1], paint.color(value), 1.0);
         }
     }
     let digits = maps.scale.digits.saturating_sub(2);
@@ -132,21 +131,21 @@ fn tile(picture: &mut Picture, at: [usize; 2], maps: &Maps, group: &Group, map: 
     let ends = [(paint.low, 0.0), (0.5 * (paint.low + paint.high), 0.5), (paint.high, 1.0)];
     for (value, place) in ends {
         let text = Text::new(&number(value), 8.0);
-        let left = x as f32 + place * (TILE as f32 - text.width);
-        text.draw(picture, [left, below], MUTED);
+        let left = x as f32 + place * (TILE as f32 - text.width());
+        text.draw(canvas, [left, below], MUTED);
     }
     let mut caption = format!("estimate {:.digits$}", group.estimate);
     if let (Some(truth), Some(mae)) = (group.truth, group.mae) {
         caption += &format!(", truth {truth:.digits$}, MAE {mae:.0$}", digits + 1);
     }
-    Text::new(&caption, 8.0).draw(picture, [x as f32, below + 18.0], INK);
+    Text::new(&caption, 8.0).draw(canvas, [x as f32, below + 18.0], INK);
 }
 
 /// What stands above a map, smaller where it would run into the next one's.
 fn title(name: &str) -> Text {
     let text = Text::new(name, 10.0);
-    match text.width > TILE as f32 {
-        true => Text::new(name, 10.0 * TILE as f32 / text.width),
+    match text.width() > TILE as f32 {
+        true => Text::new(name, 10.0 * TILE as f32 / text.width()),
         false => text,
     }
 }
@@ -257,9 +256,8 @@ mod tests {
     fn parts_have_their_colors_and_a_face_shines_through() {
         let mut maps = maps(Kind::Occlusion, Measure::Change, [-2.0, 0.0, 1.0, 2.0], 1);
         let alone = paint(&maps);
-        let at = |picture: &Picture, x: usize, y: usize| {
-            picture.pixel(MARGIN + x, MARGIN + 48 + ABOVE + y)
-        };
+        let at =
+            |canvas: &Canvas, x: usize, y: usize| canvas.pixel(MARGIN + x, MARGIN + 48 + ABOVE + y);
         assert_eq!(at(&alone, 10, 10), color::blue_red(-1.0));
         assert_eq!(at(&alone, 200, 10), color::blue_red(0.0));
         assert_eq!(at(&alone, 10, 200), color::blue_red(0.5));
@@ -283,8 +281,8 @@ mod tests {
 
     #[test]
     fn a_long_title_keeps_to_its_map() {
-        assert!(title("10-17 (n = 1200), horizontal strips").width <= TILE as f32 + 0.5);
-        assert_eq!(title("grid").width, Text::new("grid", 10.0).width);
+        assert!(title("10-17 (n = 1200), horizontal strips").width() <= TILE as f32 + 0.5);
+        assert_eq!(title("grid").width(), Text::new("grid", 10.0).width());
     }
 
     #[test]

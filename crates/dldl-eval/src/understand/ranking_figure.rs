@@ -2,9 +2,9 @@
 //! sigma shrinks, and what trained models have learned.
 
 use dldl_label::{Distribution, LabelSet, ranking_code, ranking_target};
+use dldl_plot::{Axis, Ink, Pen, Plot, Sheet};
 
 use super::ranking::{Aligned, Beliefs, Learned};
-use crate::svg::{Axis, Plot, sheet};
 
 /// The age of the theorem's figure.
 const AGE: f64 = 31.0;
@@ -26,22 +26,22 @@ pub fn theorem_figure() -> String {
     };
     for (i, sigma) in SIGMAS.into_iter().enumerate() {
         let d = Distribution::gaussian(&ages, AGE, sigma).expect("a finite mean and sigma");
-        let (class, name) = (format!("s{i}"), format!("sigma {sigma}"));
+        let (ink, name) = (Ink::Series(i), format!("sigma {sigma}"));
         let p = inside(ages.values().into_iter().zip(d.probabilities().iter().copied()).collect());
-        density.line(&class, Some(&name), &p);
-        density.dots(&class, None, &p, 1.8);
+        density.line(ink, Some(&name), &p);
+        density.dots(ink, None, &p, 1.8);
         let r = inside(ages.values().into_iter().zip(ranking_target(&d)).collect());
-        ranks.line(&class, Some(&name), &r);
-        ranks.dots(&class, None, &r, 1.8);
+        ranks.line(ink, Some(&name), &r);
+        ranks.dots(ink, None, &r, 1.8);
     }
     let code = inside(ages.values().into_iter().zip(ranking_code(&ages, AGE)).collect());
-    ranks.line("m d", Some("rank code, the limit"), &code);
-    let plots = [density, ranks];
+    ranks.line(Ink::Muted.dashed(), Some("rank code, the limit"), &code);
     let subtitle = format!(
         "The age {AGE} as a label distribution: as sigma shrinks, one minus its cumulative \
          distribution becomes Ranking's code."
     );
-    sheet("Ranking learns the cumulative distribution", &subtitle, &plots, 2)
+    let title = "Ranking learns the cumulative distribution";
+    Sheet::new(title, &subtitle, vec![density, ranks]).columns(2).to_svg()
 }
 
 /// What trained models believe of "more than l_k", side by side: an SVG file.
@@ -50,7 +50,7 @@ pub fn learned_figure(learned: &Learned) -> String {
     let apart = distance.map_or(String::new(), |d| format!("; on average {d:.4} apart"));
     let subtitle = format!("{}, crop and mirror image averaged{apart}", learned.of);
     let title = "What trained models believe of \"more than l_k\"";
-    sheet(title, &subtitle, &learned_plots(learned), 3)
+    Sheet::new(title, &subtitle, learned_plots(learned)).columns(3).to_svg()
 }
 
 /// The same as single plots: aligned by the truth, where it is known, then by group.
@@ -67,8 +67,9 @@ fn name(learned: &Learned, model: usize) -> String {
 }
 
 /// The second model is dashed, so that both are seen where they agree.
-fn class(model: usize) -> String {
-    format!("s{}{}", model % 6, if model == 1 { " d" } else { "" })
+fn pen(model: usize) -> Pen {
+    let ink = Ink::Series(model);
+    if model == 1 { ink.dashed() } else { ink.into() }
 }
 
 fn curves(learned: &Learned, group: &Beliefs) -> Plot {
@@ -83,7 +84,7 @@ fn curves(learned: &Learned, group: &Beliefs) -> Plot {
     for (m, (model, curve)) in learned.models.iter().zip(&group.curves).enumerate() {
         let points: Vec<(f64, f64)> =
             model.labels.iter().copied().zip(curve.iter().copied()).collect();
-        plot.line(&class(m), Some(&name(learned, m)), &points);
+        plot.line(pen(m), Some(&name(learned, m)), &points);
     }
     plot
 }
@@ -97,9 +98,13 @@ fn aligned(learned: &Learned, aligned: &Aligned) -> Plot {
     for (m, curve) in aligned.curves.iter().enumerate() {
         let points: Vec<(f64, f64)> =
             aligned.offsets.iter().copied().zip(curve.iter().copied()).collect();
-        plot.line(&class(m), Some(&name(learned, m)), &points);
+        plot.line(pen(m), Some(&name(learned, m)), &points);
     }
-    plot.line("m d", Some("rank code"), &[(-reach, 1.0), (0.0, 1.0), (0.0, 0.0), (reach, 0.0)]);
+    plot.line(
+        Ink::Muted.dashed(),
+        Some("rank code"),
+        &[(-reach, 1.0), (0.0, 1.0), (0.0, 0.0), (reach, 0.0)],
+    );
     plot
 }
 

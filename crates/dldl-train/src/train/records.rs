@@ -151,10 +151,9 @@ impl Trainer {
         let heads = self.criteria[0].heads();
         let heads: Vec<Errors> = heads.iter().map(|head| errors(head, heads.len() == 1)).collect();
         let title = self.config.model_name();
-        let svg = chart::draw(&records, &title, &heads)?;
-        checkpoint::write_atomically(&self.files.chart(), svg.as_bytes())?;
-        let png = chart::draw_png(&records, &title, &heads)?;
-        checkpoint::write_atomically(&self.files.chart_png(), &png)
+        let chart = chart::chart(&records, &title, &heads);
+        checkpoint::write_atomically(&self.files.chart(), chart.to_svg().as_bytes())?;
+        checkpoint::write_atomically(&self.files.chart_png(), &chart.to_png())
     }
 
     /// Draws some validation samples after an epoch; those of the best epochs go
@@ -169,10 +168,11 @@ impl Trainer {
         let criterion = &self.criteria[position.phase];
         let canvas = examples::draw(&*self.learner, criterion, &self.val, position, &title)?;
         let Some(canvas) = canvas else { return Ok(()) };
-        let png = canvas.png()?;
+        let size = (canvas.width() as u32, canvas.height() as u32);
+        let png = canvas.to_png();
         checkpoint::write_atomically(&self.files.examples(), &png)?;
         match epoch.best {
-            true => self.events.picture(epoch.step, "examples", canvas.size, png),
+            true => self.events.picture(epoch.step, "examples", size, png),
             false => Ok(()),
         }
     }

@@ -1,30 +1,30 @@
-//! Axes: their range, and the numbers or names that stand at them.
+//! Axes: range and ticks.
 
-/// One direction of a plot.
+/// A horizontal or vertical axis of a plot.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Axis {
+pub struct Axis {
     pub(crate) label: String,
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// Where something stands, and what.
+    /// Values and their texts.
     pub(crate) ticks: Vec<(f64, String)>,
-    /// Whether names stand at it instead of numbers.
+    /// Whether the ticks are categories instead of numbers.
     pub(crate) named: bool,
 }
 
 impl Axis {
-    /// From `low` to `high` or a little beyond, to whole ticks; about six of them.
-    pub(crate) fn linear(label: &str, low: f64, high: f64) -> Self {
+    /// From `low` to `high`, extended to whole ticks; about six of them.
+    pub fn linear(label: &str, low: f64, high: f64) -> Self {
         let step = nice_step((high - low) / 6.0);
         let (low, high) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         Self::stepped(label, low, high.max(low + step), step)
     }
 
     /// Exactly from `low` to `high`, with a tick at every multiple of `step`.
-    pub(crate) fn stepped(label: &str, low: f64, high: f64, step: f64) -> Self {
+    pub fn stepped(label: &str, low: f64, high: f64, step: f64) -> Self {
         let digits = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
         let number = |i: i64| {
-            // Adding 0 makes a zero of a negative one.
+            // Adding 0 turns a negative zero into zero.
             let value = i as f64 * step + 0.0;
             (value, format!("{value:.digits$}"))
         };
@@ -34,15 +34,25 @@ impl Axis {
         Self { label: label.into(), low, high, ticks, named: false }
     }
 
-    /// One place for each name, at 0, 1, 2 and so on.
-    pub(crate) fn names<S: AsRef<str>>(label: &str, names: &[S]) -> Self {
+    /// Categories at 0, 1, 2 and so on. On a vertical axis the first is at the top.
+    pub fn names<S: AsRef<str>>(label: &str, names: &[S]) -> Self {
         let place = |(i, name): (usize, &S)| (i as f64, name.as_ref().to_owned());
         let ticks = names.iter().enumerate().map(place).collect();
         let high = names.len().max(1) as f64 - 0.5;
         Self { label: label.into(), low: -0.5, high, ticks, named: true }
     }
 
-    /// Where a value lies, from 0 to 1.
+    /// From `low` to `high` without ticks and label.
+    pub fn bare(low: f64, high: f64) -> Self {
+        Self { label: String::new(), low, high, ticks: Vec::new(), named: false }
+    }
+
+    /// The end of the range.
+    pub fn high(&self) -> f64 {
+        self.high
+    }
+
+    /// The position of a value in the range, 0 at `low` and 1 at `high`.
     pub(crate) fn place(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
@@ -63,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_round_and_hold_the_range() {
+    fn ticks_are_round_and_span_the_range() {
         let axis = Axis::linear("x", 0.3, 17.2);
         assert_eq!((axis.low, axis.high), (0.0, 20.0));
         let names: Vec<&str> = axis.ticks.iter().map(|t| t.1.as_str()).collect();
@@ -71,14 +81,14 @@ mod tests {
         let small = Axis::linear("x", -0.04, 0.11);
         assert_eq!(small.ticks.iter().map(|t| t.1.as_str()).next(), Some("-0.05"));
         assert!(small.low <= -0.04 && small.high >= 0.11);
-        // Nothing to span is spanned all the same.
+        // An empty range is extended.
         let flat = Axis::linear("x", 3.0, 3.0);
         assert!(flat.low <= 3.0 && flat.high > flat.low);
         assert!(Axis::linear("x", f64::NAN, 1.0).ticks.len() < 20);
     }
 
     #[test]
-    fn steps_stand_where_they_are_asked_for() {
+    fn ticks_are_at_multiples_of_the_step() {
         let axis = Axis::stepped("x", 18.0, 45.0, 10.0);
         let ticks: Vec<&str> = axis.ticks.iter().map(|t| t.1.as_str()).collect();
         assert_eq!((axis.low, axis.high, ticks), (18.0, 45.0, vec!["20", "30", "40"]));

@@ -54,12 +54,7 @@ impl Copies {
 
 /// Draws the faces with their estimates and intervals of a level into the picture and
 /// writes it as JPEG.
-pub fn write(
-    picture: Picture,
-    faces: &[FaceEstimate],
-    level: f64,
-    target: &Path,
-) -> Result<()> {
+pub fn write(picture: Picture, faces: &[FaceEstimate], level: f64, target: &Path) -> Result<()> {
     let (width, height) = (picture.width(), picture.height());
     let mut canvas = Canvas::from_rgb(width, height, picture.into_rgb());
     draw(&mut canvas, faces, level);

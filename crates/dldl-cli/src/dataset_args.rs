@@ -64,7 +64,7 @@ impl DatasetArgs {
             split: split.0,
             rescale: self.rescale,
             no_detect: self.no_detect,
-            disturbance: None,
+            corruption: None,
             threads: self.threads.count(),
         }
     }

@@ -1,6 +1,6 @@
-//! Calibration: what makes a model's intervals hold what they promise, from
-//! held-out pictures. The mathematics is in [`dldl_label::Conformal`]; what a file
-//! holds of it in [`dldl_net::Calibration`].
+//! Calibrates a model's intervals on held-out pictures, so that they have their nominal
+//! coverage. The mathematics is in [`dldl_label::Conformal`], the part of a weights file
+//! in [`dldl_net::Calibration`].
 
 use dldl::{Distribution, Estimator, Head};
 use dldl_data::{Annotation, Problem, Sample, Split};
@@ -12,44 +12,67 @@ use crate::evaluate::{Run, Seen};
 use crate::prediction::LEVELS;
 use crate::{EvalError, Options, Progress, Source};
 
-/// Into how many parts the people are divided to see how calibration does on
-/// people that it has not seen.
+/// The number of parts the people are divided into, to measure the coverage for people
+/// that are not part of the calibration.
 const FOLDS: usize = 5;
 
-/// The temperatures that are searched.
+/// The range of the search for a temperature.
 const TEMPERATURES: [f64; 2] = [0.1, 10.0];
 
-/// Why a model cannot be calibrated.
+/// A calibration that cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CalibrateError {
     /// The model, the data and the options do not fit together.
     #[error(transparent)]
     Evaluate(#[from] EvalError),
-    /// Not one picture could be used.
-    #[error("none of the {0} pictures can be used")]
-    Nothing(usize),
-    /// A temperature for outputs that are no logits of labels.
-    #[error("a model of the method {0} has no temperature: its outputs are not one for each label")]
+    /// Too few pictures could be used for the highest of the [`LEVELS`].
+    #[error(
+        "too few pictures to calibrate: {usable} of {total} can be used, but a {:.0} % interval \
+         needs at least {needed}",
+        100.0 * level
+    )]
+    TooFewPictures {
+        /// Number of usable pictures.
+        usable: usize,
+        /// Number of pictures.
+        total: usize,
+        /// The level, 0..=1.
+        level: f64,
+        /// The number of pictures that the level needs.
+        needed: usize,
+    },
+    /// A temperature for a method whose outputs are not logits of labels.
+    #[error("cannot fit a temperature for the method {0}: it does not have one output per label")]
     NoTemperature(&'static str),
 }
 
-/// A calibration, and what it does to the pictures that it was made from.
+/// A calibration and its effect on the pictures that it was made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibrated {
-    /// What was calibrated: the task of one of the model's heads.
+    /// The task of the calibrated head.
     pub task: Task,
     /// For the model's description ([`dldl::Head::calibration`]).
     pub calibration: Calibration,
-    /// As the model was.
-    pub before: Quality,
-    /// With the new calibration. The coverage is that of people left out: of
-    /// five parts of the people, each with the calibration of the others.
-    pub after: Quality,
+    /// The effect on estimates with flip fusion.
+    pub fused: Effect,
+    /// The effect on estimates from the crop alone.
+    pub unfused: Effect,
     /// The pictures that could not be used, and why.
     pub failed: Vec<Problem>,
 }
 
-/// How good distributions and intervals are on the pictures of a calibration.
+/// Metrics before and after a calibration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    /// With the model's previous calibration, if any.
+    pub before: Quality,
+    /// With the new calibration. The coverage is cross-validated: the people are divided
+    /// into five parts, and each part is measured with the calibration of the others.
+    pub after: Quality,
+}
+
+/// Metrics of distributions and intervals on the pictures of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quality {
     /// Mean absolute error, in units of the label.
@@ -58,30 +81,39 @@ pub struct Quality {
     pub nll: f64,
     /// Mean continuous ranked probability score, in units of the label.
     pub crps: f64,
-    /// The share of truths in the intervals of the [`LEVELS`], 0..=1.
+    /// The share of true values in the intervals at [`LEVELS`], 0..=1.
     pub coverage: [f64; LEVELS.len()],
 }
 
-/// What is kept of a picture.
+/// Whether estimates use flip fusion or the crop alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    Fused,
+    Unfused,
+}
+
+/// Outputs and label of a picture.
 struct Held {
+    /// For the crop and for its mirror image.
     logits: [Vec<f32>; 2],
-    /// The ends of the label, the same for one value.
+    /// The ends of the label; equal for a single value.
     label: [f64; 2],
-    /// The label, or one of the range.
+    /// The label, or one label of the range.
     truth: f64,
     person: String,
 }
 
-/// Calibrates the intervals of one of a model's heads on pictures that it was not
-/// trained on, after flip fusion. Where the label is a range, one of its labels
-/// stands for the truth, each equally often.
+/// Calibrates the intervals of one of a model's heads on pictures that it was not trained
+/// on, for estimates with and without flip fusion. If the label is a range, one of its
+/// labels is taken as the true one, each equally often.
 ///
-/// With `temperature`, the temperature that gives the pictures the highest
-/// likelihood is found first; it changes estimates, too. Without it the model
-/// keeps the one it has, and its estimates stay bit for bit.
+/// With `temperature`, first finds the temperature of the highest likelihood with flip
+/// fusion; this changes estimates as well. Otherwise the model keeps its temperature, and
+/// its estimates stay the same to the bit.
 ///
 /// # Errors
-/// [`CalibrateError`].
+/// [`CalibrateError`]; in particular if there are fewer pictures than the highest of the
+/// [`LEVELS`] needs ([`pictures_needed`]).
 pub fn calibrate(
     estimator: Estimator,
     source: &Source,
@@ -95,8 +127,8 @@ pub fn calibrate(
         return Err(CalibrateError::NoTemperature(head.method.name()));
     }
     let keep = |seen: &Seen, sample: &Sample, annotation: &Annotation| {
-        // What cannot be decoded is found here, with its picture.
-        fused(&head, &seen.logits)?;
+        // Reports outputs that cannot be decoded together with their picture.
+        distribution(&head, &seen.logits, View::Fused)?;
         let label = match annotation {
             Annotation::Interval { interval } => *interval,
             _ => [annotation.mean(); 2],
@@ -106,13 +138,16 @@ pub fn calibrate(
         Ok(Held { logits, label, truth: annotation.mean(), person })
     };
     let (mut held, failed) = run.over(&keep, progress);
-    if held.is_empty() {
-        return Err(CalibrateError::Nothing(failed.len()));
+    let (usable, level) = (held.len(), LEVELS[LEVELS.len() - 1]);
+    let needed = pictures_needed(level);
+    if usable < needed {
+        let total = usable + failed.len();
+        return Err(CalibrateError::TooFewPictures { usable, total, level, needed });
     }
     for (i, one) in held.iter_mut().enumerate() {
         if one.label[0] < one.label[1] {
             let within = labels_within(&head.labels, one.label[0], one.label[1]);
-            // Multiples of the golden ratio are spread evenly over 0..1.
+            // Fractional parts of multiples of the golden ratio are evenly spread.
             let place = (i as f64 * 0.618_033_988_749_894_9).fract() * within.len() as f64;
             one.truth = head.labels.value(within.start + place as usize);
         }
@@ -122,43 +157,84 @@ pub fn calibrate(
     if temperature {
         after.calibration = Some(Calibration::temperature(best_temperature(&head, &held)));
     }
-    let scored = scores(&after, &held);
-    let levels = Conformal::fit(&scored).expect("scores of distributions, of which there are some");
-    let asked = LEVELS.map(|level| head.intervals(true).map_or(level, |i| i.levels.level(level)));
-    let covered_before = shares(&scores(&head, &held), |_, k| asked[k]);
     let split = options.split.map_or("all splits".to_owned(), |split| format!("{split} split"));
     let on = format!("{}, {split}", source.name());
+    let one_view = |view: View| {
+        let asked = LEVELS.map(|level| {
+            let table = head.intervals(view == View::Fused);
+            table.map_or(level, |table| table.levels.level(level))
+        });
+        let covered = shares(&scores(&head, &held, view), |_, k| asked[k]);
+        let before = quality(&head, &held, view, covered);
+        let scores = scores(&after, &held, view);
+        let levels = Conformal::fit(&scores).expect("there are scores, all of distributions");
+        let after = quality(&after, &held, view, left_out(&scores, &held));
+        let table = IntervalCalibration { on: on.clone(), n: usable, levels };
+        (Effect { before, after }, Some(table))
+    };
+    let (fused, fused_table) = one_view(View::Fused);
+    let (unfused, unfused_table) = one_view(View::Unfused);
     Ok(Calibrated {
         task: head.task,
-        before: quality(&head, &held, covered_before),
-        after: quality(&after, &held, left_out(&scored, &held)),
+        fused,
+        unfused,
         calibration: Calibration {
             temperature: after.calibration.as_ref().map_or(1.0, |c| c.temperature),
-            intervals: IntervalTables {
-                fused: Some(IntervalCalibration { on, n: held.len(), levels }),
-                unfused: None,
-            },
+            intervals: IntervalTables { fused: fused_table, unfused: unfused_table },
         },
         failed,
     })
 }
 
-fn fused(head: &Head, [plain, flipped]: &[Vec<f32>; 2]) -> Result<Distribution, String> {
+/// The smallest number of pictures that can calibrate intervals of a level, `ceil((n + 1)
+/// level) <= n`: 9 for 90 %, 19 for 95 %, 99 for 99 %. With fewer, these intervals would
+/// be the whole range of labels. The level is rounded to whole percent.
+///
+/// # Panics
+/// If `level` is not in 0..1.
+pub fn pictures_needed(level: f64) -> usize {
+    let percent = (100.0 * level).round() as usize;
+    assert!(level >= 0.0 && percent < 100, "level {level} is not in 0..1");
+    percent.div_ceil(100 - percent)
+}
+
+/// The highest level in whole percent, as a share, that `pictures` pictures can calibrate.
+pub fn highest_level(pictures: usize) -> f64 {
+    (100 * pictures / (pictures + 1)) as f64 / 100.0
+}
+
+fn distribution(
+    head: &Head,
+    [plain, flipped]: &[Vec<f32>; 2],
+    view: View,
+) -> Result<Distribution, String> {
     let decode = |logits: &[f32]| head.decode(logits).map_err(|e| e.to_string());
-    Distribution::average(&[decode(plain)?, decode(flipped)?]).map_err(|e| e.to_string())
+    let both = [decode(plain)?, decode(flipped)?];
+    match view {
+        View::Fused => Distribution::average(&both).map_err(|e| e.to_string()),
+        View::Unfused => {
+            let [plain, _] = both;
+            Ok(plain)
+        }
+    }
 }
 
-/// The distributions of all, which decoded before.
-fn distributions<'a>(head: &'a Head, held: &'a [Held]) -> impl Iterator<Item = Distribution> + 'a {
-    held.iter().map(|one| fused(head, &one.logits).expect("it could be decoded before"))
+fn distributions<'a>(
+    head: &'a Head,
+    held: &'a [Held],
+    view: View,
+) -> impl Iterator<Item = Distribution> + 'a {
+    let decoded = move |one: &Held| distribution(head, &one.logits, view);
+    held.iter().map(move |one| decoded(one).expect("these logits were decoded before"))
 }
 
-fn scores(head: &Head, held: &[Held]) -> Vec<f64> {
-    distributions(head, held).zip(held).map(|(d, one)| d.nonconformity_score(one.truth)).collect()
+fn scores(head: &Head, held: &[Held], view: View) -> Vec<f64> {
+    let both = distributions(head, held, view).zip(held);
+    both.map(|(d, one)| d.nonconformity_score(one.truth)).collect()
 }
 
-/// The share of scores of at most the level that `level` gives for sample i and
-/// entry k of the [`LEVELS`].
+/// The share of scores up to the level that `level` returns for sample i and entry k of
+/// [`LEVELS`].
 fn shares(scores: &[f64], level: impl Fn(usize, usize) -> f64) -> [f64; LEVELS.len()] {
     std::array::from_fn(|k| {
         let inside = scores.iter().enumerate().filter(|&(i, &score)| score <= level(i, k));
@@ -166,8 +242,8 @@ fn shares(scores: &[f64], level: impl Fn(usize, usize) -> f64) -> [f64; LEVELS.l
     })
 }
 
-/// The coverage of people whose part took no part in the calibration; as it is
-/// where there are too few to tell.
+/// The cross-validated coverage: every person is measured with the calibration of the
+/// other parts, or of all if the others are too few.
 fn left_out(scores: &[f64], held: &[Held]) -> [f64; LEVELS.len()] {
     let fold = |one: &Held| {
         let hash = one.person.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
@@ -186,32 +262,32 @@ fn left_out(scores: &[f64], held: &[Held]) -> [f64; LEVELS.len()] {
     shares(scores, |i, k| parts[folds[i]].level(LEVELS[k]))
 }
 
-fn quality(head: &Head, held: &[Held], coverage: [f64; LEVELS.len()]) -> Quality {
+fn quality(head: &Head, held: &[Held], view: View, coverage: [f64; LEVELS.len()]) -> Quality {
     let n = held.len() as f64;
-    let estimates: Vec<f64> = distributions(head, held).map(|d| head.value(&d)).collect();
+    let estimates: Vec<f64> = distributions(head, held, view).map(|d| head.value(&d)).collect();
     let truths: Vec<f64> = held.iter().map(|one| 0.5 * (one.label[0] + one.label[1])).collect();
-    let crps = distributions(head, held).zip(held).map(|(d, one)| crps(&d, one.truth));
+    let crps = distributions(head, held, view).zip(held).map(|(d, one)| crps(&d, one.truth));
     Quality {
-        mae: mae(&estimates, &truths).expect("there are some"),
-        nll: mean_nll(head, held),
+        mae: mae(&estimates, &truths).expect("there are pictures"),
+        nll: mean_nll(head, held, view),
         crps: crps.sum::<f64>() / n,
         coverage,
     }
 }
 
-fn mean_nll(head: &Head, held: &[Held]) -> f64 {
-    let all =
-        distributions(head, held).zip(held).map(|(d, one)| nll(&d, one.label[0], one.label[1]));
+fn mean_nll(head: &Head, held: &[Held], view: View) -> f64 {
+    let both = distributions(head, held, view).zip(held);
+    let all = both.map(|(d, one)| nll(&d, one.label[0], one.label[1]));
     all.sum::<f64>() / held.len() as f64
 }
 
-/// The temperature with the highest likelihood, by golden-section search over its
-/// logarithm, to a thousandth.
+/// The temperature of the highest likelihood with flip fusion, by golden-section search
+/// over its logarithm, rounded to a thousandth.
 fn best_temperature(head: &Head, held: &[Held]) -> f64 {
     let ratio = 0.5 * (5f64.sqrt() - 1.0);
     let loss = |log: f64| {
         let calibration = Some(Calibration::temperature(log.exp()));
-        mean_nll(&Head { calibration, ..head.clone() }, held)
+        mean_nll(&Head { calibration, ..head.clone() }, held, View::Fused)
     };
     let [mut low, mut high] = TEMPERATURES.map(f64::ln);
     let inner = |low: f64, high: f64| [high - ratio * (high - low), low + ratio * (high - low)];
@@ -230,12 +306,12 @@ fn best_temperature(head: &Head, held: &[Held]) -> f64 {
             loss_b = loss(b);
         }
     }
-    // Digits beyond what was searched say nothing.
+    // Further digits are below the precision of the search.
     ((0.5 * (low + high)).exp() * 1e3).round() / 1e3
 }
 
-/// What a model may be calibrated on without asking back: what it was not trained
-/// on, and what it is not measured on either.
+/// Whether a split suits calibration: only `val`, on which models are neither trained nor
+/// measured.
 pub fn suits_calibration(split: Option<Split>) -> bool {
     split == Some(Split::Val)
 }
@@ -246,8 +322,8 @@ mod tests {
 
     use super::*;
 
-    /// Ages drawn by Gaussians around estimates, and a network that takes their
-    /// spread for `belief` times what it is.
+    /// Ages drawn from Gaussians around estimates, and a network that predicts `belief`
+    /// times their spread.
     fn world(n: usize, belief: f64, seed: u64) -> (Head, Vec<Held>) {
         let labels = LabelSet::age();
         let mut state = seed;
@@ -276,13 +352,13 @@ mod tests {
         (Head::new(Task::Age, labels, Method::Dldl), held)
     }
 
-    /// Whole years, a network that is far too sure of itself, and one that is not
-    /// sure enough: new people are covered as promised.
+    /// With whole years, and networks that are overconfident, calibrated and
+    /// underconfident.
     #[test]
-    fn intervals_cover_new_people_as_promised() {
+    fn calibrated_intervals_cover_new_people() {
         for (belief, seed) in [(0.3, 1), (1.0, 2), (2.5, 3)] {
             let (head, calibration) = world(2000, belief, seed);
-            let levels = Conformal::fit(&scores(&head, &calibration)).unwrap();
+            let levels = Conformal::fit(&scores(&head, &calibration, View::Fused)).unwrap();
             let on = String::new();
             let fused = Some(IntervalCalibration { on, n: 2000, levels });
             let intervals = IntervalTables { fused, unfused: None };
@@ -290,10 +366,11 @@ mod tests {
             let head = Head { calibration: Some(calibrated), ..head };
             let (_, new) = world(4000, belief, seed + 10);
             for level in LEVELS {
-                let inside = distributions(&head, &new).zip(&new).filter(|(d, one)| {
-                    let interval = head.interval(d, level, true);
-                    interval.low <= one.truth && one.truth <= interval.high
-                });
+                let inside =
+                    distributions(&head, &new, View::Fused).zip(&new).filter(|(d, one)| {
+                        let interval = head.interval(d, level, true);
+                        interval.low <= one.truth && one.truth <= interval.high
+                    });
                 let share = inside.count() as f64 / 4000.0;
                 // Three standard errors of both samples.
                 let chance = 3.0 * (level * (1.0 - level) * (1.0 / 2000.0 + 1.0 / 4000.0)).sqrt();
@@ -303,24 +380,49 @@ mod tests {
     }
 
     #[test]
-    fn without_calibration_they_do_not() {
+    fn uncalibrated_intervals_of_an_overconfident_network_do_not() {
         let (head, held) = world(2000, 0.3, 1);
-        let before = shares(&scores(&head, &held), |_, k| LEVELS[k]);
+        let before = shares(&scores(&head, &held, View::Fused), |_, k| LEVELS[k]);
         assert!(before[2] < 0.5, "{before:?}");
-        let after = left_out(&scores(&head, &held), &held);
+        let after = left_out(&scores(&head, &held, View::Fused), &held);
         assert!((after[2] - 0.9).abs() < 0.02, "{after:?}");
     }
 
-    /// Logits of a Gaussian divided by the square of a factor are those of one
-    /// that is that factor wider.
+    /// Dividing the logits of a Gaussian by the square of a factor widens it by that
+    /// factor.
     #[test]
-    fn the_temperature_undoes_what_is_wrong_everywhere() {
+    fn the_temperature_corrects_a_wrong_spread() {
         let (head, held) = world(1500, 0.5, 4);
         let found = best_temperature(&head, &held);
         assert!((found - 4.0).abs() < 0.4, "{found}");
         let better = Head { calibration: Some(Calibration::temperature(found)), ..head.clone() };
-        assert!(mean_nll(&better, &held) < mean_nll(&head, &held) - 0.5);
-        let covered = shares(&scores(&better, &held), |_, k| LEVELS[k]);
+        assert!(mean_nll(&better, &held, View::Fused) < mean_nll(&head, &held, View::Fused) - 0.5);
+        let covered = shares(&scores(&better, &held, View::Fused), |_, k| LEVELS[k]);
         assert!((covered[2] - 0.9).abs() < 0.03, "{covered:?}");
+    }
+
+    #[test]
+    fn levels_need_enough_pictures() {
+        assert_eq!([0.5, 0.8, 0.9, 0.95, 0.99].map(pictures_needed), [1, 4, 9, 19, 99]);
+        for n in 1..300 {
+            let level = highest_level(n);
+            assert!(pictures_needed(level) <= n, "{n}");
+            assert!(level > 0.985 || pictures_needed(level + 0.01) > n, "{n}");
+            // Below that level, intervals are narrower than the whole range.
+            let scores: Vec<f64> = (0..n).map(|i| 0.5 * i as f64 / n as f64).collect();
+            let levels = Conformal::fit(&scores).unwrap();
+            assert!(levels.level(level) < 1.0, "{n}");
+            assert!(level > 0.985 || levels.level(level + 0.01) == 1.0, "{n}");
+        }
+    }
+
+    #[test]
+    fn unfused_intervals_use_the_crop_alone() {
+        let (head, mut held) = world(50, 1.0, 5);
+        let unfused = scores(&head, &held, View::Unfused);
+        assert_eq!(unfused, scores(&head, &held, View::Fused));
+        held.iter_mut().for_each(|one| one.logits[1].reverse());
+        assert_eq!(scores(&head, &held, View::Unfused), unfused);
+        assert_ne!(scores(&head, &held, View::Fused), unfused);
     }
 }

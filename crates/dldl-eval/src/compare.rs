@@ -1,6 +1,5 @@
-//! Several evaluations side by side: a row for each, and matrices of models and
-//! datasets. Nothing is computed twice: it all comes from the evaluations' JSON.
-//! How that is written is in `text`.
+//! Several evaluations side by side: a row for each, and matrices of models by datasets.
+//! All numbers are taken from the evaluations. Formatting is in `text`.
 
 mod text;
 
@@ -15,36 +14,35 @@ pub use text::Layout;
 /// Evaluations side by side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// A row for each evaluation, in their order.
+    /// A row per evaluation, in the given order.
     pub rows: Vec<Row>,
-    /// For each task, a matrix for each of MAE, MAE after rescaling, and Pearson's
-    /// correlation.
+    /// For each task, matrices of MAE, MAE after rescaling, and Pearson's correlation.
     pub matrices: Vec<Matrix>,
 }
 
-/// One evaluation; all figures are those of flip fusion.
+/// One evaluation; all metrics are those of flip fusion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// What the evaluation is called: its file, as it was given.
+    /// The name of the evaluation: its file, as given.
     pub name: String,
     /// The model's name.
     pub model: String,
     /// The method that the model was trained with.
     pub method: String,
-    /// What was estimated.
+    /// The task.
     pub task: Task,
     /// The dataset's name.
     pub dataset: String,
     /// The split's name, or `all`.
     pub split: String,
-    /// How many pictures.
+    /// Number of pictures.
     pub n: usize,
-    /// How many pictures could not be used.
+    /// Number of pictures that could not be used.
     pub failures: usize,
     /// Mean absolute error, in units of the label.
     pub mae: Option<Measured>,
-    /// Mean absolute error after the linear map of the estimates that fits best,
-    /// for scales that differ ([`mae_rescaled`]).
+    /// Mean absolute error after the best linear map of the estimates, for different
+    /// scales ([`mae_rescaled`]).
     pub mae_rescaled: Option<f64>,
     /// Root of the mean squared error.
     pub rmse: Option<Measured>,
@@ -52,7 +50,7 @@ pub struct Row {
     pub pearson: Option<Measured>,
     /// The mean of estimate minus truth.
     pub bias: Option<Measured>,
-    /// Percentage of errors of at most 5 units of the scale.
+    /// Percentage of errors up to 5 units of the scale.
     pub cs5: Option<Measured>,
     /// ChaLearn's epsilon-error.
     pub epsilon_error: Option<Measured>,
@@ -60,27 +58,26 @@ pub struct Row {
     pub nll: Option<Measured>,
     /// Mean continuous ranked probability score.
     pub crps: Option<Measured>,
-    /// The share of truths in the 90 % interval, 0..=1.
+    /// The share of true values in the 90 % interval, 0..=1.
     pub coverage90: Option<Measured>,
     /// The mean width of the 90 % interval.
     pub width90: Option<Measured>,
-    /// Digits behind the point of errors, for people.
+    /// Decimals of errors in tables.
     pub digits: usize,
 }
 
-/// One figure of models on datasets.
+/// One metric by model and dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
-    /// What was estimated.
+    /// The task.
     pub task: Task,
-    /// The figure: `MAE`, `MAE rescaled` or `Pearson`.
+    /// The metric: `MAE`, `MAE rescaled` or `Pearson`.
     pub figure: String,
     /// The datasets, with their splits.
     pub columns: Vec<String>,
-    /// A model and its figures, one for each column; none where that was not
-    /// evaluated.
+    /// Models and their values, one per column; none if not evaluated.
     pub models: Vec<(String, Vec<Option<f64>>)>,
-    /// Digits behind the point, for people.
+    /// Decimals in tables.
     pub digits: usize,
 }
 
@@ -120,8 +117,7 @@ impl Row {
 }
 
 impl Comparison {
-    /// Puts evaluations side by side, each with a name that tells it from the
-    /// others (its file).
+    /// Puts evaluations side by side, each with a unique name (its file).
     pub fn new(evaluations: &[(String, Evaluation)]) -> Self {
         let rows: Vec<Row> = evaluations.iter().map(|(name, e)| Row::new(name, e)).collect();
         let mut tasks: Vec<Task> = Vec::new();
@@ -144,8 +140,8 @@ impl Comparison {
     }
 }
 
-/// The figure that `pick` takes of each row. Rows are called by their models'
-/// names, or, where one has several on one dataset, by their own.
+/// The metric that `pick` selects. Rows are labeled with the models' names, or with the
+/// evaluations' if a model has several evaluations on one dataset.
 fn matrix(
     task: Task,
     figure: &str,
@@ -202,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn models_meet_datasets() {
+    fn matrices_have_a_cell_per_model_and_dataset() {
         let off = |by: f64| (0..40).map(|i| prediction(f64::from(i), f64::from(i) + by)).collect();
         let all = named(vec![
             evaluation("a", "one", off(1.0)),
@@ -214,7 +210,7 @@ mod tests {
         assert_eq!(mae.columns, ["one (test)", "two (test)"]);
         assert_eq!(mae.models[0], ("a".into(), vec![Some(1.0), Some(2.0)]));
         assert_eq!(mae.models[1], ("b|c".into(), vec![Some(3.0), None]));
-        // A constant error is none after rescaling.
+        // Rescaling removes a constant error.
         assert!(found.rows[2].mae_rescaled.unwrap() < 1e-9);
         let text = found.to_text(Layout::Text);
         assert!(text.contains("MAE (age), model by dataset") && text.contains("3.000"), "{text}");
@@ -227,18 +223,18 @@ mod tests {
     }
 
     #[test]
-    fn two_of_one_name_are_told_apart_by_their_files() {
+    fn evaluations_of_one_model_are_named_by_file() {
         let all =
             named(vec![evaluation("a", "x", many(30, 30)), evaluation("a", "x", many(40, 40))]);
         let found = Comparison::new(&all);
         let names: Vec<&str> = found.matrices[0].models.iter().map(|m| m.0.as_str()).collect();
         assert_eq!(names, ["0.json", "1.json"]);
-        // One dataset: no matrices for people.
+        // With one dataset, tables have no matrices.
         assert!(!found.to_text(Layout::Text).contains("by dataset"));
     }
 
     #[test]
-    fn csv_has_all_digits_and_quotes() {
+    fn csv_has_all_digits_and_quotes_cells() {
         let all = named(vec![evaluation("a, \"b\"", "x", many(30, 30))]);
         let found = Comparison::new(&all);
         let csv = found.to_text(Layout::Csv);

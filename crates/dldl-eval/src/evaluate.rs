@@ -1,5 +1,5 @@
-//! From labeled pictures to predictions, with and without flip fusion in one
-//! pass. What is counted of them is in [`crate::figures`].
+//! From labeled pictures to predictions, with and without flip fusion in one pass. Their
+//! metrics are in [`crate::figures`].
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -9,19 +9,19 @@ use dldl_data::{
     Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split, main_face,
 };
 
-use crate::{Baseline, Disturbance, Evaluation, Prediction, Scale, Subject};
+use crate::{Baseline, Corruption, Evaluation, Prediction, Scale, Subject};
 
-/// Where the labeled pictures come from.
+/// A source of labeled pictures.
 pub enum Source {
-    /// A dataset as it lies on disk: faces are detected and aligned on the fly.
+    /// A dataset on disk: faces are detected and aligned on the fly.
     Dataset(Dataset),
-    /// A packed cache of crops that are aligned already.
+    /// A packed cache of aligned crops.
     Cache(Box<Cache>),
 }
 
 impl Source {
-    /// Opens a dataset by its format's name ([`dldl_data::FORMATS`]), or the
-    /// packed cache in `root` for the name `cache`.
+    /// Opens a dataset by the name of its format ([`dldl_data::FORMATS`]), or for the
+    /// name `cache` the packed cache in `root`.
     ///
     /// # Errors
     /// As [`dldl_data::load`] and [`Cache::open`].
@@ -29,12 +29,12 @@ impl Source {
         Self::open_with(format, root, labels, &Protocol::default())
     }
 
-    /// The same, divided by a protocol; a cache is divided already.
+    /// The same, split by a protocol. A cache is already split.
     ///
     /// # Errors
     /// As [`dldl_data::load_with`] and [`Cache::open`], and
-    /// [`DataError::Parameter`] if a cache is to be divided in another way than it
-    /// was prepared.
+    /// [`DataError::Parameter`] for a protocol other than that with which a cache was
+    /// prepared.
     pub fn open_with(
         format: &str,
         root: &Path,
@@ -61,7 +61,7 @@ impl Source {
         }
     }
 
-    /// How it is divided; none where that is the dataset's own way.
+    /// The protocol of the splits; none for the published one.
     fn protocol(&self) -> Option<&Protocol> {
         let protocol = match self {
             Source::Dataset(dataset) => &dataset.protocol,
@@ -70,7 +70,7 @@ impl Source {
         Some(protocol).filter(|p| !p.is_published())
     }
 
-    /// All its samples, of all splits.
+    /// The samples of all splits.
     pub(crate) fn samples(&self) -> Vec<&Sample> {
         match self {
             Source::Dataset(dataset) => dataset.samples.iter().collect(),
@@ -79,41 +79,41 @@ impl Source {
     }
 }
 
-/// What is evaluated, and how.
+/// Settings of an evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The task to measure; by default that of the model's first head. Samples
     /// without such a label are left out.
     pub task: Option<Task>,
-    /// One split, or all samples.
+    /// The split to evaluate; by default all samples.
     pub split: Option<Split>,
-    /// The ends of the dataset's scale where it is another than that of the
-    /// model's labels: its labels are rescaled, linearly, so that these come to
-    /// the ends of the model's (specification 5.8).
+    /// The ends of the dataset's scale, if it differs from that of the model's labels.
+    /// The dataset's labels are then mapped linearly onto the range of the model's
+    /// (specification 5.8).
     pub rescale: Option<[f64; 2]>,
-    /// Takes every picture whole, for pictures that are aligned already.
+    /// Skip face detection and use every picture whole, for aligned pictures.
     pub no_detect: bool,
-    /// What is wrong with the pictures, on purpose; for datasets as they lie on
-    /// disk only.
-    pub disturbance: Option<Disturbance>,
-    /// Threads; 0 for as many as there are processors.
+    /// A corruption of all pictures; not for caches.
+    pub corruption: Option<Corruption>,
+    /// Number of threads; 0 for one per processor.
     pub threads: usize,
 }
 
-/// How far an evaluation is.
+/// Progress of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Pictures dealt with.
+    /// Pictures processed so far.
     pub done: usize,
-    /// Pictures in all.
+    /// Total number of pictures.
     pub total: usize,
 }
 
-/// Why nothing could be evaluated. Pictures that fail are no errors: they are
-/// counted and named in the report.
+/// An evaluation that cannot start. Pictures that fail are not errors: they are counted
+/// and listed in the evaluation.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvalError {
-    /// The model does not estimate it.
+    /// The model has no head for the task.
     #[error("the model does not estimate {task}: its tasks are {known}")]
     Task {
         /// The task that was asked for.
@@ -121,25 +121,25 @@ pub enum EvalError {
         /// The model's tasks.
         known: String,
     },
-    /// A scale of no width, or with an end that is no number.
-    #[error("the scale from {} to {} cannot be rescaled", .0[0], .0[1])]
+    /// The ends of the scale to rescale from are not finite or not ascending.
+    #[error("cannot rescale from {} to {}: expected two numbers in ascending order", .0[0], .0[1])]
     Rescale([f64; 2]),
-    /// There is nothing in the split.
-    #[error("the dataset {dataset} has no samples labeled with {task}{}", split.map_or(String::new(), |s| format!(" in the split {s}")))]
+    /// No sample of the split has a label of the task.
+    #[error("dataset {dataset} has no samples labeled with {task}{}", split.map_or(String::new(), |s| format!(" in the {s} split")))]
     Empty {
         /// The dataset's name.
         dataset: String,
-        /// The split that was asked for.
+        /// The requested split.
         split: Option<Split>,
         /// The task.
         task: Task,
     },
-    /// A cache has no pictures that could be disturbed.
-    #[error("a cache holds crops, not pictures: a disturbance needs the dataset itself")]
-    Disturbance,
-    /// The cache's crops are not what the model wants to see.
+    /// A corruption of a cache, which has no pictures.
+    #[error("cannot corrupt the crops of a cache: evaluate on the dataset itself")]
+    CorruptedCache,
+    /// The crops of the cache are aligned differently than the model expects.
     #[error(
-        "the cache was aligned by the template \"{cache}\", the model needs \"{model}\": \
+        "the cache was aligned with the template \"{cache}\", but the model needs \"{model}\": \
          evaluate on the dataset itself, or prepare a cache with the model's template"
     )]
     Template {
@@ -150,16 +150,15 @@ pub enum EvalError {
     },
 }
 
-/// Runs the model over the pictures, in parallel, and counts its errors. In a
-/// picture with several faces the label is taken to be that of
-/// [`main_face`]; a picture without a face is taken whole, as in a prepared
-/// cache. `progress` is called on this thread after each picture.
+/// Runs the model over the pictures in parallel and computes the metrics of its errors.
+/// In a picture with several faces, the label is assumed to be that of the
+/// [`main_face`]. A picture without a face is used whole, as in a prepared cache.
+/// `progress` is called on this thread after each picture.
 ///
 /// The baseline is the median label of the source's train split.
 ///
 /// # Errors
-/// [`EvalError`] if nothing is in the split or the cache does not fit the
-/// model.
+/// [`EvalError`] if the model, the source and the options do not fit together.
 pub fn evaluate(
     estimator: Estimator,
     source: &Source,
@@ -177,7 +176,7 @@ pub fn evaluate(
     Ok(Evaluation::new(run.subject(), predictions, baseline, failed, problems))
 }
 
-/// What a head says of a sample by the network's outputs.
+/// The prediction for a sample from the network's outputs.
 pub(crate) fn predict(
     head: &Head,
     seen: &Seen,
@@ -190,33 +189,32 @@ pub(crate) fn predict(
     Prediction::new(sample, annotation, head, both, seen.aligned).map_err(|e| e.to_string())
 }
 
-/// A model that is to be run over a source.
+/// A model and the samples to run it on.
 pub(crate) struct Run<'a> {
     estimator: Estimator,
     source: &'a Source,
     options: &'a Options,
     samples: Vec<&'a Sample>,
-    /// What is looked at of all that the model estimates, and the place of its
-    /// outputs.
+    /// The evaluated head, and the range of its outputs.
     pub head: Head,
     outputs: std::ops::Range<usize>,
-    /// What is wrong with the pictures.
-    pub disturbance: Option<Disturbance>,
-    /// Which samples.
+    /// A corruption of all pictures.
+    pub corruption: Option<Corruption>,
+    /// Indices of the samples to evaluate.
     wanted: Vec<usize>,
 }
 
-/// What came out of the network for one picture.
+/// The network's outputs for one picture.
 pub(crate) struct Seen {
-    /// The head's outputs for the crop and for its mirror image, before they are
-    /// corrected and decoded.
+    /// The head's outputs for the crop and for its mirror image, before calibration and
+    /// decoding.
     pub logits: [Vec<f32>; 2],
-    /// Whether the crop is aligned by a face's landmarks.
+    /// Whether the crop is aligned by the landmarks of a face.
     pub aligned: bool,
 }
 
 impl<'a> Run<'a> {
-    /// Checks that all fits together.
+    /// Checks that model, source and options fit together.
     pub fn new(
         estimator: Estimator,
         source: &'a Source,
@@ -224,8 +222,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, EvalError> {
         let info = estimator.engine().info();
         if let Source::Cache(cache) = source {
-            if options.disturbance.is_some() {
-                return Err(EvalError::Disturbance);
+            if options.corruption.is_some() {
+                return Err(EvalError::CorruptedCache);
             }
             let (cache, model) = (&cache.manifest().parameters.template, &info.template);
             if cache != model {
@@ -250,14 +248,14 @@ impl<'a> Run<'a> {
             let (split, task) = (options.split, head.task);
             return Err(EvalError::Empty { dataset, split, task });
         }
-        // Each crop's mirror image is looked at apart.
+        // Mirror images are evaluated separately.
         let estimator = estimator.flip_fusion(false);
-        let disturbance = options.disturbance;
-        Ok(Self { estimator, source, options, samples, head, outputs, disturbance, wanted })
+        let corruption = options.corruption;
+        Ok(Self { estimator, source, options, samples, head, outputs, corruption, wanted })
     }
 
-    /// Makes something of every picture, in the order of the samples; and says
-    /// which pictures cannot be used.
+    /// Maps every picture, in the order of the samples; also returns the pictures that
+    /// could not be used.
     pub fn over<T: Send>(
         &self,
         make: &(impl Fn(&Seen, &Sample, &Annotation) -> Result<T, String> + Sync),
@@ -265,7 +263,7 @@ impl<'a> Run<'a> {
     ) -> (Vec<T>, Vec<Problem>) {
         let (mut made, mut failed) = (Vec::new(), Vec::new());
         let work = |&i: &usize| {
-            let annotation = self.annotation(i).expect("what is wanted has the label");
+            let annotation = self.annotation(i).expect("wanted samples have the label");
             make(&self.look(i)?, self.samples[i], &annotation)
         };
         let total = self.wanted.len();
@@ -284,7 +282,7 @@ impl<'a> Run<'a> {
         (made, failed)
     }
 
-    /// What is known of sample `i`, on the scale of the model's labels.
+    /// The label of sample `i`, on the scale of the model's labels.
     fn annotation(&self, i: usize) -> Option<Annotation> {
         let annotation = self.samples[i].annotation(self.head.task)?;
         let labels = &self.head.labels;
@@ -300,7 +298,7 @@ impl<'a> Run<'a> {
         all.filter_map(|i| Some(self.annotation(i)?.mean())).collect()
     }
 
-    /// What is evaluated.
+    /// Describes what is evaluated.
     pub fn subject(&self) -> Subject {
         let head = &self.head;
         Subject {
@@ -316,19 +314,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The network's outputs for sample `i`, or the reason why there are none.
+    /// The network's outputs for sample `i`, or why there are none.
     fn look(&self, i: usize) -> Result<Seen, String> {
         let engine = self.estimator.engine();
         let (crop, aligned) = match self.source {
             Source::Dataset(dataset) => {
                 let path = dataset.root.join(&self.samples[i].file);
-                // Not `decode_file`: the report names the file already.
+                // Not `decode_file`, whose errors repeat the file name.
                 let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
                 let mut picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
                 let mut template = engine.info().template.clone();
-                if let Some(disturbance) = self.disturbance {
-                    picture = disturbance.picture(picture);
-                    template = disturbance.template(&template);
+                if let Some(corruption) = self.corruption {
+                    picture = corruption.picture(picture);
+                    template = corruption.template(&template);
                 }
                 let faces = match self.options.no_detect {
                     true => Vec::new(),

@@ -1,8 +1,7 @@
-//! An evaluation as a value: what a model said of every picture, and the figures
-//! that follow from it. It is what `dldl eval` writes as JSON, and all that
-//! tables, comparisons and report pages are made from. How predictions are made
-//! is in [`crate::evaluate()`], how figures are computed in `figures` and its
-//! neighbors.
+//! An evaluation as a value: a model's predictions for every picture, and the metrics
+//! computed from them. `dldl eval` writes it as JSON; tables, comparisons and report
+//! pages are made from it. Predictions are made by [`crate::evaluate()`], metrics are
+//! computed in [`crate::figures`].
 
 use dldl::LabelSet;
 use dldl_data::Problem;
@@ -19,7 +18,7 @@ pub use crate::figures::{
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
-/// What was evaluated, on what.
+/// The model, the data and the task of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
     /// The model's name.
@@ -32,19 +31,19 @@ pub struct Subject {
     pub dataset: String,
     /// The split's name, or `all`.
     pub split: String,
-    /// How the splits came about, where that is known.
+    /// The protocol of the splits, unless it is the published one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    /// The labels that the model knows.
+    /// The model's labels.
     pub labels: LabelSet,
-    /// Unit, thresholds and bands, by task and labels.
+    /// Unit, thresholds and bands for this task and these labels.
     pub scale: Scale,
-    /// What the model's intervals were calibrated on, if they were.
+    /// The model's calibration, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
 }
 
-/// Always predicting one value: what a model must beat.
+/// Always predicting one value, as a baseline for models.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The median label of the train split.
@@ -53,64 +52,62 @@ pub struct Baseline {
     pub mae: f64,
 }
 
-/// How the crops came about.
+/// How the crops were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crops {
-    /// Aligned by a face's landmarks.
+    /// Number of crops aligned by the landmarks of a face.
     pub aligned: usize,
-    /// The whole picture: no face was found, or none was looked for.
+    /// Number of pictures used whole: no face was found, or detection was skipped.
     pub whole_picture: usize,
 }
 
-/// An evaluation. Its text form is a table for people; as JSON the figures have
-/// all their digits.
+/// An evaluation. `Display` prints tables; JSON has all digits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// What was evaluated.
+    /// The model, the data and the task.
     #[serde(flatten)]
     pub subject: Subject,
-    /// How many pictures the figures are of.
+    /// Number of evaluated pictures.
     pub n: usize,
-    /// How many of them have a known sigma, which the epsilon-error is of.
+    /// Number of these with a known sigma; the epsilon-error is over these.
     pub n_sigma: usize,
-    /// How many people, or groups of pictures that belong together; the
-    /// intervals are of a bootstrap over these.
+    /// Number of people, or groups of pictures that belong together; the bootstrap of
+    /// the intervals resamples these.
     pub n_groups: usize,
-    /// How many pictures could not be used; they are not in the figures.
+    /// Number of pictures that could not be used; the metrics leave them out.
     pub failures: usize,
     /// The share of pictures that could not be used (NIST's failure to
     /// process), 0..=1.
     pub failure_rate: f64,
-    /// How the crops came about.
+    /// How the crops were made.
     pub crops: Crops,
-    /// From the crop as it is.
+    /// Metrics of estimates from the crop.
     pub plain: Metrics,
-    /// From its mirror image.
+    /// Metrics of estimates from its mirror image.
     pub flipped: Metrics,
-    /// From the mean of both distributions.
+    /// Metrics of estimates from the mean of both distributions.
     pub flip_fusion: Metrics,
-    /// The distributions and intervals.
+    /// Metrics of distributions and intervals.
     pub probabilistic: Probabilistic,
-    /// Predicting the train split's median; none without one.
+    /// Predicting the median of the train split; none without a train split.
     pub baseline: Option<Baseline>,
-    /// By band of the truth, sex, race and their crossings, where they are known.
+    /// Metrics by band of the true value, sex, race and pairs of these, where known.
     pub breakdowns: Vec<Breakdown>,
-    /// Estimates in their ranges; none where no label is a range.
+    /// Estimates within their ranges; none if no label is a range.
     pub hits: Option<Hits>,
-    /// Age assurance; none where nobody is below 18, or what was estimated is not
-    /// an age.
+    /// Age assurance; none if nobody is under 18, or the task is not age.
     pub assurance: Option<Assurance>,
     /// The pictures that could not be used, and why.
     pub failed: Vec<Problem>,
-    /// Entries of the dataset that are no samples, and why, of all splits.
+    /// Invalid entries of the dataset, and why, of all splits.
     pub problems: Vec<Problem>,
-    /// What the model said, picture by picture.
+    /// The predictions for every picture.
     pub predictions: Vec<Prediction>,
 }
 
 impl Baseline {
-    /// Of the labels of the train split; none where there is no train split, or
-    /// nothing was predicted.
+    /// The baseline from the labels of the train split; none without a train split or
+    /// without predictions.
     pub fn new(mut train: Vec<f64>, predictions: &[Prediction]) -> Option<Self> {
         train.sort_by(f64::total_cmp);
         let middle = train.len() / 2;
@@ -126,8 +123,8 @@ impl Baseline {
 }
 
 impl Evaluation {
-    /// The figures that follow from predictions. `failed` are the pictures that
-    /// gave none, `problems` entries of the dataset that are no samples.
+    /// Computes all metrics of predictions. `failed` are the pictures without a
+    /// prediction, `problems` the invalid entries of the dataset.
     pub fn new(
         subject: Subject,
         predictions: Vec<Prediction>,
@@ -163,7 +160,7 @@ impl Evaluation {
         }
     }
 
-    /// As JSON: indented, with one line for each prediction.
+    /// As indented JSON with one line per prediction.
     pub fn to_json(&self) -> String {
         let json = |value: &Self| serde_json::to_string_pretty(value).expect("plain data");
         let empty = "\"predictions\": []\n}";
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn json_comes_back_and_has_a_line_for_each_picture() {
+    fn json_round_trips_and_has_a_line_per_picture() {
         let mut predictions = many(40, 20);
         predictions[0].sex = Some(Sex::Female);
         predictions[1].range = Some([30.0, 39.0]);

@@ -1,9 +1,8 @@
-//! Evaluation as data: what a model says of labeled pictures ([`Prediction`]),
-//! how far it is from the truth and what is known of its errors ([`Evaluation`]),
-//! several of these side by side ([`Comparison`]), intervals that hold what they
-//! promise ([`calibrate()`]); what becomes of them when pictures are poor
-//! ([`robustness()`]); what it looks at ([`understand`]), and all of this on one
-//! page ([`page`]); and how fast it runs ([`Speed`]) and trains ([`TrainingSpeed`]).
+//! Evaluation of models: predictions for labeled pictures ([`Prediction`]), metrics of
+//! their errors ([`Evaluation`]), several evaluations side by side ([`Comparison`]),
+//! calibrated intervals ([`calibrate()`]), robustness to corrupted pictures
+//! ([`robustness()`]), maps of what a model looks at ([`understand`]), an HTML report of
+//! all of these ([`page`]), and how fast a model runs ([`Speed`]) and trains ([`TrainingSpeed`]).
 //! The formulas of the metrics are in `dldl-label`, running the model in `dldl`,
 //! reading datasets in `dldl-data`.
 //!
@@ -22,7 +21,7 @@
 
 mod calibrate;
 mod compare;
-mod disturbance;
+mod corruption;
 mod evaluate;
 pub mod evaluation;
 pub mod figures;
@@ -34,14 +33,17 @@ mod speed;
 mod table;
 pub mod understand;
 
-pub use calibrate::{CalibrateError, Calibrated, Quality, calibrate, suits_calibration};
+pub use calibrate::{
+    CalibrateError, Calibrated, Effect, Quality, calibrate, highest_level, pictures_needed,
+    suits_calibration,
+};
 pub use compare::{Comparison, Layout};
-pub use disturbance::Disturbance;
+pub use corruption::Corruption;
 pub use evaluate::{EvalError, Options, Progress, Source, evaluate, find_head};
 pub use evaluation::{Baseline, Crops, Evaluation, Subject};
 pub use figures::{Measured, Metrics};
 pub use prediction::{LEVELS, Prediction};
-pub use robustness::{Disturbed, Robustness, robustness};
+pub use robustness::{Corrupted, Robustness, robustness};
 pub use scale::Scale;
 pub use speed::training::{Phases, TrainingSpeed, TrainingSpeedOptions, training_speed};
 pub use speed::{Efficiency, Layer, Milliseconds, Speed, SpeedOptions, speed};

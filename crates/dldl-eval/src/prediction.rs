@@ -1,5 +1,4 @@
-//! What a model says of one labeled picture, as numbers: all that figures are
-//! made from.
+//! The prediction for one labeled picture: all metrics are computed from these.
 
 use dldl::{Distribution, Head};
 use dldl_data::{Annotation, Sample, Sex};
@@ -7,63 +6,62 @@ use dldl_label::LabelError;
 use dldl_label::metrics::{crps, labels_within, nll};
 use serde::{Deserialize, Serialize};
 
-/// The levels of the intervals that are looked at, as shares of 1.
+/// The levels of the evaluated intervals, as shares of 1.
 pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 
-/// What the model says of one labeled picture, in units of the label.
+/// The prediction for one labeled picture, in units of the label.
 ///
-/// Where the label is a range, `nll`, `crps` and coverage are those of a truth
-/// that is equally likely any of the range's labels, and `pit` is that of its
-/// middle.
+/// If the label is a range, `nll`, `crps` and coverage assume that each label of the
+/// range is equally likely to be the true one, and `pit` is that of the middle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// The picture, as the dataset names it.
+    /// The file name within the dataset.
     pub file: String,
-    /// The true value, or the raters' mean, or the middle of a range.
+    /// The true value, the mean of the ratings, or the middle of a range.
     pub truth: f64,
-    /// The raters' standard deviation, where known.
+    /// The standard deviation of the ratings, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
-    /// Both ends of the label, both included, where it is a range.
+    /// Both ends, inclusive, if the label is a range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
-    /// Sex as the dataset records it.
+    /// Sex as recorded in the dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sex: Option<Sex>,
-    /// Race or ethnicity in the dataset's own words.
+    /// Race or ethnicity as recorded in the dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub race: Option<String>,
-    /// The person, or the pictures that belong together.
+    /// The person, or another name for pictures that belong together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Whether the crop is aligned by a face's landmarks; if not, it is the
-    /// whole picture.
+    /// Whether the crop is aligned by the landmarks of a face; otherwise it is the whole
+    /// picture.
     pub aligned: bool,
-    /// The estimate from the crop as it is.
+    /// The estimate from the crop.
     pub plain: f64,
-    /// The estimate from its mirror image.
+    /// The estimate from the mirror image.
     pub flipped: f64,
-    /// The estimate from the mean of the two distributions. What follows is of
-    /// that mean, too.
+    /// The estimate from the mean of the two distributions. The following fields also
+    /// belong to this mean.
     pub fused: f64,
     /// The standard deviation.
     pub std: f64,
-    /// The probability of less than the truth ([`dldl::Distribution::pit`]).
+    /// The probability of a value below the true one ([`dldl::Distribution::pit`]).
     pub pit: f64,
-    /// The negative logarithm of the density at the truth, in nats.
+    /// The negative log-likelihood of the true value, in nats.
     pub nll: f64,
     /// The continuous ranked probability score, in units of the label.
     pub crps: f64,
-    /// Both ends of the intervals of the [`LEVELS`], calibrated if the model is.
+    /// Both ends of the intervals at [`LEVELS`], calibrated if the model is.
     pub intervals: [[f64; 2]; LEVELS.len()],
 }
 
 impl Prediction {
-    /// What a head says of a sample by the distributions of its crop and of the
-    /// crop's mirror image. `annotation` is the sample's label, in the head's unit.
+    /// The prediction from the distributions of a crop and of its mirror image.
+    /// `annotation` is the label in the head's unit.
     ///
     /// # Errors
-    /// When the two distributions have different labels.
+    /// If the two distributions have different labels.
     pub fn new(
         sample: &Sample,
         annotation: &Annotation,
@@ -125,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prediction_holds_what_the_distributions_say() {
+    fn predictions_follow_from_the_distributions() {
         let at = |mean: f64| Distribution::gaussian(&LabelSet::age(), mean, 2.0).unwrap();
         let annotation = Annotation::Value { mean: 33.0, sigma: Some(1.5) };
         let sample = Sample::new("a.jpg", Split::Test);

@@ -1,4 +1,4 @@
-//! A model's errors under disturbances, beside those without.
+//! A model's errors on corrupted pictures, compared with those on the originals.
 
 use std::fmt;
 
@@ -7,61 +7,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Run, predict};
 use crate::figures::{Metrics, metrics};
-use crate::{Disturbance, EvalError, LEVELS, Options, Prediction, Progress, Source, Subject};
+use crate::{Corruption, EvalError, LEVELS, Options, Prediction, Progress, Source, Subject};
 
-/// What disturbances do to a model's errors. Its text form is a table for people.
+/// A model's errors with and without corruptions. `Display` prints a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Robustness {
     /// What was evaluated.
     #[serde(flatten)]
     pub subject: Subject,
-    /// Without a disturbance.
-    pub clean: Disturbed,
-    /// With each of them.
-    pub disturbed: Vec<Disturbed>,
+    /// Without a corruption.
+    pub clean: Corrupted,
+    /// With each corruption.
+    #[serde(alias = "disturbed")]
+    pub corrupted: Vec<Corrupted>,
 }
 
-/// The errors under one disturbance.
+/// The errors under one corruption.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Disturbed {
-    /// Which; none for the pictures as they are.
-    pub disturbance: Option<Disturbance>,
-    /// Pictures.
+pub struct Corrupted {
+    /// The corruption; none for the original pictures.
+    #[serde(alias = "disturbance")]
+    pub corruption: Option<Corruption>,
+    /// Number of pictures.
     pub n: usize,
-    /// How many of them showed no face, and were taken whole.
+    /// The number of these in which no face was found, and which were used whole.
     pub whole_picture: usize,
-    /// Pictures that could not be used.
+    /// Number of pictures that could not be used.
     pub failures: usize,
-    /// How far the estimates are from the truth, with flip fusion.
+    /// Errors of the estimates with flip fusion.
     pub metrics: Metrics,
-    /// The mean distance of the estimates from those without a disturbance, in
-    /// units of the label, over the pictures that can be used both times.
+    /// The mean absolute difference from the estimates without a corruption, in units
+    /// of the label, over the pictures that can be used both times.
     pub moved: f64,
-    /// The share of truths in the intervals of 90 %, 0..=1; of a range, its middle.
+    /// The share of true values in the 90 % intervals, 0..=1; for ranges, of their
+    /// middles.
     pub covered: f64,
 }
 
-/// Runs the model over the pictures once as they are and once for each of
-/// `disturbances`. `progress` counts the pictures of all these runs.
+/// Runs the model over the original pictures and once for each of `corruptions`.
+/// `progress` counts the pictures of all these runs.
 ///
 /// # Errors
-/// As [`evaluate`](crate::evaluate()), and [`EvalError::Disturbance`] for a cache.
+/// As [`evaluate`](crate::evaluate()), and [`EvalError::CorruptedCache`] for a cache.
 pub fn robustness(
     estimator: Estimator,
     source: &Source,
     options: &Options,
-    disturbances: &[Disturbance],
+    corruptions: &[Corruption],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Robustness, EvalError> {
-    if let (Some(_), Source::Cache(_)) = (disturbances.first(), source) {
-        return Err(EvalError::Disturbance);
+    if let (Some(_), Source::Cache(_)) = (corruptions.first(), source) {
+        return Err(EvalError::CorruptedCache);
     }
     let mut run = Run::new(estimator, source, options)?;
-    let runs = disturbances.len() + 1;
+    let runs = corruptions.len() + 1;
     let mut clean: Vec<Prediction> = Vec::new();
     let mut rows = Vec::with_capacity(runs);
     for i in 0..runs {
-        run.disturbance = i.checked_sub(1).map(|i| disturbances[i]);
+        run.corruption = i.checked_sub(1).map(|i| corruptions[i]);
         let make =
             |seen: &_, sample: &_, annotation: &_| predict(&run.head, seen, sample, annotation);
         let (predictions, failed) = run.over(&make, &mut |p| {
@@ -71,8 +74,8 @@ pub fn robustness(
             clean.clone_from(&predictions);
         }
         let subject = run.subject();
-        rows.push(Disturbed {
-            disturbance: run.disturbance,
+        rows.push(Corrupted {
+            corruption: run.corruption,
             n: predictions.len(),
             whole_picture: predictions.iter().filter(|p| !p.aligned).count(),
             failures: failed.len(),
@@ -81,14 +84,14 @@ pub fn robustness(
             covered: covered(&predictions),
         });
     }
-    Ok(Robustness { subject: run.subject(), clean: rows.remove(0), disturbed: rows })
+    Ok(Robustness { subject: run.subject(), clean: rows.remove(0), corrupted: rows })
 }
 
-/// The mean distance between the estimates for the same pictures.
-fn moved(clean: &[Prediction], disturbed: &[Prediction]) -> f64 {
-    // Both are in the order of the samples; either may lack some.
+/// The mean absolute difference between the estimates for the same pictures.
+fn moved(clean: &[Prediction], corrupted: &[Prediction]) -> f64 {
+    // Both are in the order of the samples; either may miss some.
     let mut rest = clean.iter();
-    let both = disturbed.iter().filter_map(|p| Some((rest.find(|c| c.file == p.file)?, p)));
+    let both = corrupted.iter().filter_map(|p| Some((rest.find(|c| c.file == p.file)?, p)));
     let distances: Vec<f64> = both.map(|(c, p)| (p.fused - c.fused).abs()).collect();
     distances.iter().sum::<f64>() / distances.len().max(1) as f64
 }
@@ -105,11 +108,11 @@ fn covered(predictions: &[Prediction]) -> f64 {
 impl Robustness {
     /// As indented JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("figures are plain data")
+        serde_json::to_string_pretty(self).expect("metrics are plain data")
     }
 }
 
-/// A line for each disturbance.
+/// A line per corruption.
 impl fmt::Display for Robustness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Subject { model, dataset, split, scale, .. } = &self.subject;
@@ -118,16 +121,16 @@ impl fmt::Display for Robustness {
         writeln!(
             f,
             "{:16}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}{:>9}",
-            "disturbance", "n", "no face", "MAE", "worse", "bias", "moved", "90 %"
+            "corruption", "n", "no face", "MAE", "worse", "bias", "moved", "90 %"
         )?;
         let clean = self.clean.metrics.mae.map(|m| m.value);
-        for row in std::iter::once(&self.clean).chain(&self.disturbed) {
-            let name = row.disturbance.map_or("none".to_owned(), |d| d.to_string());
+        for row in std::iter::once(&self.clean).chain(&self.corrupted) {
+            let name = row.corruption.map_or("none".to_owned(), |d| d.to_string());
             let mae = row.metrics.mae.map(|m| m.value);
             let bias = row.metrics.bias.map(|m| m.value);
             let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
             let signed = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:+.digits$}"));
-            let worse = mae.zip(clean).filter(|_| row.disturbance.is_some()).map(|(a, b)| a - b);
+            let worse = mae.zip(clean).filter(|_| row.corruption.is_some()).map(|(a, b)| a - b);
             writeln!(
                 f,
                 "{name:16}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}{:>7.1} %",
@@ -136,15 +139,34 @@ impl fmt::Display for Robustness {
                 number(mae),
                 signed(worse),
                 signed(bias),
-                number(row.disturbance.map(|_| row.moved)),
+                number(row.corruption.map(|_| row.moved)),
                 100.0 * row.covered
             )?;
         }
         let failures: usize =
-            self.disturbed.iter().chain([&self.clean]).map(|row| row.failures).sum();
+            self.corrupted.iter().chain([&self.clean]).map(|row| row.failures).sum();
         if failures > 0 {
-            writeln!(f, "\npictures that could not be used, over all lines: {failures}")?;
+            writeln!(f, "\npictures that could not be used, in all lines together: {failures}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_the_old_names_still_load() {
+        let json = r#"{"disturbance": "low:0.5", "n": 1, "whole_picture": 0, "failures": 0,
+            "metrics": {"mae": null, "rmse": null, "pearson": null, "bias": null,
+                "median_error": null, "cs3": null, "cs5": null, "cs8": null, "cs_curve": [],
+                "epsilon_error": null, "epsilon_error_with_failures": null},
+            "moved": 0.5, "covered": 1.0}"#;
+        let found: Corrupted = serde_json::from_str(json).unwrap();
+        assert_eq!(found.corruption, Some(Corruption::Downscale(0.5)));
+        assert!(
+            serde_json::to_string(&found).unwrap().contains("\"corruption\":\"downscale:0.5\"")
+        );
     }
 }

@@ -1,7 +1,6 @@
-//! What a task's numbers mean to people: their unit, the errors that are large
-//! or small on it, the bands of truths that are looked at apart, and how many
-//! digits say something. Years for ages; for scores it follows from the range of
-//! the labels.
+//! The scale of a task for reports: its unit, the thresholds of cumulative scores, the
+//! bands of true values and the number of decimals. Ages are in years; for scores, all
+//! follow from the range of the labels.
 
 use dldl::LabelSet;
 use dldl_label::Task;
@@ -10,17 +9,17 @@ use serde::{Deserialize, Serialize};
 /// The scale of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
-    /// What the numbers are called: `years` or `points`.
+    /// The name of the unit: `years` or `points`.
     pub name: String,
-    /// The step of the thresholds of cumulative scores: CS@3 is the share of
-    /// errors up to 3 of these. One year; for scores the power of ten that is 10
-    /// to 100 times in the range of the labels, 0.1 for 1 to 5.
+    /// The step of the thresholds of cumulative scores: CS@3 is the share of errors up to
+    /// 3 steps. One year; for scores, the power of ten that fits 10 to 100 times into the
+    /// range of the labels: 0.1 for 1 to 5.
     pub unit: f64,
-    /// Where the bands of truths begin and end, ascending: band i holds what is
-    /// at least `bands[i]` and below `bands[i + 1]`; the first also holds what is
-    /// below it, and the last what is above.
+    /// The edges of the bands of true values, ascending: band `i` goes from `bands[i]`,
+    /// inclusive, to `bands[i + 1]`, exclusive. The first and the last band also take
+    /// values beyond the edges.
     pub bands: Vec<f64>,
-    /// Digits behind the point in tables of errors.
+    /// Decimals in tables of errors.
     pub digits: usize,
 }
 
@@ -44,7 +43,7 @@ impl Scale {
         Self { name: "points".into(), unit, bands, digits }
     }
 
-    /// The number of the band that holds a truth.
+    /// The index of the band of a true value.
     pub fn band(&self, truth: f64) -> usize {
         let inner = &self.bands[1..self.bands.len() - 1];
         inner.iter().filter(|&&edge| truth >= edge).count()
@@ -55,8 +54,8 @@ impl Scale {
         self.bands.len() - 1
     }
 
-    /// A band's name: `18-29` in whole years, `2.5-3.0` in points, and `70+` for
-    /// the last one of ages.
+    /// The name of a band: `18-29` for ages, with `70+` as the last one; `2.5-3.0` for
+    /// scores.
     pub fn band_name(&self, band: usize) -> String {
         let (low, high) = (self.bands[band], self.bands[band + 1]);
         let last = band + 1 == self.band_count();
@@ -70,19 +69,19 @@ impl Scale {
         }
     }
 
-    /// An error of so many units as it stands in `CS@3` or `CS@0.3`.
+    /// A threshold of cumulative scores, as in `CS@3` or `CS@0.3`.
     pub fn threshold(&self, units: usize) -> String {
         let digits = self.unit_digits();
         format!("{:.digits$}", units as f64 * self.unit)
     }
 
-    /// Digits behind the point that the unit needs.
+    /// Decimals of the unit.
     fn unit_digits(&self) -> usize {
         (-self.unit.log10()).ceil().max(0.0) as usize
     }
 }
 
-/// Exact for what a decimal fraction can say: 0.1 and not 10 to the minus 1.
+/// The nearest float: `0.1`, where `10f64.powi(-1)` may be off by a bit.
 fn power_of_ten(exponent: i32) -> f64 {
     format!("1e{exponent}").parse().expect("a number")
 }
@@ -103,7 +102,7 @@ mod tests {
         assert_eq!(names(&scale), expected);
         let bands = [-1.0, 2.9, 3.0, 17.999, 18.0, 70.0, 116.0].map(|y| scale.band(y));
         assert_eq!(bands, [0, 0, 1, 2, 3, 8, 8]);
-        // However fine the labels are.
+        // The step of the labels does not matter.
         let weeks = LabelSet::new(0.0, 100.0, 0.5).unwrap();
         assert_eq!(Scale::new(Task::Age, &weeks), scale);
     }

@@ -1,6 +1,5 @@
-//! An evaluation as text, for people. All digits of all figures, the crossings'
-//! groups and the single pictures are in its JSON. Labels that are ranges, and age
-//! assurance, are in `answers`.
+//! An evaluation as a text table. Its JSON has all digits, the groups of combined
+//! attributes and the single pictures. Ranges and age assurance are in `answers`.
 
 mod answers;
 
@@ -10,7 +9,7 @@ use dldl_data::Problem;
 
 use crate::evaluation::{Breakdown, Evaluation, Group, MIN_GROUP, Measured, Metrics};
 
-/// The level that groups are compared at, by its place in
+/// The level of the intervals of groups, as an index into
 /// [`LEVELS`](crate::evaluation::LEVELS).
 const LEVEL: usize = 2;
 
@@ -26,7 +25,7 @@ impl Display for Evaluation {
             groups(f, breakdown, digits)?;
         }
         if single.iter().any(|b| b.groups.iter().any(|g| g.few)) {
-            writeln!(f, "* fewer than {MIN_GROUP} pictures: shown, but not compared")?;
+            writeln!(f, "* fewer than {MIN_GROUP} pictures: not compared")?;
         }
         crossings(f, &crossed, digits)?;
         if let Some(table) = &self.hits {
@@ -36,12 +35,12 @@ impl Display for Evaluation {
             answers::assurance(f, table)?;
         }
         problems(f, "failed", &self.failed)?;
-        problems(f, "unusable entries of the dataset", &self.problems)
+        problems(f, "invalid entries of the dataset", &self.problems)
     }
 }
 
 impl Evaluation {
-    /// Digits behind the point of errors, for people.
+    /// Decimals of errors.
     fn digits(&self) -> usize {
         self.subject.scale.digits
     }
@@ -56,7 +55,7 @@ impl Evaluation {
         )?;
         writeln!(
             f,
-            "{} aligned by a face, {} taken whole, {} failed",
+            "{} aligned by a face, {} used whole, {} failed",
             self.crops.aligned, self.crops.whole_picture, self.failures
         )
     }
@@ -79,16 +78,16 @@ impl Evaluation {
             let median = base.train_median;
             writeln!(
                 f,
-                "{name:16}{:>8.digits$}  always {median}, the train split's median",
+                "{name:16}{:>8.digits$}  always {median}, the median of the train split",
                 base.mae
             )?;
         }
         if self.n_sigma > 0 && self.n_sigma < self.n {
-            writeln!(f, "\nthe eps-error is of {} pictures with known sigma", self.n_sigma)?;
+            writeln!(f, "\nthe eps-error is over {} pictures with known sigma", self.n_sigma)?;
         }
         let with = self.flip_fusion.epsilon_error_with_failures;
         if let Some(with) = with.filter(|_| self.failures > 0) {
-            writeln!(f, "\neps-error where a failure counts 1: {:.4}", with.value)?;
+            writeln!(f, "\neps-error with failures counted as 1: {:.4}", with.value)?;
         }
         if self.n_groups < self.n {
             let n = self.n_groups;
@@ -97,7 +96,7 @@ impl Evaluation {
         Ok(())
     }
 
-    /// A line of errors; `pick` says what of each figure.
+    /// A line of errors; `pick` chooses the value or an end of the interval.
     fn line(
         &self,
         f: &mut Formatter<'_>,
@@ -129,7 +128,7 @@ impl Evaluation {
         let intervals = self.subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
         let how = match intervals {
             Some(i) => format!("calibrated on {} pictures of {}", i.n, i.on),
-            None => "as the network says them, not calibrated".to_owned(),
+            None => "not calibrated".to_owned(),
         };
         if let (Some(nll), Some(crps)) = (found.nll, found.crps) {
             let digits = self.digits();
@@ -163,7 +162,7 @@ impl Evaluation {
     }
 }
 
-/// The groups of one breakdown, and how far apart they are.
+/// The groups of one breakdown, and the gap between them.
 fn groups(f: &mut Formatter<'_>, breakdown: &Breakdown, digits: usize) -> fmt::Result {
     let w = name_width(breakdown.groups.iter().map(|g| &g.name));
     let by = format!("by {}", breakdown.by);
@@ -194,10 +193,10 @@ fn gap(f: &mut Formatter<'_>, breakdown: &Breakdown, digits: usize) -> fmt::Resu
     let Breakdown { worst: Some(worst), best: Some(best), gap: Some(gap), .. } = breakdown else {
         return Ok(());
     };
-    writeln!(f, "worst {worst}, best {best}: {gap:.digits$} apart")
+    writeln!(f, "worst {worst}, best {best}, difference {gap:.digits$}")
 }
 
-/// One line for each crossing.
+/// A line for each breakdown by two attributes.
 fn crossings(f: &mut Formatter<'_>, crossed: &[&Breakdown], digits: usize) -> fmt::Result {
     if crossed.is_empty() {
         return Ok(());
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_has_its_lines() {
+    fn every_section_is_printed() {
         let mut predictions = many(400, 200);
         for (i, p) in predictions.iter_mut().enumerate() {
             p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
@@ -297,7 +296,7 @@ mod tests {
         assert_eq!(line(&text, "0-2*")[1], "15");
         assert_eq!(line(&text, "female")[1], "200");
         assert!(text.contains("age x sex: 18 groups"), "{text}");
-        assert!(text.contains("1 labels are ranges; estimates in theirs: 100.0 %"), "{text}");
+        assert!(text.contains("1 labels are ranges; estimates within theirs: 100.0 %"), "{text}");
         assert_eq!(line(&text, "25 ").len(), 7);
         assert!(!text.contains("failed:"));
         let longest = text.lines().map(str::len).max().unwrap();
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_have_no_years() {
+    fn scores_are_not_in_years() {
         let predictions = (0..40).map(|i| f64::from(i) / 10.0 + 1.0);
         let predictions = predictions.map(|truth| prediction(truth, truth + 0.25)).collect();
         let text =
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_predicted_has_a_table_too() {
+    fn an_evaluation_without_predictions_has_a_table() {
         let text = evaluation(Task::Age, LabelSet::age(), Vec::new()).to_string();
         assert!(text.contains("0 pictures") && text.contains('-'), "{text}");
     }

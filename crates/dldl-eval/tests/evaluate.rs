@@ -1,11 +1,12 @@
-//! A made-up dataset through the whole road: what is counted, and what is refused.
+//! Evaluates, corrupts and calibrates on a small dataset.
 
 use std::path::Path;
 
 use dldl::{Estimator, Task};
 use dldl_data::{Parameters, Split};
 use dldl_eval::{
-    Crops, Disturbance, EvalError, Options, Progress, Source, calibrate, evaluate, robustness,
+    CalibrateError, Corruption, Crops, EvalError, Options, Progress, Source, calibrate, evaluate,
+    robustness,
 };
 
 fn dataset(root: &Path) -> Source {
@@ -22,12 +23,12 @@ fn estimator() -> Estimator {
 }
 
 #[test]
-fn both_ways_are_those_of_the_estimator() {
+fn estimates_equal_those_of_the_estimator() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Test), ..Options::default() };
     let mut steps = Vec::new();
-    // The estimator's own flip fusion must not double that of the evaluation.
+    // The evaluation must not fuse flips twice.
     let found = evaluate(estimator(), &source, &options, &mut |p| steps.push(p)).unwrap();
     assert_eq!(steps, [1, 2].map(|done| Progress { done, total: 2 }));
     assert_eq!((found.n, found.failures, found.n_sigma), (1, 1, 0));
@@ -57,14 +58,14 @@ fn both_ways_are_those_of_the_estimator() {
 
 /// Ages in decades: the same faces on another scale.
 #[test]
-fn labels_come_to_the_models_scale() {
+fn labels_are_rescaled() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
     let rescale = Some([0.0, 200.0]);
     let options = Options { split: Some(Split::Test), rescale, ..Options::default() };
     let found = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
     assert_eq!(found.predictions[0].truth, 20.0);
-    // The train split's only label, 20, comes to 10.
+    // The only label of the train split, 20, becomes 10.
     assert_eq!(found.baseline.unwrap().train_median, 10.0);
     for wrong in [[1.0, 1.0], [7.0, 1.0], [0.0, f64::NAN]] {
         let options = Options { rescale: Some(wrong), ..options.clone() };
@@ -74,19 +75,28 @@ fn labels_come_to_the_models_scale() {
 }
 
 #[test]
-fn a_calibrated_model_covers_what_it_was_calibrated_on() {
+fn calibrated_intervals_cover_the_pictures_of_the_calibration() {
     let dir = tempfile::tempdir().unwrap();
-    let source = dataset(dir.path());
+    dataset(dir.path());
+    // 19 pictures, the least that 95 % intervals need, and one that cannot be read.
+    let rows = (0..19).map(|i| format!("a.jpg,{},test\n", 20 + 2 * i));
+    let table = format!("file,age,split\n{}text.jpg,30,test\n", rows.collect::<String>());
+    std::fs::write(dir.path().join("labels.csv"), table).unwrap();
+    let source = Source::open("csv", dir.path(), None).unwrap();
     let options = Options { split: Some(Split::Test), ..Options::default() };
     let found = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap();
     assert_eq!((found.task, found.failed.len()), (Task::Age, 1));
-    let intervals = found.calibration.intervals.fused.clone().unwrap();
-    assert_eq!((intervals.n, intervals.on.as_str()), (1, "csv, test split"));
+    let tables = &found.calibration.intervals;
+    for table in [&tables.fused, &tables.unfused] {
+        let table = table.as_ref().unwrap();
+        assert_eq!((table.n, table.on.as_str()), (19, "csv, test split"));
+        assert!(table.levels.level(0.95) < 1.0 && table.levels.level(0.96) == 1.0);
+    }
+    assert_ne!(tables.fused, tables.unfused);
     let own = dldl::models::info(dldl::DEFAULT_MODEL).unwrap().heads.remove(0).calibration.unwrap();
     assert_eq!(found.calibration.temperature, own.temperature);
-    assert_eq!(found.before.mae, found.after.mae);
-    // One picture promises a half, and no more.
-    assert_eq!(intervals.levels.level(0.51), 1.0);
+    assert_eq!(found.fused.before.mae, found.fused.after.mae);
+
     let bytes = dldl::models::bytes(dldl::DEFAULT_MODEL).unwrap();
     let calibration = found.calibration.clone();
     let change = |info: &mut dldl::ModelInfo| info.heads[0].calibration = Some(calibration);
@@ -96,49 +106,67 @@ fn a_calibrated_model_covers_what_it_was_calibrated_on() {
     let after = evaluate(calibrated, &source, &options, &mut |_| ()).unwrap();
     let before = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
     assert_eq!(after.predictions[0].fused, before.predictions[0].fused);
-    // Half of all: it just reaches the one truth there is.
-    assert_eq!(after.probabilistic.coverage[0].observed.value, 1.0);
-    assert_eq!(after.predictions[0].intervals[3], [0.0, 100.0]);
+    // 95 % of 20 are 19: all of them.
+    assert_eq!(after.probabilistic.coverage[3].observed.value, 1.0);
+    assert!(after.probabilistic.coverage[0].observed.value < 1.0);
     assert_eq!(after.subject.calibration, Some(found.calibration));
-
-    let nothing = Options { split: Some(Split::Val), ..Options::default() };
-    assert!(calibrate(estimator(), &source, &nothing, false, &mut |_| ()).is_err());
 }
 
 #[test]
-fn disturbances_are_measured_beside_the_clean_pictures() {
+fn calibration_refuses_too_few_pictures() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Test), ..Options::default() };
-    let list = [Disturbance::Scale(1.0), Disturbance::Move([0.2, 0.0]), Disturbance::Light(0.01)];
+    let error = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap_err();
+    assert!(
+        matches!(error, CalibrateError::TooFewPictures { usable: 1, total: 2, needed: 19, .. }),
+        "{error}"
+    );
+    let text = "1 of 2 can be used, but a 95 % interval needs at least 19";
+    assert!(error.to_string().contains(text), "{error}");
+
+    let nothing = Options { split: Some(Split::Val), ..Options::default() };
+    let error = calibrate(estimator(), &source, &nothing, false, &mut |_| ()).unwrap_err();
+    assert!(matches!(error, CalibrateError::Evaluate(EvalError::Empty { .. })), "{error}");
+}
+
+#[test]
+fn corruptions_are_compared_with_the_original_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path());
+    let options = Options { split: Some(Split::Test), ..Options::default() };
+    let list = [Corruption::Scale(1.0), Corruption::Move([0.2, 0.0]), Corruption::Brightness(0.01)];
     let mut steps = Vec::new();
     let found = robustness(estimator(), &source, &options, &list, &mut |p| steps.push(p)).unwrap();
     assert_eq!((steps.len(), steps[7]), (8, Progress { done: 8, total: 8 }));
     let clean = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
     assert_eq!(found.clean.metrics, clean.flip_fusion);
-    let [same, moved, dark] = &found.disturbed[..] else { panic!("three lines") };
+    let [same, moved, dark] = &found.corrupted[..] else { panic!("three lines") };
     assert_eq!((&same.metrics, same.moved), (&clean.flip_fusion, 0.0));
     assert!(moved.moved > 0.0 && moved.whole_picture == 0);
-    // What `eval` says of it, picture by picture.
-    let options = Options { disturbance: Some(list[1]), ..options };
+    // `evaluate` gives the same, with every picture.
+    let options = Options { corruption: Some(list[1]), ..options };
     let alone = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap();
     assert_eq!(alone.flip_fusion, moved.metrics);
     let distance = (alone.predictions[0].fused - clean.predictions[0].fused).abs();
     assert_eq!(moved.moved, distance);
-    // Nobody finds a face in the dark; the picture that is none fails each time.
+    // No face is found in the dark; the file that is not a picture fails each time.
     assert_eq!((dark.whole_picture, dark.failures), (1, 1));
     let table = found.to_string();
-    assert!(table.contains("light:0.01") && table.contains("over all lines: 4"), "{table}");
+    assert!(
+        table.contains("brightness:0.01") && table.contains("in all lines together: 4"),
+        "{table}"
+    );
 }
 
 #[test]
-fn what_cannot_be_evaluated_is_said() {
+fn invalid_requests_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Val), ..Options::default() };
     let empty = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
     assert!(
-        empty.to_string().contains("csv has no samples labeled with age in the split val"),
+        empty.to_string().contains("csv has no samples labeled with age in the val split"),
         "{empty}"
     );
 
@@ -151,7 +179,7 @@ fn what_cannot_be_evaluated_is_said() {
     let source = Source::open("cache", &cache, None).unwrap();
     let other = evaluate(estimator(), &source, &Options::default(), &mut |_| ()).unwrap_err();
     assert!(matches!(other, EvalError::Template { .. }), "{other}");
-    let options = Options { disturbance: Some(Disturbance::Gray), ..Options::default() };
+    let options = Options { corruption: Some(Corruption::Gray), ..Options::default() };
     let refused = evaluate(estimator(), &source, &options, &mut |_| ()).unwrap_err();
-    assert!(matches!(refused, EvalError::Disturbance), "{refused}");
+    assert!(matches!(refused, EvalError::CorruptedCache), "{refused}");
 }

@@ -112,7 +112,7 @@ fn make(
     drop(shown);
     let (counts, problems) = (report.counts, report.problems.len());
     watch.note(&format!(
-        "{}: {} aligned by a face, {} taken whole, {} failed, {problems} unusable entries \
+        "{}: {} aligned by a face, {} used whole, {} failed, {problems} unusable entries \
          (report.json there)",
         wanted.out.display(),
         counts.aligned,

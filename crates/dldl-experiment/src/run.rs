@@ -259,7 +259,7 @@ fn measure(
         split,
         rescale: test.rescale,
         no_detect: !test.detect,
-        disturbance: None,
+        corruption: None,
         threads: 0,
     };
     let said = evaluate(estimator, &source, &wanted, &mut |p| watch.measuring(p.done, p.total))

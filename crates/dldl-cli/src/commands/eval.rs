@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use dldl::Estimator;
-use dldl_eval::{Disturbance, Options, Progress, evaluate};
+use dldl_eval::{Corruption, Options, Progress, evaluate};
 
 use crate::dataset_args::{DatasetArgs, SplitArg};
 use crate::outcome::{Outcome, UsageError};
@@ -38,8 +38,8 @@ pub struct Args {
 
     /// Corrupt every picture first, as `dldl robustness` does: blur:2, jpeg:10,
     /// scale:0.8
-    #[arg(long, value_name = "WHAT")]
-    disturb: Option<Disturbance>,
+    #[arg(long, alias = "disturb", value_name = "WHAT")]
+    corrupt: Option<Corruption>,
 
     /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
@@ -64,7 +64,7 @@ Examples:
 pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
     let source = args.dataset.open()?;
-    let options = Options { disturbance: args.disturb, ..args.dataset.options(args.split) };
+    let options = Options { corruption: args.corrupt, ..args.dataset.options(args.split) };
     let mut bar = None;
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);

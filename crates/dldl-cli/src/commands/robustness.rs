@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dldl::Estimator;
-use dldl_eval::{Disturbance, Progress, robustness};
+use dldl_eval::{Corruption, Progress, robustness};
 
 use crate::dataset_args::{DatasetArgs, SplitArg};
 use crate::outcome::{Outcome, UsageError};
@@ -32,9 +32,10 @@ pub struct Args {
 
     /// Corruption to apply instead of the standard list; may be given several times:
     /// move:RIGHT,DOWN (in sides of the crop), scale:FACTOR, rotate:DEGREES,
-    /// cut:FRACTION, blur:PIXELS, low:FRACTION, jpeg:QUALITY, gray, light:FACTOR
-    #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
-    disturb: Vec<Disturbance>,
+    /// cut:FRACTION, blur:PIXELS, downscale:FRACTION, jpeg:QUALITY, gray,
+    /// brightness:FACTOR
+    #[arg(long, alias = "disturb", value_name = "WHAT", allow_hyphen_values = true)]
+    corrupt: Vec<Corruption>,
 
     /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
@@ -44,15 +45,15 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   dldl robustness --dataset utkface --root utkface
-  dldl robustness --dataset csv --root photos --split all --disturb blur:2 --disturb jpeg:10
-  dldl eval --dataset utkface --root utkface --disturb low:0.25   # all metrics, by group";
+  dldl robustness --dataset csv --root photos --split all --corrupt blur:2 --corrupt jpeg:10
+  dldl eval --dataset utkface --root utkface --corrupt downscale:0.25   # all metrics, by group";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
     let source = args.dataset.open()?;
     let options = args.dataset.options(args.split);
-    let list = match &args.disturb[..] {
-        [] => &Disturbance::STANDARD[..],
+    let list = match &args.corrupt[..] {
+        [] => &Corruption::STANDARD[..],
         given => given,
     };
     let mut bar = None;

@@ -239,14 +239,14 @@ fn a_small_dataset_is_evaluated() {
 
     let table = eval(&["--split", "all", "--no-detect"]);
     assert!(table.stdout.contains("flip fusion") && table.stdout.contains("missing.jpg"));
-    assert!(table.stdout.contains("0 aligned by a face, 4 taken whole"), "{}", table.stdout);
+    assert!(table.stdout.contains("0 aligned by a face, 4 used whole"), "{}", table.stdout);
     assert_eq!(eval(&["--split", "holdout"]).code, 2);
     let nothing = eval(&["--split", "val"]);
     assert!(nothing.code == 2 && nothing.stderr.contains("val"), "{}", nothing.stderr);
 }
 
 #[test]
-fn what_disturbances_cost_is_measured() {
+fn robustness_measures_errors_under_corruptions() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());
     let on = |command: &str, more: &[&str]| {
@@ -254,25 +254,25 @@ fn what_disturbances_cost_is_measured() {
         dldl.args([command, "--dataset", "csv", "--root"]).arg(dir.path()).args(more);
         run(&mut dldl)
     };
-    let both = ["--disturb", "move:-0.1,0", "--disturb", "jpeg:10"];
+    let both = ["--corrupt", "move:-0.1,0", "--corrupt", "jpeg:10"];
     let json = on("robustness", &[&both[..], &["--format", "json"]].concat());
-    // The missing picture is no success.
+    // One picture is missing.
     assert_eq!((json.code, json.stderr.as_str()), (1, ""));
     let found: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(found["disturbed"].as_array().unwrap().len(), 2);
-    assert_eq!(found["disturbed"][1]["disturbance"], "jpeg:10");
+    assert_eq!(found["corrupted"].as_array().unwrap().len(), 2);
+    assert_eq!(found["corrupted"][1]["corruption"], "jpeg:10");
     assert_eq!((&found["clean"]["n"], &found["clean"]["failures"]), (&3.into(), &1.into()));
     let mae = |report: &Value| report["metrics"]["mae"]["value"].as_f64().unwrap();
     let table = on("robustness", &both);
     for part in ["none".into(), "move:-0.1,0".into(), format!("{:.3}", mae(&found["clean"]))] {
         assert!(table.stdout.contains::<&str>(&part), "{part} in {}", table.stdout);
     }
-    // The same by `eval`, which has all other figures of it.
+    // `eval` gives the same errors; the old name of the option still works.
     let alone = on("eval", &["--disturb", "jpeg:10", "--format", "json"]);
     let alone: Value = serde_json::from_str(&alone.stdout).unwrap();
     let flip_fusion = alone["flip_fusion"]["mae"]["value"].as_f64().unwrap();
-    assert_eq!(flip_fusion, mae(&found["disturbed"][1]));
-    let wrong = on("robustness", &["--disturb", "fog:3"]);
+    assert_eq!(flip_fusion, mae(&found["corrupted"][1]));
+    let wrong = on("robustness", &["--corrupt", "fog:3"]);
     assert!(wrong.code == 2 && wrong.stderr.contains("blur:PIXELS"), "{}", wrong.stderr);
 }
 

@@ -13,7 +13,11 @@ fn with(command: &str, root: &Path, more: &[&str]) -> Run {
 #[test]
 fn calibration_is_stored_and_used_by_all_commands() {
     let dir = tempfile::tempdir().unwrap();
-    dataset(dir.path());
+    // 19 pictures, the least that 95 % intervals need, and one that is missing.
+    std::fs::copy(portrait(), dir.path().join("a.jpg")).unwrap();
+    let rows = (0..19).map(|i| format!("a.jpg,{},test\n", 20 + i));
+    let table = format!("file,age,split\n{}missing.jpg,30,test\n", rows.collect::<String>());
+    std::fs::write(dir.path().join("labels.csv"), &table).unwrap();
     let out = dir.path().join("calibrated.safetensors");
     let path = out.to_str().unwrap();
     for split in ["train", "test", "all"] {
@@ -23,43 +27,60 @@ fn calibration_is_stored_and_used_by_all_commands() {
     }
     let nothing = with("calibrate", dir.path(), &["--out", path]);
     assert!(nothing.code == 2 && nothing.stderr.contains("split val"), "{}", nothing.stderr);
+
+    let forced = ["--split", "test", "--force", "--out", path];
+    std::fs::write(dir.path().join("labels.csv"), table.replace("a.jpg,20,test\n", "")).unwrap();
+    let few = with("calibrate", dir.path(), &forced);
+    assert!(few.code == 2 && few.stderr.contains("18 of 19 can be used"), "{}", few.stderr);
+    assert!(few.stderr.contains("at least 19"), "{}", few.stderr);
     assert!(!out.exists());
+    std::fs::write(dir.path().join("labels.csv"), &table).unwrap();
 
     let forced = ["--split", "test", "--force", "--out", path];
     let made = with("calibrate", dir.path(), &forced);
     // One picture is missing; the others were used.
     assert_eq!(made.code, 1, "{}", made.stderr);
     assert!(made.stderr.contains("missing.jpg"), "{}", made.stderr);
-    assert!(made.stdout.contains("3 pictures of csv, test split"), "{}", made.stdout);
+    assert!(made.stdout.contains("19 pictures of csv, test split"), "{}", made.stdout);
     // The model's own temperature stays.
     let model = dldl::models::info(dldl::DEFAULT_MODEL).unwrap();
     let own = format!("temperature {}\n", model.heads[0].calibration.as_ref().unwrap().temperature);
     assert!(made.stdout.contains("90 % covers") && made.stdout.contains(&own), "{}", made.stdout);
 
     let info = run(dldl().args(["info", path]));
-    assert!(info.stdout.contains("calibrated on 3 pictures of csv, test split"), "{}", info.stdout);
+    assert!(
+        info.stdout.contains("calibrated on 19 pictures of csv, test split"),
+        "{}",
+        info.stdout
+    );
     let json = run(dldl().args(["info", path, "--format", "json"]));
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     let tables = &json["heads"][0]["calibration"]["intervals"];
-    assert_eq!(tables["fused"]["levels"].as_array().unwrap().len(), 99);
+    for kind in ["fused", "unfused"] {
+        assert_eq!(tables[kind]["levels"].as_array().unwrap().len(), 99);
+    }
 
-    // The same estimate, and the whole range: three pictures promise no nine tenths.
-    let face = |model: &[&str]| estimate(&[&portrait()], model).1[0]["faces"][0].clone();
+    // 19 pictures are too few for 96 %: the interval spans all labels.
+    assert!(made.stdout.contains("intervals above 95 % span all labels"), "{}", made.stdout);
+    let face = |more: &[&str]| {
+        let more = [more, &["--interval", "96"]].concat();
+        estimate(&[&portrait()], &more).1[0]["faces"][0].clone()
+    };
     let (before, after) = (face(&[]), face(&["--model", path]));
     assert_eq!(age(&before), age(&after));
     assert_eq!(after["age"]["interval"]["low"], 0.0);
     assert_eq!(after["age"]["interval"]["high"], 100.0);
     assert_ne!(before["age"]["interval"]["high"], 100.0);
 
-    // In place, and a likelier temperature.
+    // In place, with a fitted temperature.
     let again = [&forced[..], &["--model", path, "--temperature"]].concat();
     let again = with("calibrate", dir.path(), &again);
     assert_eq!(again.code, 1, "{}", again.stderr);
     assert!(!again.stdout.contains(&own), "{}", again.stdout);
     let table = with("eval", dir.path(), &["--model", path]);
-    assert!(table.stdout.contains("calibrated on 3 pictures"), "{}", table.stdout);
+    assert!(table.stdout.contains("calibrated on 19 pictures"), "{}", table.stdout);
 
-    // What is made of it in integers is another model.
+    // Quantizing drops the intervals: they belong to the other model.
     let small = dir.path().join("int8.safetensors");
     let mut quantize = dldl();
     quantize.args(["quantize", "--no-detect", "--model", path, "--crops"]).arg(dir.path());

@@ -5,20 +5,20 @@ use std::fmt::Write;
 use super::{Comparison, Matrix, Row};
 use crate::Measured;
 
-/// How a comparison is written.
+/// The format of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Aligned columns.
     Text,
     /// Markdown tables.
     Markdown,
-    /// The rows alone, with a header and all digits.
+    /// The rows with a header and all digits, without the matrices.
     Csv,
     /// Everything.
     Json,
 }
 
-/// The columns for people; the first three are words.
+/// The columns of tables; the first three hold text.
 const HEADER: [&str; 15] = [
     "model",
     "method",
@@ -39,7 +39,7 @@ const HEADER: [&str; 15] = [
 const WORDS: usize = 3;
 
 impl Row {
-    /// The cells for people, in the order of [`HEADER`].
+    /// The cells of a table row, in the order of [`HEADER`].
     fn cells(&self) -> Vec<String> {
         let digits = self.digits;
         let cell = |value: Option<f64>, digits: usize| {
@@ -72,7 +72,7 @@ impl Row {
 }
 
 impl Comparison {
-    /// As text.
+    /// Formats the comparison.
     pub fn to_text(&self, layout: Layout) -> String {
         match layout {
             Layout::Json => serde_json::to_string_pretty(self).expect("plain data"),
@@ -85,7 +85,7 @@ impl Comparison {
         let header: Vec<String> = HEADER.map(str::to_owned).to_vec();
         let rows: Vec<Vec<String>> = self.rows.iter().map(Row::cells).collect();
         let mut text = table(&header, &rows, WORDS, markdown);
-        // Of one dataset the rows say it all.
+        // With one dataset, the rows have it all.
         for matrix in self.matrices.iter().filter(|m| m.columns.len() > 1) {
             let Matrix { task, figure, columns, models, digits } = matrix;
             let title = format!("{figure} ({task}), model by dataset");
@@ -105,7 +105,7 @@ impl Comparison {
         text
     }
 
-    /// One line for each row, with the ends of the intervals of the MAE.
+    /// A line per row, including the interval of the MAE.
     fn csv(&self) -> String {
         let mut text = String::from(
             "name,model,method,task,dataset,split,n,failures,mae,mae_low,mae_high,mae_rescaled,\
@@ -141,7 +141,7 @@ impl Comparison {
     }
 }
 
-/// Rows below a header; the first `words` columns are flush left.
+/// A table with a header; the first `words` columns are left-aligned.
 fn table(header: &[String], rows: &[Vec<String>], words: usize, markdown: bool) -> String {
     let escaped = |cell: &String| if markdown { cell.replace('|', "\\|") } else { cell.clone() };
     let mut lines: Vec<Vec<String>> = std::iter::once(header)
@@ -174,7 +174,7 @@ fn table(header: &[String], rows: &[Vec<String>], words: usize, markdown: bool) 
     text
 }
 
-/// A cell of CSV, in quotes where it must be.
+/// A CSV cell, quoted if necessary.
 fn quoted(cell: &str) -> String {
     match cell.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),

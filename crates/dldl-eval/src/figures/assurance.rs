@@ -1,8 +1,7 @@
-//! Age assurance, counted as NIST counts it (Hanaoka, Ngan, Yang, Quinn, Hom,
-//! Grother, *Face Analysis Technology Evaluation: Age Estimation and
-//! Verification*, NIST IR 8525, 2024): who is below 18 and let in, and who is not
-//! and asked for a proof, when everybody is let in whose estimate is at least a
-//! challenge age.
+//! Age assurance, measured as by NIST (Hanaoka, Ngan, Yang, Quinn, Hom, Grother, *Face
+//! Analysis Technology Evaluation: Age Estimation and Verification*, NIST IR 8525,
+//! 2024): how many people under 18 pass, and how many adults are challenged, if
+//! everybody passes whose estimate is at least a challenge age.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +12,16 @@ use super::groups::{Key, grouped, race, sex};
 use super::{Measured, People, means};
 use crate::Prediction;
 
-/// Age assurance after NIST's evaluation (FATE, NIST IR 8525): a shop lets
-/// everybody in whose estimate is at least the challenge age, and asks the others
-/// for a proof of being 18. Shares are 0..=1.
+/// Age assurance following NIST's evaluation (FATE, NIST IR 8525): everybody whose
+/// estimate is at least the challenge age passes, everybody else has to prove being 18
+/// or older. Shares are in 0..=1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assurance {
     /// Everybody.
     pub all: AssuranceGroup,
-    /// By sex, where it is known.
+    /// By sex, where known.
     pub by_sex: Vec<AssuranceGroup>,
-    /// By race, where it is known.
+    /// By race, where known.
     pub by_race: Vec<AssuranceGroup>,
 }
 
@@ -31,43 +30,43 @@ pub struct Assurance {
 pub struct AssuranceGroup {
     /// The group's name.
     pub name: String,
-    /// How many are below 18.
+    /// The number of people under 18.
     pub minors: usize,
-    /// How many of these are 14 to 17.
+    /// The number of these from 14 to 17.
     pub teens: usize,
-    /// How many are 18 to 30.
+    /// The number of people from 18 to 30.
     pub adults: usize,
     /// Mean absolute error of those from 18 to 30, in years.
     pub adults_mae: Option<Measured>,
-    /// The same as NIST gives it: the mean of the errors of each sex and year of
-    /// age apart, so that ages with many pictures do not outweigh the others.
+    /// The same as reported by NIST: the mean over the errors of each combination of
+    /// sex and year of age, so that ages with many pictures do not dominate.
     pub adults_mae_by_cell: Option<f64>,
-    /// How many sexes and years there are somebody of: 26, if of all.
+    /// The number of combinations of sex and year with pictures; at most 26.
     pub adults_cells: usize,
     /// One row for each challenge age from 20 to 30.
     pub rows: Vec<ChallengeAge>,
 }
 
-/// What a challenge age costs; none where there is nobody of that age.
+/// Error rates at a challenge age; none without people of the respective age.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ChallengeAge {
     /// The challenge age, in years.
     pub age: f64,
-    /// False positives: the share of those below 18 who are let in.
+    /// False positive rate: the share of people under 18 who pass.
     pub minors_passed: Option<Measured>,
-    /// The same of those from 14 to 17.
+    /// The same for people from 14 to 17.
     pub teens_passed: Option<Measured>,
-    /// The share of those from 18 to 30 who are asked for a proof.
+    /// The share of people from 18 to 30 who are challenged.
     pub adults_challenged: Option<Measured>,
 }
 
-/// The age that is to be assured.
+/// The age to be proved.
 const OF_AGE: f64 = 18.0;
 /// The challenge ages.
 const CHALLENGES: std::ops::RangeInclusive<u8> = 20..=30;
 
-/// The table; none where nobody is below 18. A label that is a range counts where
-/// all of it is on one side.
+/// Age assurance over all predictions; none if nobody is under 18. A label that is a
+/// range counts if it lies entirely within an age group.
 pub fn assurance(predictions: &[Prediction]) -> Option<Assurance> {
     let all = group("all".into(), predictions.iter());
     let part = |key: Key| {
@@ -81,7 +80,7 @@ fn group<'a>(
     name: String,
     members: impl Iterator<Item = &'a Prediction> + Clone,
 ) -> AssuranceGroup {
-    // Somebody of 30 years and some months is 30.
+    // A person of 30 years and some months is 30.
     let part = |from: f64, below: f64| {
         let all = members.clone().filter(|p| {
             let [low, high] = p.range.unwrap_or([p.truth; 2]);
@@ -114,8 +113,8 @@ fn group<'a>(
     }
 }
 
-/// The mean absolute error of each sex and year of age that there is; a range is
-/// of no year.
+/// The mean absolute error of each existing combination of sex and year of age; ranges
+/// have no year.
 fn cells(members: &[&Prediction]) -> Vec<f64> {
     let mut sums: BTreeMap<(Option<bool>, i64), (f64, f64)> = BTreeMap::new();
     for p in members.iter().filter(|p| p.range.is_none()) {
@@ -138,7 +137,7 @@ mod tests {
     use crate::figures::testing::prediction;
 
     #[test]
-    fn by_hand() {
+    fn rates_match_hand_computed_ones() {
         let female = |p: Prediction| Prediction { sex: Some(Sex::Female), ..p };
         let mut predictions = vec![
             prediction(10.0, 12.0),
@@ -156,7 +155,7 @@ mod tests {
         assert_eq!((all.minors, all.teens, all.adults), (4, 3, 3));
         // Errors 4, 3 and 0.
         assert!((all.adults_mae.unwrap().value - 7.0 / 3.0).abs() < 1e-12);
-        // The range is of no year: errors of 4 and 3.
+        // The range has no year: errors of 4 and 3.
         assert_eq!((all.adults_mae_by_cell, all.adults_cells), (Some(3.5), 2));
         let ages: Vec<f64> = all.rows.iter().map(|r| r.age).collect();
         assert_eq!((ages.len(), ages[0], ages[10]), (11, 20.0, 30.0));

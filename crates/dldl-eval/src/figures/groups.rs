@@ -1,4 +1,4 @@
-//! Figures of groups: by band of the truth, sex, race, and two of these at once.
+//! Metrics of groups: by band of the true value, sex, race, and pairs of these.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use super::probabilistic::{Coverage, coverage};
 use super::{Measured, People, means};
 use crate::{Prediction, Scale};
 
-/// Groups of fewer pictures are shown, but marked, and are neither the worst nor
-/// the best of a breakdown.
+/// Groups of fewer pictures are marked, and not considered as the worst or the best of
+/// a breakdown.
 pub const MIN_GROUP: usize = 30;
 
-/// The samples, told apart by something that is known of them.
+/// Samples grouped by an attribute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Breakdown {
-    /// By what: `age`, `sex`, `race`, or two of them: `age x sex`.
+    /// The attribute: `age`, `sex`, `race`, or two of them, such as `age x sex`.
     pub by: String,
     /// The groups, in order.
     pub groups: Vec<Group>,
-    /// The group with the largest MAE, of those that are large enough.
+    /// The group with the largest MAE among those that are large enough.
     pub worst: Option<String>,
     /// The group with the smallest.
     pub best: Option<String>,
-    /// The difference of their MAE, in units of the label.
+    /// The difference between their MAEs, in units of the label.
     pub gap: Option<f64>,
 }
 
 impl Breakdown {
-    /// The mean of the groups' MAEs, in units of the label: each that is large enough counts
-    /// as much as another, however many pictures are in it. None if there is none.
+    /// The unweighted mean of the groups' MAEs, in units of the label, over the groups
+    /// that are large enough. None if there is none.
     pub fn mean_mae(&self) -> Option<f64> {
         let errors = || self.groups.iter().filter(|g| !g.few).map(|g| g.mae.value);
         let count = errors().count();
@@ -39,12 +39,12 @@ impl Breakdown {
     }
 }
 
-/// A group of samples; the figures are those of flip fusion.
+/// A group of samples; the metrics are those of flip fusion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// The group's name.
     pub name: String,
-    /// How many pictures.
+    /// Number of pictures.
     pub n: usize,
     /// Whether there are fewer than [`MIN_GROUP`].
     pub few: bool,
@@ -52,16 +52,16 @@ pub struct Group {
     pub mae: Measured,
     /// The mean of estimate minus truth.
     pub bias: Measured,
-    /// How the intervals do.
+    /// Coverage and width of the intervals.
     pub coverage: Vec<Coverage>,
 }
 
-/// What samples are told apart by: one thing or several, each as a place in the
-/// order and a name. None where it is not known.
+/// The group of a sample: for each attribute its position in the order and its name.
+/// None if the attribute is not known.
 pub(super) type Key<'a> = &'a dyn Fn(&Prediction) -> Option<Vec<(usize, String)>>;
 
-/// All breakdowns of predictions for `task`: by band, sex and race, and their
-/// crossings. One by which there is only one group, or none, is left out.
+/// All breakdowns of predictions for `task`: by band, sex and race, and pairs of
+/// these. Breakdowns with fewer than two groups are left out.
 pub fn breakdowns(
     predictions: &[Prediction],
     task: &str,
@@ -98,7 +98,7 @@ fn breakdown(by: String, key: Key, predictions: &[Prediction], labels: &LabelSet
     let enough = || groups.iter().filter(|g| !g.few);
     let worst = enough().max_by(|a, b| a.mae.value.total_cmp(&b.mae.value));
     let best = enough().min_by(|a, b| a.mae.value.total_cmp(&b.mae.value));
-    // One group has no gap.
+    // A single group has no gap.
     let pair = worst.zip(best).filter(|(worst, best)| worst.name != best.name);
     Breakdown {
         by,
@@ -109,7 +109,8 @@ fn breakdown(by: String, key: Key, predictions: &[Prediction], labels: &LabelSet
     }
 }
 
-/// The predictions of each group whose key is known, in the keys' order.
+/// The predictions of each group, in the order of the keys; those without a key are
+/// left out.
 pub(super) fn grouped<'a>(
     predictions: impl IntoIterator<Item = &'a Prediction>,
     key: Key,
@@ -127,7 +128,7 @@ pub(super) fn grouped<'a>(
     named.collect()
 }
 
-/// By sex.
+/// The key for sex.
 pub(super) fn sex(prediction: &Prediction) -> Option<Vec<(usize, String)>> {
     Some(vec![match prediction.sex? {
         Sex::Male => (0, "male".into()),
@@ -135,7 +136,7 @@ pub(super) fn sex(prediction: &Prediction) -> Option<Vec<(usize, String)>> {
     }])
 }
 
-/// By race, in the order of the names.
+/// The key for race, in alphabetical order.
 pub(super) fn race(prediction: &Prediction) -> Option<Vec<(usize, String)>> {
     Some(vec![(0, prediction.race.clone()?)])
 }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_with_a_key_is_in_one_group() {
+    fn samples_are_in_exactly_one_group() {
         let mut predictions = many(400, 400);
         for (i, p) in predictions.iter_mut().enumerate() {
             p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn small_groups_are_shown_but_not_judged() {
+    fn small_groups_are_never_worst_or_best() {
         let mut predictions = many(60, 60);
         predictions.iter_mut().for_each(|p| p.sex = Some(Sex::Male));
         let woman = Prediction { sex: Some(Sex::Female), ..prediction(30.0, 90.0) };

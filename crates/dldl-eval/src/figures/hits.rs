@@ -1,4 +1,4 @@
-//! Estimates where labels are ranges, such as FairFace's ages.
+//! Accuracy on labels that are ranges, such as FairFace's ages.
 
 use dldl::LabelSet;
 use serde::{Deserialize, Serialize};
@@ -7,16 +7,16 @@ use super::groups::{MIN_GROUP, grouped, race};
 use super::{Measured, People, means};
 use crate::Prediction;
 
-/// Where labels are ranges: how many estimates fall into theirs.
+/// How many estimates fall into their range, over labels that are ranges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hits {
-    /// How many labels are ranges.
+    /// The number of labels that are ranges.
     pub n: usize,
     /// The share whose estimate, rounded to a label, lies in the range, 0..=1.
     pub share: Measured,
-    /// The same by race, where it is known.
+    /// The same by race, where known.
     pub by_race: Vec<GroupHits>,
-    /// The race with the smallest share, of those that are large enough.
+    /// The race with the smallest share among the groups that are large enough.
     pub worst: Option<String>,
     /// The one with the largest.
     pub best: Option<String>,
@@ -27,7 +27,7 @@ pub struct Hits {
 pub struct GroupHits {
     /// The group's name.
     pub name: String,
-    /// How many pictures.
+    /// Number of pictures.
     pub n: usize,
     /// Whether there are fewer than [`MIN_GROUP`].
     pub few: bool,
@@ -35,9 +35,9 @@ pub struct GroupHits {
     pub share: Measured,
 }
 
-/// The share of estimates that fall into their ranges; none where no label is a
-/// range. An estimate counts as its nearest label: one of 9.4 years is 9 and in
-/// the range from 3 to 9.
+/// The share of estimates that fall into their ranges; none if no label is a range.
+/// Estimates are rounded to the nearest label: 9.4 years becomes 9, which is in the
+/// range from 3 to 9.
 pub fn hits(predictions: &[Prediction], labels: &LabelSet) -> Option<Hits> {
     let ranges: Vec<&Prediction> = predictions.iter().filter(|p| p.range.is_some()).collect();
     let by_race = grouped(ranges.iter().copied(), &race);
@@ -78,7 +78,7 @@ mod tests {
     fn estimates_are_rounded_and_races_compared() {
         let ages = LabelSet::age();
         assert_eq!(hits(&[prediction(5.0, 5.0)], &ages), None);
-        // Of forty each, all of one race are hit, and half of the other.
+        // 40 of each: all hits for one race, half for the other.
         let of = |i: usize| {
             let (race, estimate) = match i {
                 0..40 => ("a", 9.4),

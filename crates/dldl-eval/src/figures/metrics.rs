@@ -1,6 +1,5 @@
-//! Errors of estimates. The formulas are those of [`dldl_label::metrics`], here
-//! from sums by person, so that a thousand draws of the bootstrap are as many
-//! short loops.
+//! Errors of estimates. The formulas are those of [`dldl_label::metrics`], computed from
+//! sums per person, so that a bootstrap resample only takes a loop over people.
 
 use dldl_label::metrics::epsilon_error;
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,7 @@ use crate::{Prediction, Scale};
 /// The largest threshold of the curve of cumulative scores, in the scale's units.
 const LAST_THRESHOLD: usize = 15;
 
-/// How far estimates are from the truth. A figure is none where there is nothing
-/// to compute it from.
+/// Errors of estimates. A metric is none if it cannot be computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Mean absolute error, in units of the label.
@@ -21,23 +19,23 @@ pub struct Metrics {
     pub rmse: Option<Measured>,
     /// Pearson's correlation coefficient, -1..=1.
     pub pearson: Option<Measured>,
-    /// The mean of estimate minus truth: above 0, the model says too much.
+    /// The mean of estimate minus truth: above 0, estimates are too high.
     pub bias: Option<Measured>,
     /// The median absolute error, in units of the label.
     pub median_error: Option<Measured>,
     /// Percentage of samples with an error of at most 3 times the scale's
     /// [`unit`](Scale::unit), 0..=100.
     pub cs3: Option<Measured>,
-    /// The same of at most 5.
+    /// The same for 5 times the unit.
     pub cs5: Option<Measured>,
-    /// The same of at most 8.
+    /// The same for 8 times the unit.
     pub cs8: Option<Measured>,
-    /// The same of at most 0, 1, ..., 15.
+    /// The same for 0, 1, ..., 15 times the unit.
     pub cs_curve: Vec<Threshold>,
     /// ChaLearn's epsilon-error, 0..=1, over the samples whose sigma is known.
     pub epsilon_error: Option<Measured>,
-    /// The same as the challenge counted it: a picture that could not be used
-    /// counts 1.
+    /// The same as counted in the challenge: a picture that could not be used
+    /// counts as an error of 1.
     pub epsilon_error_with_failures: Option<Measured>,
 }
 
@@ -46,12 +44,12 @@ pub struct Metrics {
 pub struct Threshold {
     /// The error, in units of the label.
     pub error: f64,
-    /// How many of a hundred samples have at most that.
+    /// The percentage of samples with at most this error.
     pub percent: f64,
 }
 
-/// The figures of the estimates that `estimate` picks. `failures` pictures gave
-/// no estimate; they count in one figure only, that of the challenge.
+/// The metrics of one kind of estimate. `failures` pictures gave no estimate; they only
+/// enter [`Metrics::epsilon_error_with_failures`].
 pub fn metrics(
     predictions: &[Prediction],
     estimate: impl Fn(&Prediction) -> f64,
@@ -87,7 +85,7 @@ pub fn metrics(
     let sums = Sums::new(&people, rows);
     let median = Median::new(&people, &errors);
     let everybody = people.count();
-    // Each failure is drawn like a person, behind the others, where it counts.
+    // In the bootstrap, each failure is resampled like a person, after the others.
     let failures = if predictions.iter().any(|p| p.sigma.is_some()) { failures } else { 0 };
     let figures = |counts: &[u32]| {
         let (counts, failed) = counts.split_at(everybody);
@@ -96,7 +94,7 @@ pub fn metrics(
             sums.total(counts);
         let mean = |sum: f64| (n > 0.0).then(|| sum / n);
         let (xx, yy, xy) = (xx - x * x / n, yy - y * y / n, xy - x * y / n);
-        // A sum of squares this far below its terms is rounding.
+        // A smaller sum of squares is rounding error.
         let varies = n > 1.0 && xx > 1e-12 * n && yy > 1e-12 * n;
         vec![
             mean(absolute),
@@ -132,13 +130,13 @@ pub fn metrics(
     }
 }
 
-/// Whether an error is at most a threshold; thresholds such as 0.3 have no exact
-/// binary form, nor has the difference of two tenths.
+/// Whether an error is at most a threshold. The slack is for decimal fractions such as
+/// 0.3, which have no exact binary form.
 fn hit(error: f64, threshold: f64) -> bool {
     error.abs() <= threshold * (1.0 + 1e-12)
 }
 
-/// The absolute errors in ascending order, each with its person.
+/// The absolute errors in ascending order, each with the number of its person.
 struct Median(Vec<(f64, usize)>);
 
 impl Median {
@@ -149,10 +147,10 @@ impl Median {
         Self(sorted)
     }
 
-    /// The median where everybody is drawn so many times.
+    /// The median with every person counted `counts` times.
     fn of(&self, counts: &[u32]) -> Option<f64> {
         let total: u64 = self.0.iter().map(|&(_, person)| u64::from(counts[person])).sum();
-        // The middle one, or the middle two, counted from 0.
+        // Indices of the middle value, or of the middle two.
         let (low, high) = (total.checked_sub(1)? / 2, total / 2);
         let (mut passed, mut first) = (0, None);
         for &(error, person) in &self.0 {
@@ -177,7 +175,7 @@ mod tests {
 
     /// By hand: errors 2, -6, 0, 10.
     #[test]
-    fn figures_are_those_of_the_errors() {
+    fn metrics_match_hand_computed_ones() {
         let mut predictions = vec![
             prediction(20.0, 22.0),
             prediction(30.0, 24.0),
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn they_agree_with_the_plain_formulas_and_lie_in_their_intervals() {
+    fn metrics_match_the_direct_formulas_and_lie_in_their_intervals() {
         let predictions = many(400, 90);
         let seen: Vec<f64> = predictions.iter().map(|p| p.plain).collect();
         let truth: Vec<f64> = predictions.iter().map(|p| p.truth).collect();
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn tenths_are_reached_by_tenths() {
+    fn thresholds_allow_for_rounding_of_decimals() {
         let scale =
             Scale::new(dldl_label::Task::Attractiveness, &dldl::LabelSet::attractiveness_5());
         // 3.3 - 3.0 is above 0.3 in binary.
@@ -241,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_predicted_is_no_figure() {
+    fn without_predictions_there_are_no_metrics() {
         let found = metrics(&[], |p| p.fused, 3, &years());
         assert_eq!((found.mae, found.median_error, found.pearson), (None, None, None));
         assert!(found.cs_curve.is_empty());

@@ -1,6 +1,6 @@
-//! From predictions to figures, each with its interval: here those of estimates,
-//! and what all figures share. Those of distributions, of groups, of labels that
-//! are ranges and of age assurance are in files of their own.
+//! Metrics of predictions, each with a 95 % interval. Here is what they share; metrics
+//! of estimates, of distributions, of groups, of labels that are ranges and of age
+//! assurance each have their file.
 
 mod assurance;
 mod groups;
@@ -21,23 +21,22 @@ pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
 pub use probabilistic::{Coverage, Probabilistic, Reliability, covered, probabilistic};
 
-/// A figure, and how far chance alone would move it.
+/// A metric and its sampling error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// The figure of the pictures at hand.
+    /// The value over the evaluated pictures.
     pub value: f64,
     /// The 95 % interval: percentiles of the bootstrap over people
-    /// ([`dldl_label::metrics::bootstrap`]). None where all pictures show one
-    /// person.
+    /// ([`dldl_label::metrics::bootstrap`]). None if all pictures show one person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
 }
 
-/// Whose pictures they are: a number for each prediction. A picture without a
-/// group is one of its own.
+/// Which person, by number, each prediction belongs to. A picture without a group counts
+/// as a person of its own.
 pub(crate) struct People {
     of: Vec<usize>,
-    /// How many pictures there are of each.
+    /// The number of pictures of each person.
     pictures: Vec<f64>,
 }
 
@@ -60,18 +59,18 @@ impl People {
         Self { of, pictures }
     }
 
-    /// How many there are.
+    /// The number of people.
     pub fn count(&self) -> usize {
         self.pictures.len()
     }
 }
 
-/// Sums of some columns over the pictures of each person: from these the figures
-/// of a draw follow without looking at every picture.
+/// Sums of columns over the pictures of each person. The metrics of a bootstrap
+/// resample follow from these without visiting every picture.
 struct Sums<const N: usize>(Vec<[f64; N]>);
 
 impl<const N: usize> Sums<N> {
-    /// Of one row for each picture.
+    /// From one row per picture.
     fn new(people: &People, rows: impl Iterator<Item = [f64; N]>) -> Self {
         let mut sums = vec![[0.0; N]; people.count()];
         for (&person, row) in people.of.iter().zip(rows) {
@@ -82,7 +81,7 @@ impl<const N: usize> Sums<N> {
         Self(sums)
     }
 
-    /// The columns' sums where everybody is drawn so many times.
+    /// The sums of the columns with every person counted `counts` times.
     fn total(&self, counts: &[u32]) -> [f64; N] {
         let mut total = [0.0; N];
         for (row, &count) in self.0.iter().zip(counts).filter(|(_, count)| **count > 0) {
@@ -94,8 +93,8 @@ impl<const N: usize> Sums<N> {
     }
 }
 
-/// Figures, which `figures` computes with everybody drawn so many times, and their
-/// intervals.
+/// Metrics and their intervals. `figures` computes them with every person counted a
+/// given number of times.
 fn measure(people: usize, figures: impl Fn(&[u32]) -> Vec<Option<f64>>) -> Vec<Option<Measured>> {
     let values = figures(&vec![1; people]);
     let intervals = bootstrap(people, &figures);
@@ -103,8 +102,7 @@ fn measure(people: usize, figures: impl Fn(&[u32]) -> Vec<Option<f64>>) -> Vec<O
     both.map(|(value, interval)| Some(Measured { value: value?, interval })).collect()
 }
 
-/// The means of some columns, given as one row for each picture; none without
-/// pictures.
+/// The means of columns, given as one row per picture; none without pictures.
 fn means<const N: usize>(
     people: &People,
     rows: impl Iterator<Item = [f64; N]>,
@@ -133,8 +131,8 @@ pub(crate) mod testing {
         Scale::new(dldl_label::Task::Age, &LabelSet::age())
     }
 
-    /// A truth and what is estimated of it, in all ways, with intervals of 1 to 4
-    /// years on either side.
+    /// A prediction whose estimates are all the same, with intervals that extend 1 to 4
+    /// years to either side.
     pub fn prediction(truth: f64, estimate: f64) -> Prediction {
         let mut half = 0.0;
         let intervals = LEVELS.map(|_| {
@@ -161,7 +159,7 @@ pub(crate) mod testing {
         }
     }
 
-    /// Many ages from 0 to 79 of so many people, with errors from -8 to 9.
+    /// `n` ages from 0 to 79 of `people` people, with errors from -8 to 9.
     pub fn many(n: usize, people: usize) -> Vec<Prediction> {
         let one = |i: usize| {
             let truth = (i * 37 % 80) as f64;

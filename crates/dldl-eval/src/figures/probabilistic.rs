@@ -1,5 +1,5 @@
-//! Figures of distributions and of intervals. The scores of single pictures are
-//! in their predictions.
+//! Metrics of distributions and intervals. Scores of single pictures are part of their
+//! predictions.
 
 use dldl::LabelSet;
 use dldl_label::metrics::labels_within;
@@ -10,53 +10,51 @@ use super::{Measured, People, means};
 use crate::Prediction;
 use crate::prediction::LEVELS;
 
-/// The bins of the histogram of cumulative probabilities.
+/// The number of bins of the PIT histogram.
 const PIT_BINS: usize = 20;
 
-/// How good the distributions and the intervals are, after flip fusion.
+/// Metrics of distributions and intervals, with flip fusion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probabilistic {
-    /// The mean negative logarithm of the density at the truth, in nats.
+    /// The mean negative log-likelihood, in nats.
     pub nll: Option<Measured>,
-    /// The mean continuous ranked probability score, in units of the label: the
-    /// MAE, if every distribution were one label alone.
+    /// The mean continuous ranked probability score, in units of the label. For
+    /// distributions with all mass on one label, it equals the MAE.
     pub crps: Option<Measured>,
-    /// How the intervals do, one entry for each of the [`LEVELS`].
+    /// Coverage and width of the intervals, one entry per level of [`LEVELS`].
     pub coverage: Vec<Coverage>,
-    /// How many truths have which cumulative probability, in 20 bins from 0 to 1:
-    /// flat, if the distributions are right.
+    /// Histogram of the probability integral transform of the true values, in 20 bins
+    /// from 0 to 1: flat for correct distributions.
     pub pit: Vec<usize>,
-    /// Promised against observed coverage, by levels from 0.05 to 0.95.
+    /// Observed coverage by nominal level, from 0.05 to 0.95.
     pub reliability: Vec<Reliability>,
 }
 
-/// How the intervals of one level do.
+/// Coverage and width of the intervals of one level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// The share of truths that should be inside, 0..=1.
+    /// The nominal share of true values inside, 0..=1.
     pub level: f64,
-    /// The share that is.
+    /// The observed share.
     pub observed: Measured,
     /// The mean width, in units of the label.
     pub width: Measured,
 }
 
-/// A point of the reliability curve; all are shares, 0..=1.
+/// A point of the reliability curve; all values are shares, 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Reliability {
-    /// The level.
+    /// The nominal level.
     pub level: f64,
-    /// The share of truths inside the distribution's central interval of this
+    /// The share of true values inside the distribution's central interval of this
     /// level, as the network says it.
     pub distribution: f64,
-    /// The same of the calibrated interval; none for a model that is not
-    /// calibrated.
+    /// The same for the calibrated interval; none for an uncalibrated model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibrated: Option<f64>,
 }
 
-/// The figures of all predictions of a model with these labels and this
-/// calibration.
+/// Metrics over all predictions of a model with these labels and this calibration.
 pub fn probabilistic(
     predictions: &[Prediction],
     labels: &LabelSet,
@@ -89,7 +87,7 @@ pub fn probabilistic(
     }
 }
 
-/// How the intervals of each of the [`LEVELS`] do; empty without predictions.
+/// Coverage and width at each of [`LEVELS`]; empty without predictions.
 pub(super) fn coverage<'a>(
     people: &People,
     predictions: impl Iterator<Item = &'a Prediction>,
@@ -113,7 +111,7 @@ pub(super) fn coverage<'a>(
 /// labels counts as the nearer end.
 pub fn covered(prediction: &Prediction, i: usize, labels: &LabelSet) -> f64 {
     let [low, high] = prediction.intervals[i];
-    // Quantiles come with the rounding of a sum.
+    // Quantiles have rounding errors.
     let slack = 1e-9 * labels.step();
     let inside = |y: f64| {
         let y = y.clamp(labels.min(), labels.max());
@@ -138,12 +136,12 @@ mod tests {
     use crate::figures::testing::{many, prediction};
 
     #[test]
-    fn truths_and_ranges_are_inside_or_not() {
+    fn ranges_are_covered_by_share() {
         let ages = LabelSet::age();
         let mut one = prediction(30.0, 30.0);
         one.intervals = [[29.0, 30.0], [30.5, 31.0], [90.0, 100.0], [0.0, 34.0]];
         assert_eq!([0, 1, 2, 3].map(|i| covered(&one, i, &ages)), [1.0, 0.0, 0.0, 1.0]);
-        // Older than the oldest label.
+        // Above the last label.
         assert_eq!(covered(&Prediction { truth: 116.0, ..one.clone() }, 2, &ages), 1.0);
         // Of 30, 31, ..., 39, five are at most 34, and one is at most 30.
         let range = Prediction { range: Some([30.0, 39.0]), ..one };
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_distributions() {
+    fn metrics_match_hand_computed_ones() {
         let mut predictions = many(200, 200);
         for (i, p) in predictions.iter_mut().enumerate() {
             p.pit = (i as f64 + 0.5) / 200.0;

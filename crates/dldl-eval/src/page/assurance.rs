@@ -1,5 +1,5 @@
-//! Age assurance after NIST's evaluation: what a challenge age lets through and whom
-//! it bothers.
+//! Age assurance following NIST's evaluation: false positive and challenge rates by
+//! challenge age.
 
 use dldl_plot::{Axis, Ink, Plot};
 
@@ -13,17 +13,17 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     let Some(assurance) = &evaluation.assurance else { return String::new() };
     let Assurance { all, by_sex, by_race } = assurance;
     let mut body = paragraph(
-        "A shop lets everybody in whose estimate is at least the challenge age and asks the \
-         others for a proof of being 18 (after NIST IR 8525). People below 18 who pass are its \
-         false positives.",
+        "Everybody whose estimated age is at least the challenge age passes; everybody else has \
+         to prove being 18 or older (following NIST IR 8525). People under 18 who pass are false \
+         positives.",
     );
     body += &figures(&[figure(&plot(all), "")]);
     let counts = [all.minors, all.teens, all.adults].map(|n| format!("n = {n}"));
     let head = [
         "challenge age".to_owned(),
-        format!("below 18 pass (%), {}", counts[0]),
-        format!("14 to 17 pass (%), {}", counts[1]),
-        format!("18 to 30 are asked (%), {}", counts[2]),
+        format!("under 18, pass (%), {}", counts[0]),
+        format!("14 to 17, pass (%), {}", counts[1]),
+        format!("18 to 30, challenged (%), {}", counts[2]),
     ];
     let mut table = Table::new(&head.each_ref().map(String::as_str));
     for row in &all.rows {
@@ -38,17 +38,17 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         );
     }
     body += &table.finish();
-    body += &format!("<h4>By group, at the challenge age {COMPARED}</h4>\n");
+    body += &format!("<h4>By group, at challenge age {COMPARED}</h4>\n");
     let head = [
         "",
-        "below 18",
+        "under 18",
         "pass (%)",
         "14 to 17",
         "pass (%)",
         "18 to 30",
-        "are asked (%)",
+        "challenged (%)",
         "their MAE (years)",
-        "MAE by sex and year",
+        "mean MAE of sex and year",
     ];
     let mut table = Table::new(&head);
     for group in std::iter::once(all).chain(by_sex).chain(by_race) {
@@ -77,15 +77,16 @@ fn plot(all: &AssuranceGroup) -> Plot {
     let ages = all.rows.iter().map(|row| row.age);
     let (low, high) = ages.fold((f64::MAX, f64::MIN), |(l, h), age| (l.min(age), h.max(age)));
     let x = Axis::stepped("challenge age (years)", low, high.max(low + 1.0), 2.0);
-    let mut plot = Plot::new("What a challenge age costs", x, Axis::stepped("%", 0.0, 100.0, 20.0));
+    let mut plot =
+        Plot::new("Effect of the challenge age", x, Axis::stepped("%", 0.0, 100.0, 20.0));
     let mut line = |ink: Ink, name: &str, pick: fn(&ChallengeAge) -> Option<Measured>| {
         let point = |row: &ChallengeAge| Some((row.age, 100.0 * pick(row)?.value));
         let points: Vec<(f64, f64)> = all.rows.iter().filter_map(point).collect();
         plot.line(ink, Some(name), &points);
         plot.dots(ink, None, &points, 2.5);
     };
-    line(Ink::Series(1), "below 18 pass", |row| row.minors_passed);
-    line(Ink::Series(3), "14 to 17 pass", |row| row.teens_passed);
-    line(Ink::Series(0), "18 to 30 are asked", |row| row.adults_challenged);
+    line(Ink::Series(1), "under 18, pass", |row| row.minors_passed);
+    line(Ink::Series(3), "14 to 17, pass", |row| row.teens_passed);
+    line(Ink::Series(0), "18 to 30, challenged", |row| row.adults_challenged);
     plot
 }

@@ -1,4 +1,4 @@
-//! Whether the distributions and their intervals hold what they promise.
+//! Metrics of distributions and coverage of intervals.
 
 use dldl_plot::{Axis, Ink, Plot};
 
@@ -22,7 +22,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         &figures(&[figure(&reliability(evaluation), RELIABILITY), figure(&pit(evaluation), PIT)]);
     body += "<h4>Intervals by level</h4>\n";
     let width = format!("mean width ({})", text(&scale.name));
-    let mut levels = Table::new(&["promised (%)", "observed (%)", &width]);
+    let mut levels = Table::new(&["nominal (%)", "observed (%)", &width]);
     for c in &p.coverage {
         let cells = [
             number(Some(100.0 * c.level), 0),
@@ -35,24 +35,23 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     body + &by_band(evaluation)
 }
 
-const RELIABILITY: &str = "Of the truths, how many lie inside the central interval of a level. On \
-                           the dashed line an interval holds what it promises; below it is too narrow.";
-const PIT: &str = "Where truths lie in their distributions, from the lower end to the upper one. It is \
-                   flat if the distributions are right, a valley if they are too narrow, a hill if \
-                   too wide.";
+const RELIABILITY: &str = "The share of true values inside the interval of a level. On the dashed line, \
+                           intervals have their nominal coverage; below it, they are too narrow.";
+const PIT: &str = "Where the true values lie in their distributions, from the lower to the upper end: \
+                   flat for correct distributions, a valley if they are too narrow, a hill if they \
+                   are too wide.";
 
 fn reliability(evaluation: &Evaluation) -> Plot {
     let axis = |name: &str| Axis::stepped(name, 0.0, 100.0, 20.0);
-    let mut plot =
-        Plot::new("Reliability of intervals", axis("promised (%)"), axis("observed (%)"))
-            .area(250.0, 250.0);
+    let mut plot = Plot::new("Reliability of intervals", axis("nominal (%)"), axis("observed (%)"))
+        .area(250.0, 250.0);
     plot.line(Ink::Muted.dashed().thin(), None, &[(0.0, 0.0), (100.0, 100.0)]);
     let curve = &evaluation.probabilistic.reliability;
     let own: Vec<(f64, f64)> =
         curve.iter().map(|r| (100.0 * r.level, 100.0 * r.distribution)).collect();
     let calibrated: Vec<(f64, f64)> =
         curve.iter().filter_map(|r| Some((100.0 * r.level, 100.0 * r.calibrated?))).collect();
-    plot.line(Ink::Series(1), Some("as learned"), &own);
+    plot.line(Ink::Series(1), Some("uncalibrated"), &own);
     plot.dots(Ink::Series(1), None, &own, 2.5);
     if !calibrated.is_empty() {
         plot.line(Ink::Series(0), Some("calibrated"), &calibrated);
@@ -67,9 +66,9 @@ fn pit(evaluation: &Evaluation) -> Plot {
     let share = |n: usize| 100.0 * n as f64 / total.max(1) as f64;
     let even = 100.0 / bins.len().max(1) as f64;
     let most = bins.iter().map(|n| share(*n)).fold(2.0 * even, f64::max);
-    let x = Axis::stepped("probability of less than the truth", 0.0, 1.0, 0.2);
+    let x = Axis::stepped("probability below the true value", 0.0, 1.0, 0.2);
     let y = Axis::linear("pictures (%)", 0.0, most);
-    let mut plot = Plot::new("Truths in their distributions", x, y).area(270.0, 250.0);
+    let mut plot = Plot::new("Probability integral transform", x, y).area(270.0, 250.0);
     for (i, n) in bins.iter().enumerate() {
         let ends = [i, i + 1].map(|i| i as f64 / bins.len() as f64);
         plot.rect(Ink::Series(0), ends, [0.0, share(*n)], 0.75, &format!("{n}"));
@@ -78,7 +77,7 @@ fn pit(evaluation: &Evaluation) -> Plot {
     plot
 }
 
-/// The observed coverage of every level by band of the truth.
+/// The observed coverage of every level by band of the true value.
 fn by_band(evaluation: &Evaluation) -> String {
     let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task.name());
     let Some(breakdown) = by_truth else { return String::new() };
@@ -94,7 +93,7 @@ fn by_band(evaluation: &Evaluation) -> String {
         table.row(if group.few { "few" } else { "" }, &cells);
     }
     let name = text(&breakdown.by);
-    let note = "A calibration makes intervals right on average over pictures like its own, not \
-                within every band.";
+    let note = "Calibrated intervals have their nominal coverage on average over pictures like \
+                those of the calibration, not within every band.";
     format!("<h4>Intervals by {name} (%)</h4>\n{}{}", paragraph(note), table.finish())
 }

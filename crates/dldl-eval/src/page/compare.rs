@@ -5,12 +5,12 @@ use super::headline::cs_plot;
 use super::html::{Table, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Evaluation, Threshold};
 
-/// More curves than there are colors tell nothing apart.
+/// With more curves than colors, curves would be ambiguous.
 const CURVES: usize = 6;
 
 pub(super) fn chapter(evaluations: &[Evaluation]) -> String {
     let mut body = String::new();
-    // Errors of other scales, or of other pictures, do not belong into one figure.
+    // Errors on different scales do not belong in one figure.
     let first = &evaluations[0].subject;
     let unit = &first.scale.name;
     let same_scale = evaluations.iter().all(|e| e.subject.scale == first.scale);
@@ -20,8 +20,8 @@ pub(super) fn chapter(evaluations: &[Evaluation]) -> String {
     let names = names(evaluations);
     if !same_set {
         body += &paragraph(
-            "These evaluations are of different pictures: differences between them are not \
-             differences between models alone.",
+            "These evaluations use different pictures: differences between them are not only due \
+             to the models.",
         );
     }
     body += &table(evaluations, &names);
@@ -36,7 +36,7 @@ pub(super) fn chapter(evaluations: &[Evaluation]) -> String {
             let curves: Vec<(&str, &[Threshold])> = (names.iter().zip(evaluations))
                 .map(|(name, e)| (name.as_str(), &e.flip_fusion.cs_curve[..]))
                 .collect();
-            let title = format!("Share of errors up to a size ({unit})");
+            let title = format!("Cumulative score by error ({unit})");
             plots.push(figure(&cs_plot(&title, unit, &curves), ""));
         }
         body += &figures(&plots);
@@ -44,7 +44,7 @@ pub(super) fn chapter(evaluations: &[Evaluation]) -> String {
     body
 }
 
-/// Short names that tell the evaluations apart.
+/// Short names for the evaluations.
 fn names(evaluations: &[Evaluation]) -> Vec<String> {
     let first = &evaluations[0].subject;
     let same_set = evaluations

@@ -1,24 +1,24 @@
-//! Pictures that could not be used, and those that the model was furthest off: by
-//! name, never by picture.
+//! Pictures that could not be used, and those with the largest errors: by file name,
+//! never shown.
 
 use super::html::{Table, details, number, paragraph, text};
 use crate::evaluation::{Evaluation, LEVELS, Prediction};
 use dldl_data::{Problem, Sex};
 
-/// How many errors, and how many problems of a kind, are listed.
+/// The number of errors, and of problems of a kind, that are listed.
 const LISTED: usize = 20;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     let n = evaluation.n + evaluation.failures;
     let mut body = paragraph(&format!(
-        "{} of {n} pictures could not be used ({} %); in {} no face was found or looked for, and \
-         they were taken whole.",
+        "{} of {n} pictures could not be used ({} %). {} were used whole: no face was found, or \
+         detection was skipped.",
         evaluation.failures,
         number(Some(100.0 * evaluation.failure_rate), 2),
         evaluation.crops.whole_picture,
     ));
     body += &problems("Pictures that failed", &evaluation.failed);
-    body += &problems("Entries of the dataset that are no samples", &evaluation.problems);
+    body += &problems("Invalid entries of the dataset", &evaluation.problems);
     body + &largest(evaluation)
 }
 
@@ -45,8 +45,17 @@ fn largest(evaluation: &Evaluation) -> String {
     }
     let digits = evaluation.subject.scale.digits.saturating_sub(2);
     let ninety = LEVELS.iter().position(|level| *level == 0.9).unwrap_or(0);
-    let head =
-        ["file", "truth", "estimate", "error", "90 % interval", "inside", "sex", "race", "crop"];
+    let head = [
+        "file",
+        "truth",
+        "estimate",
+        "error",
+        "90 % interval",
+        "in interval",
+        "sex",
+        "race",
+        "crop",
+    ];
     let mut table = Table::new(&head);
     for p in worst {
         let [low, high] = p.intervals[ninety];

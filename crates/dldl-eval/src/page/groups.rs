@@ -1,4 +1,4 @@
-//! Errors by band, sex, race and their crossings, and where labels are ranges, how
+//! Errors by band, sex, race and combinations of these; for labels that are ranges, how
 //! many estimates fall into theirs.
 
 use dldl_plot::{Axis, Ink, Plot};
@@ -6,7 +6,7 @@ use dldl_plot::{Axis, Ink, Plot};
 use super::html::{Table, details, figure, figures, measured, number, paragraph, text};
 use crate::evaluation::{Breakdown, Evaluation, MIN_GROUP, Measured};
 
-/// More groups than these are a table, but no figure.
+/// Breakdowns with more groups than this get a table but no figure.
 const DRAWN: usize = 20;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
@@ -19,21 +19,22 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     let short = evaluation.breakdowns.iter().filter(|b| b.groups.len() <= DRAWN);
     let plots: Vec<String> = short.map(|b| figure(&plot(b, overall, unit), "")).collect();
     let mut body = paragraph(&format!(
-        "Dots are mean absolute errors in {unit}, lines their 95 % intervals, the dashed line is \
-         the error of all. Groups of fewer than {MIN_GROUP} pictures are gray, and are neither \
-         the worst nor the best.",
+        "Dots are mean absolute errors in {unit}, bars their 95 % intervals; the dashed line is \
+         the error over all pictures. Groups of fewer than {MIN_GROUP} pictures are gray and not \
+         considered as worst or best.",
     ));
     body += &figures(&plots);
     for breakdown in &evaluation.breakdowns {
         let Breakdown { by, groups, worst, best, gap } = breakdown;
-        let mut said = String::new();
+        let mut summary = String::new();
         if let (Some(worst), Some(best), Some(gap)) = (worst, best, gap) {
             let gap = number(Some(*gap), digits);
-            said = paragraph(&format!("Worst: {worst}, best: {best}, {gap} {unit} apart."));
+            summary =
+                paragraph(&format!("Worst: {worst}; best: {best}; difference: {gap} {unit}."));
         }
         let table = table(breakdown, digits);
-        body += &format!("<h4>By {}</h4>\n{said}", text(by));
-        // A long table is opened by who wants it.
+        body += &format!("<h4>By {}</h4>\n{summary}", text(by));
+        // Long tables are collapsed.
         body += &match groups.len() > DRAWN / 2 {
             true => details(&format!("All {} groups", groups.len()), &table),
             false => table,
@@ -83,7 +84,7 @@ fn plot(breakdown: &Breakdown, overall: Option<f64>, unit: &str) -> Plot {
     whiskers(&format!("MAE by {} (n)", breakdown.by), &names, &values, overall, unit)
 }
 
-/// Values with their intervals, one below the other; gray where `few`.
+/// Values with their intervals, one below the other; gray for small groups.
 pub(super) fn whiskers(
     title: &str,
     names: &[String],
@@ -110,11 +111,12 @@ pub(super) fn whiskers(
     plot
 }
 
-/// Where labels are ranges.
+/// The share of estimates within their ranges; empty if no label is a range.
 pub(super) fn hits(evaluation: &Evaluation) -> String {
     let Some(hits) = &evaluation.hits else { return String::new() };
     let mut body = paragraph(&format!(
-        "{} labels are ranges. The share of estimates that, rounded to a label, fall into theirs:",
+        "{} labels are ranges. The share of estimates that fall into their range, rounded to the \
+         nearest label:",
         hits.n
     ));
     let mut table = Table::new(&["", "n", "share (%)"]);

@@ -1,5 +1,4 @@
-//! The figures that one asks for first, with their intervals, and the curve of
-//! cumulative scores.
+//! The headline metrics with their intervals, and the curve of cumulative scores.
 
 use dldl_plot::{Axis, Ink, Plot};
 
@@ -17,32 +16,32 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         card("root mean squared error", unit, fused.rmse, 1.0, digits),
         card(&within, "%", fused.cs5, 1.0, 1),
         card("Pearson's correlation", "", fused.pearson, 1.0, 3),
-        card("bias (estimate less truth)", unit, fused.bias, 1.0, digits),
+        card("bias (estimate minus truth)", unit, fused.bias, 1.0, digits),
         card("median absolute error", unit, fused.median_error, 1.0, digits),
     ];
     if let Some(ninety) = evaluation.probabilistic.coverage.iter().find(|c| c.level == 0.9) {
-        cards.push(card("truths in the 90 % interval", "%", Some(ninety.observed), 100.0, 1));
+        cards.push(card("true values in the 90 % interval", "%", Some(ninety.observed), 100.0, 1));
     }
     let mut body = format!("<div class=\"cards\">\n{}</div>\n", cards.concat());
     if let Some(base) = &evaluation.baseline {
         body += &paragraph(&format!(
-            "Answering {} for everybody, the median of the training pictures, gives a mean \
-             absolute error of {} {unit}.",
+            "Baseline: always predicting {}, the median of the train split, has a mean absolute \
+             error of {} {unit}.",
             base.train_median,
             number(Some(base.mae), digits),
         ));
     }
     body += &table(evaluation, digits);
-    let title = format!("Share of errors up to a size ({unit})");
+    let title = format!("Cumulative score by error ({unit})");
     let curve = cs_plot(
         &title,
         unit,
-        &[("flip fusion", &fused.cs_curve[..]), ("crop alone", &evaluation.plain.cs_curve[..])],
+        &[("flip fusion", &fused.cs_curve[..]), ("crop only", &evaluation.plain.cs_curve[..])],
     );
     body + &figures(&[figure(&curve, "")])
 }
 
-/// One number, large.
+/// A large number with its name and interval.
 fn card(name: &str, unit: &str, value: Option<Measured>, times: f64, digits: usize) -> String {
     let Some(Measured { value, interval }) = value else { return String::new() };
     let unit =
@@ -53,7 +52,7 @@ fn card(name: &str, unit: &str, value: Option<Measured>, times: f64, digits: usi
     });
     let value = number(Some(times * value), digits);
     let name = text(name);
-    // The unit's own line would tear it from its number.
+    // Keeps the unit on the line of its number.
     let unit =
         unit.replace("<small>", "<small style=\"display:inline;font-size:.9rem;font-weight:400\">");
     format!("<div class=\"card\"><span>{name}</span><b>{value}{unit}</b>{between}</div>\n")
@@ -66,7 +65,7 @@ fn table(evaluation: &Evaluation, digits: usize) -> String {
     head.extend(cs.iter().map(String::as_str));
     let rated = evaluation.n_sigma > 0;
     if rated {
-        head.extend(["epsilon-error", "the same, failures count 1"]);
+        head.extend(["epsilon-error", "with failures counted as 1"]);
     }
     let mut table = Table::new(&head);
     let views = [
@@ -95,7 +94,8 @@ fn table(evaluation: &Evaluation, digits: usize) -> String {
     if rated {
         let n = evaluation.n_sigma;
         html += &paragraph(&format!(
-            "The epsilon-error is of the {n} pictures whose raters' spread is known."
+            "The epsilon-error is computed over the {n} pictures with a known standard deviation of \
+             the ratings."
         ));
     }
     html

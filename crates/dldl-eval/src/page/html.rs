@@ -1,5 +1,5 @@
-//! Pieces of HTML: tables, figures, numbers. Whatever comes from outside goes
-//! through [`text`].
+//! Building blocks of the page: tables, figures, numbers. All external text goes through
+//! [`text`].
 
 use std::fmt::Write;
 
@@ -7,21 +7,21 @@ use dldl_plot::{Plot, escape};
 
 use crate::evaluation::Measured;
 
-/// Text as HTML.
+/// Escapes text for HTML.
 pub(super) fn text(text: &str) -> String {
     escape(text)
 }
 
-/// Text of several lines, as HTML for `pre`.
+/// Escapes text of several lines for `pre`.
 pub(super) fn lines(text: &str) -> String {
     text.lines().map(escape).collect::<Vec<String>>().join("\n")
 }
 
-/// A number, or a dash where it is none.
+/// A number, or a dash if there is none.
 pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".into(), |value| {
         let number = format!("{value:.digits$}");
-        // A true minus, and none before a zero.
+        // The minus sign U+2212, and none before a zero.
         match number.strip_prefix('-') {
             Some(rest) if rest.bytes().any(|b| b.is_ascii_digit() && b != b'0') => {
                 format!("\u{2212}{rest}")
@@ -32,9 +32,9 @@ pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     })
 }
 
-/// A figure with its 95 % interval behind it, both multiplied by `times`.
-pub(super) fn measured(figure: Option<Measured>, times: f64, digits: usize) -> String {
-    let Some(Measured { value, interval }) = figure else { return "–".into() };
+/// A metric followed by its 95 % interval, both multiplied by `times`.
+pub(super) fn measured(metric: Option<Measured>, times: f64, digits: usize) -> String {
+    let Some(Measured { value, interval }) = metric else { return "–".into() };
     let value = number(Some(times * value), digits);
     match interval {
         Some(ends) => {
@@ -51,7 +51,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// `head` is HTML, too.
+    /// A table with these column headers, given as HTML.
     pub(super) fn new(head: &[&str]) -> Self {
         let cells: String = head.iter().map(|h| format!("<th scope=\"col\">{h}</th>")).collect();
         Self {
@@ -61,7 +61,7 @@ impl Table {
         }
     }
 
-    /// A row of HTML cells, with a class or none.
+    /// Adds a row of HTML cells; `class` may be empty.
     pub(super) fn row(&mut self, class: &str, cells: &[String]) {
         let _ = write!(self.html, "<tr{}>", class_of(class));
         for (i, cell) in cells.iter().enumerate() {
@@ -82,7 +82,7 @@ fn class_of(class: &str) -> String {
     if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") }
 }
 
-/// A plot with what it says below it; `note` is plain text.
+/// A plot with a caption; `note` is plain text and may be empty.
 pub(super) fn figure(plot: &Plot, note: &str) -> String {
     let note = match note {
         "" => String::new(),
@@ -91,12 +91,12 @@ pub(super) fn figure(plot: &Plot, note: &str) -> String {
     format!("<figure>{}{note}</figure>\n", plot.to_svg())
 }
 
-/// Figures side by side where there is room.
+/// Figures side by side as far as there is room.
 pub(super) fn figures(all: &[String]) -> String {
     format!("<div class=\"figures\">\n{}</div>\n", all.concat())
 }
 
-/// A section with its heading; `body` is HTML. Nothing where there is nothing.
+/// A section with a heading; `body` is HTML. Without a body there is no section.
 pub(super) fn section(heading: &str, body: &str) -> String {
     match body {
         "" => String::new(),
@@ -105,11 +105,11 @@ pub(super) fn section(heading: &str, body: &str) -> String {
 }
 
 /// A paragraph of plain text.
-pub(super) fn paragraph(said: &str) -> String {
-    format!("<p>{}</p>\n", text(said))
+pub(super) fn paragraph(content: &str) -> String {
+    format!("<p>{}</p>\n", text(content))
 }
 
-/// What can be opened; `body` is HTML.
+/// A collapsed block; `body` is HTML.
 pub(super) fn details(summary: &str, body: &str) -> String {
     format!("<details><summary>{}</summary>\n{body}</details>\n", text(summary))
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_a_true_minus_and_no_negative_zero() {
+    fn numbers_use_the_minus_sign_and_have_no_negative_zero() {
         assert_eq!(number(Some(-1.26), 1), "\u{2212}1.3");
         assert_eq!(number(Some(-0.001), 2), "0.00");
         assert_eq!(number(None, 2), "–");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_named_rows() {
+    fn the_first_cell_of_a_row_is_a_header() {
         let mut table = Table::new(&["", "n"]);
         table.row("few", &[text("<a>"), "3".into()]);
         let html = table.finish();

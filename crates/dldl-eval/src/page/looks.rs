@@ -1,5 +1,5 @@
-//! What models look at, as colored cells without any face; and what Ranking and
-//! other models believe.
+//! Class activation and occlusion maps, as colored cells without any face; and learned
+//! probabilities of Ranking and other models.
 
 use dldl_plot::{Axis, Plot, escape};
 
@@ -25,16 +25,15 @@ fn of_maps(maps: &Maps) -> String {
     let mut body = format!("<h3>{kind}: {}, {}</h3>\n", escape(&maps.model), escape(&maps.of));
     body += &paragraph(&match maps.kind {
         Kind::Cam => format!(
-            "What each place of the last feature map adds to the estimate, to first order, in \
-             {unit}: red makes it higher, blue lower. Crops are {0}x{0} pixels; the left of a map \
-             is the left of the crop. Each map has its own range of colors, given below it.",
+            "The contribution of each cell of the last feature map to the estimate, to first \
+             order, in {unit}: red raises it, blue lowers it. Crops are {0}x{0} pixels; the left \
+             of a map is the left of the crop. Each map has its own color range, given below it.",
             maps.size
         ),
         Kind::Occlusion => format!(
-            "Parts of the crop are covered with the mean color, one after the other, in the crop \
-             and in its mirror image at the same place. Numbers are in {unit}; yellow is the \
-             largest error, red a higher and blue a lower estimate. Each map has its own range \
-             of colors."
+            "Parts of the crop are covered with the mean color, one at a time, in the crop and at \
+             the same place in its mirror image. Values are in {unit}; yellow is the largest \
+             error, red a higher and blue a lower estimate. Each map has its own color range."
         ),
     });
     let count = maps.groups.first().map_or(0, |group| group.maps.len());
@@ -66,7 +65,7 @@ fn tile(group: &Group, map: &Map) -> Plot {
             Measure::Contribution | Measure::Change => blue_red(value / reach),
         };
         let (row, column) = (i / map.columns, (i % map.columns) as f64);
-        // Rows are counted from the top.
+        // Rows are numbered from the top.
         let y = (map.rows - row) as f64;
         plot.cell(color, [column, column + 1.0], [y - 1.0, y], &format!("{value:.3}"));
     }
@@ -85,8 +84,8 @@ fn range(map: &Map, digits: usize) -> String {
 fn of_learned(learned: &Learned) -> String {
     let mut body = format!("<h3>Ranking and distributions: {}</h3>\n", escape(&learned.of));
     body += &paragraph(
-        "What each model believes of \"more than l_k\": a Ranking model by its sigmoids, a model \
-         of distributions by one minus its cumulative distribution.",
+        "Each model's probability of \"more than l_k\": the sigmoids of a Ranking model, or one \
+         minus the cumulative distribution of a distribution model.",
     );
     let plots: Vec<String> = learned_plots(learned).iter().map(|p| figure(p, "")).collect();
     body + &figures(&plots)

@@ -1,7 +1,7 @@
-//! The report: evaluations, trainings and maps as one HTML page that needs nothing
-//! else: no scripts, no files, no fonts; figures are SVG inside of it. It can be read
-//! on a phone, in the dark, and printed. Each section is a file here; all numbers come
-//! from the parts as they are, only drawing and wording is done.
+//! The report: evaluations, trainings and maps as one self-contained HTML page, without
+//! scripts, external files or fonts; figures are inline SVG. It is readable on a phone,
+//! in dark mode and in print. Each section is a file here. All numbers come from the
+//! parts; the page only formats them.
 
 mod assurance;
 mod calibration;
@@ -28,25 +28,26 @@ use html::{details, lines, paragraph, section, text};
 pub use read::PageError;
 pub use training::{Epoch, Run};
 
-/// What a report is made of.
+/// The contents of a report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Parts {
     /// Evaluations of models, as `dldl eval` writes them.
     pub evaluations: Vec<Evaluation>,
-    /// Trainings, by their folders.
+    /// Trainings, read from their run folders.
     pub runs: Vec<Run>,
-    /// What models look at, as `dldl explain` writes it.
+    /// Class activation and occlusion maps, as `dldl explain` writes them.
     pub maps: Vec<Maps>,
-    /// What Ranking and other models believe, as `dldl explain ranking` writes it.
+    /// Learned probabilities of Ranking and other models, as `dldl explain ranking`
+    /// writes them.
     pub learned: Vec<Learned>,
-    /// The files and folders, in their order.
+    /// The files and folders that were read, in order.
     pub sources: Vec<String>,
 }
 
-/// What stands on the page beside the parts.
+/// Title and origin of a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heading {
-    /// The page's title; by default it is made of models and datasets.
+    /// The title; by default it names models and datasets.
     pub title: Option<String>,
     /// The command that made the page.
     pub command: String,
@@ -55,7 +56,7 @@ pub struct Heading {
 }
 
 impl Parts {
-    /// The page.
+    /// The page as HTML.
     pub fn to_html(&self, heading: &Heading) -> String {
         let title = heading.title.clone().unwrap_or_else(|| self.title());
         let mut chapters = Vec::new();
@@ -72,7 +73,7 @@ impl Parts {
             let looks = looks::chapter(&self.maps, &self.learned);
             chapters.push(("What the models look at".to_owned(), looks));
         }
-        chapters.push(("How it was made".to_owned(), self.made(heading)));
+        chapters.push(("How this report was made".to_owned(), self.made(heading)));
         chapters.push(("Limits and responsible use".to_owned(), LIMITS.to_owned()));
         let links: String = (chapters.iter().enumerate())
             .map(|(i, (name, _))| format!("<li><a href=\"#c{i}\">{}</a></li>", text(name)))
@@ -111,33 +112,33 @@ impl Parts {
     fn made(&self, heading: &Heading) -> String {
         let mut body = paragraph(&format!("By dldl {}, with", heading.version));
         body += &format!("<pre>{}</pre>\n", lines(&heading.command));
-        let mut said: Vec<String> = vec![
-            "Intervals of figures are 95 % intervals: percentiles of a bootstrap of 1,000 \
-             samples with a fixed seed, in which people, or pictures that belong together, \
-             are drawn, not single pictures."
+        let mut notes: Vec<String> = vec![
+            "Intervals of metrics are 95 % intervals: percentiles of a bootstrap of 1,000 \
+             resamples with a fixed seed. People (or groups of pictures that belong together) \
+             are resampled, not single pictures."
                 .into(),
-            "Estimates are those of flip fusion, the mean distribution of a crop and of its \
-             mirror image, where nothing else is said."
+            "Unless stated otherwise, estimates use flip fusion: the mean of the distributions \
+             of a crop and of its mirror image."
                 .into(),
         ];
-        said.extend(self.runs.iter().filter_map(|run| {
+        notes.extend(self.runs.iter().filter_map(|run| {
             let seed = run.seed?;
-            Some(format!("The training {} was made with the seed {seed}.", run.name))
+            Some(format!("The training {} used the seed {seed}.", run.name))
         }));
-        body += &said.iter().map(|line| paragraph(line)).collect::<String>();
+        body += &notes.iter().map(|line| paragraph(line)).collect::<String>();
         let list: String = self.sources.iter().map(|s| format!("<li>{}</li>", text(s))).collect();
         body + &details("Files", &format!("<ul>{list}</ul>\n"))
     }
 }
 
-/// Everything about one evaluation.
+/// All sections about one evaluation.
 fn chapter(evaluation: &Evaluation) -> String {
     [
         section("The model and the pictures", &model::section(evaluation)),
-        section("How far estimates are from the truth", &headline::section(evaluation)),
+        section("Errors", &headline::section(evaluation)),
         section("Truth and estimate", &truth::section(evaluation)),
         section("By group", &groups::section(evaluation)),
-        section("Estimates in their ranges", &groups::hits(evaluation)),
+        section("Estimates within their ranges", &groups::hits(evaluation)),
         section("Distributions and intervals", &calibration::section(evaluation)),
         section("Age assurance", &assurance::section(evaluation)),
         section("Failures and largest errors", &failures::section(evaluation)),
@@ -150,19 +151,19 @@ fn name_of(evaluation: &Evaluation) -> String {
     format!("{} on {} ({})", subject.model, subject.dataset, subject.split)
 }
 
-/// Holds for every estimate of this kind.
+/// Applies to every report.
 const LIMITS: &str = "\
 <ul>
-<li>An estimate says how a face <em>looks</em> to a model that learned from the labels of a
-dataset. It proves nobody's age, and says nothing of a person's worth. Do not decide about
-anybody's rights, access or treatment by it alone.</li>
-<li>These figures hold for pictures like those of the evaluation. Other cameras, poses, ages and
-people give other errors: measure on your own before you rely on any.</li>
-<li>Errors differ between groups of people; the tables say how much. Sex and race are the words
-of the dataset, not of the people in it, and groups marked as small say little.</li>
-<li>Intervals are of chance alone: they do not know of wrong labels, or of a dataset that is not
-like the world.</li>
-<li>Process faces only where law and consent allow it. The page names files and shows no faces.</li>
+<li>An estimate says how a face <em>looks</em> to a model trained on the labels of a dataset. It
+proves nobody's age and says nothing about a person's worth. Do not base decisions about
+anybody's rights, access or treatment on it alone.</li>
+<li>These numbers hold for pictures like those of the evaluation. Other cameras, poses, ages and
+people lead to other errors: measure on your own data before you rely on them.</li>
+<li>Errors differ between groups of people; the tables show by how much. Sex and race are recorded
+as in the dataset, not as stated by the people in it. Groups marked as small are unreliable.</li>
+<li>Intervals cover sampling error only, not wrong labels or a dataset that does not represent
+your use.</li>
+<li>Process faces only where law and consent allow it. This page names files but shows no faces.</li>
 </ul>
 ";
 

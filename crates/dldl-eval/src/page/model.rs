@@ -1,4 +1,4 @@
-//! What was evaluated, on what.
+//! The model and the pictures of an evaluation.
 
 use dldl::{ModelInfo, models};
 
@@ -7,7 +7,7 @@ use crate::evaluation::Evaluation;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     let subject = &evaluation.subject;
-    // What the weights say of themselves is at hand for a built-in model.
+    // The weights of built-in models are available here, with their description.
     let known = models::names().contains(&subject.model.as_str());
     let info = known.then(|| models::info(&subject.model).ok()).flatten();
     let labels = &subject.labels;
@@ -16,7 +16,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         ("model", subject.model.clone()),
         ("estimates", format!("{} in {unit}", subject.task)),
         ("method", subject.method.clone()),
-        ("labels", format!("{} to {}, {} apart", labels.min(), labels.max(), labels.step())),
+        ("labels", format!("{} to {} in steps of {}", labels.min(), labels.max(), labels.step())),
     ];
     if let Some(info) = &info {
         list.extend(of_weights(info));
@@ -24,7 +24,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     let intervals = subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
     let calibrated = match intervals {
         Some(done) => format!("intervals, on {} pictures of {}", done.n, done.on),
-        None => "no: intervals are the learned distribution's own".into(),
+        None => "no: intervals of the predicted distribution".into(),
     };
     list.push(("calibrated", calibrated));
     list.push(("pictures", pictures(evaluation)));
@@ -34,30 +34,30 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     definitions(&list) + &info.as_ref().map_or(String::new(), recipe)
 }
 
-/// How a model was trained, as its weights say it.
+/// How the model was trained, from its weights file.
 fn recipe(info: &ModelInfo) -> String {
     match info.recipe.as_str() {
         "" => String::new(),
-        said => details("How the model was trained", &format!("<pre>{}</pre>\n", lines(said))),
+        recipe => details("How the model was trained", &format!("<pre>{}</pre>\n", lines(recipe))),
     }
 }
 
-/// What a weights file says of its model, in short.
+/// A short description of a model, from its weights file.
 pub(super) fn of_weights(info: &ModelInfo) -> Vec<(&'static str, String)> {
     let mut list = vec![
         ("network", info.net.name()),
         ("parameters", info.net.parameter_count().to_string()),
         ("crops", format!("{0}x{0} pixels, template {1}", info.input_size, info.template.name)),
     ];
-    let said = [("trained on", &info.training_data), ("terms", &info.license)];
-    list.extend(said.into_iter().filter(|s| !s.1.is_empty()).map(|(n, s)| (n, s.clone())));
+    let optional = [("trained on", &info.training_data), ("license", &info.license)];
+    list.extend(optional.into_iter().filter(|s| !s.1.is_empty()).map(|(n, s)| (n, s.clone())));
     list
 }
 
 fn pictures(evaluation: &Evaluation) -> String {
     let Evaluation { subject, n, n_groups, failures, crops, .. } = evaluation;
     format!(
-        "{n} of {} ({}), {n_groups} people or groups; {} aligned by a face, {} taken whole, \
+        "{n} of {} ({}), {n_groups} people or groups; {} aligned by a face, {} used whole, \
          {failures} failed ({} %)",
         subject.dataset,
         subject.split,
@@ -67,9 +67,10 @@ fn pictures(evaluation: &Evaluation) -> String {
     )
 }
 
-/// Names and what they stand for, as plain text.
+/// A list of names and values, given as plain text.
 pub(super) fn definitions(list: &[(&str, String)]) -> String {
-    let entry =
-        |(name, said): &(&str, String)| format!("<dt>{}</dt><dd>{}</dd>\n", text(name), text(said));
+    let entry = |(name, value): &(&str, String)| {
+        format!("<dt>{}</dt><dd>{}</dd>\n", text(name), text(value))
+    };
     format!("<dl>\n{}</dl>\n", list.iter().map(entry).collect::<String>())
 }

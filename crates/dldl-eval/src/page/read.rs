@@ -1,4 +1,4 @@
-//! From files and folders to the parts of a report.
+//! Reads the parts of a report from files and folders.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub struct PageError {
     what: String,
 }
 
-/// The lines of a log that matter here.
+/// A line of a training log; only epochs are used.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Line {
@@ -29,7 +29,7 @@ impl Parts {
     /// `dldl train` have written: JSON files, and run folders with their `log.jsonl`.
     ///
     /// # Errors
-    /// [`PageError`], which names the file and what is wrong with it.
+    /// [`PageError`] for a file that cannot be read or is none of these.
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self, PageError> {
         let mut parts = Self::default();
         for path in paths.iter().map(AsRef::as_ref) {
@@ -82,13 +82,13 @@ fn run(folder: &Path) -> Result<Run, PageError> {
         true => Some(dldl::models::info(&weights).map_err(|e| wrong(folder, e.to_string()))?),
         false => None,
     };
-    // `runs/mine/` and `.` have no last part as they are.
+    // Paths such as `.` have no file name until they are resolved.
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned();
     Ok(Run { name, epochs, seed: recipe.as_deref().and_then(seed), recipe, model })
 }
 
-/// The number behind `seed =` in the recipe's first, nameless table.
+/// The value of `seed =` in the recipe's top-level table.
 fn seed(recipe: &str) -> Option<u64> {
     let first = recipe.lines().take_while(|line| !line.trim_start().starts_with('['));
     let mut fields = first.filter_map(|line| line.split_once('='));

@@ -1,6 +1,6 @@
-//! How the page looks: for wide and narrow screens, light and dark, and paper.
+//! The style sheet: for wide and narrow screens, light and dark mode, and print.
 
-/// The style of everything but figures.
+/// The style of everything except figures.
 pub(super) const PAGE: &str = "\
 :root{--ink:#1f2328;--muted:#59636e;--paper:#fff;--box:#f6f8fa;--line:#d8dee4;--link:#0969da;
 --warn:#9a4b00}

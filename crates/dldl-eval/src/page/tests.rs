@@ -230,7 +230,7 @@ fn whole() -> Parts {
     }
 }
 
-/// Every element is closed, in the right order; what HTML never closes aside.
+/// Checks that all elements are closed in the right order, except void elements.
 fn check_nesting(html: &str) {
     let mut open: Vec<&str> = Vec::new();
     for part in html.split('<').skip(1) {
@@ -239,7 +239,7 @@ fn check_nesting(html: &str) {
         match () {
             () if tag.starts_with('!') || name == "meta" || tag.ends_with('/') => {}
             () if tag.starts_with('/') => {
-                assert_eq!(open.pop(), Some(&tag[1..]), "closed in a wrong order");
+                assert_eq!(open.pop(), Some(&tag[1..]), "closed in the wrong order");
             }
             () => open.push(name),
         }
@@ -248,7 +248,7 @@ fn check_nesting(html: &str) {
 }
 
 #[test]
-fn the_page_stands_alone_and_is_well_nested() {
+fn the_page_is_self_contained_and_well_nested() {
     let html = whole().to_html(&heading());
     if let Some(path) = std::env::var_os("DLDL_PAGE_OUT") {
         std::fs::write(path, &html).unwrap();
@@ -264,7 +264,7 @@ fn the_page_stands_alone_and_is_well_nested() {
 }
 
 #[test]
-fn every_part_has_its_numbers_on_the_page() {
+fn all_parts_are_on_the_page() {
     let html = whole().to_html(&heading());
     for part in [
         // Headline, with its interval, the baseline and the true minus.
@@ -290,7 +290,7 @@ fn every_part_has_its_numbers_on_the_page() {
         "bad.jpg: empty file",
         // Training, maps, curves, and how it was made.
         "Training mine",
-        "was made with the seed 7",
+        "used the seed 7",
         "18-29 (50)",
         "9.3",
         "rank (m): its sigmoids",
@@ -304,7 +304,7 @@ fn every_part_has_its_numbers_on_the_page() {
 }
 
 #[test]
-fn what_is_not_there_has_no_section() {
+fn absent_parts_have_no_section() {
     let mut one = evaluation("tiny");
     (one.assurance, one.breakdowns, one.predictions) = (None, Vec::new(), Vec::new());
     let html = Parts { evaluations: vec![one], ..Parts::default() }.to_html(&heading());
@@ -319,7 +319,7 @@ fn what_is_not_there_has_no_section() {
 }
 
 #[test]
-fn names_from_outside_stay_text() {
+fn external_names_are_escaped() {
     let bad = "<script>alert('x')</script>";
     let mut one = evaluation(bad);
     one.subject.dataset = bad.into();
@@ -346,7 +346,7 @@ fn names_from_outside_stay_text() {
 }
 
 #[test]
-fn files_are_known_by_what_is_in_them() {
+fn files_are_recognized_by_content() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     let json = serde_json::to_string(&evaluation("tiny")).unwrap();

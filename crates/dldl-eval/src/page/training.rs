@@ -1,4 +1,4 @@
-//! A training: its curves and its recipe, from its folder.
+//! A training: its curves and recipe, from the run folder.
 
 use dldl_plot::{Axis, Ink, Plot};
 use std::collections::BTreeMap;
@@ -8,25 +8,25 @@ use serde::{Deserialize, Serialize};
 use super::html::{details, figure, figures, lines, number};
 use super::model::{definitions, of_weights};
 
-/// What is read from the folder of a training.
+/// A training, read from its run folder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
     /// The folder's name.
     pub name: String,
     /// The epochs of `log.jsonl`.
     pub epochs: Vec<Epoch>,
-    /// `config.toml`, where it is there.
+    /// The contents of `config.toml`, if it exists.
     pub recipe: Option<String>,
     /// The recipe's seed.
     pub seed: Option<u64>,
-    /// What the weights say of themselves, where the training is finished.
+    /// The description of the trained model, once the training is finished.
     pub model: Option<dldl::ModelInfo>,
 }
 
-/// An epoch as the log has it; the log says more.
+/// The fields of an epoch in the log that the page shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Number of the epoch, from 1.
+    /// Number of the epoch, starting at 1.
     pub epoch: usize,
     /// Side of the crops in pixels.
     pub size: usize,
@@ -43,7 +43,7 @@ pub struct Epoch {
     pub best: bool,
     /// Training samples per second.
     pub images_per_second: f64,
-    /// Seconds since the start of the training, over all sittings.
+    /// Seconds of training so far, over all runs if it was resumed.
     pub seconds: f64,
 }
 
@@ -61,14 +61,14 @@ pub(super) fn chapter(run: &Run) -> String {
         run.epochs.last().map_or(Vec::new(), |e| e.val_errors.keys().collect());
     plots.extend(heads.into_iter().map(|head| figure(&errors(run, head), "")));
     let recipe = run.recipe.as_deref().map_or(String::new(), |recipe| {
-        details("The recipe, every field written out", &format!("<pre>{}</pre>\n", lines(recipe)))
+        details("Recipe, with all defaults", &format!("<pre>{}</pre>\n", lines(recipe)))
     });
     definitions(&list) + &figures(&plots) + &recipe
 }
 
 fn summary(run: &Run) -> Vec<(&'static str, String)> {
     let Some(last) = run.epochs.last() else {
-        return vec![("epochs", "none is finished".into())];
+        return vec![("epochs", "none finished".into())];
     };
     let mut list = vec![
         ("epochs", last.epoch.to_string()),
@@ -76,7 +76,7 @@ fn summary(run: &Run) -> Vec<(&'static str, String)> {
         (
             "speed",
             format!(
-                "{} pictures a second in the last epoch",
+                "{} pictures per second in the last epoch",
                 number(Some(last.images_per_second), 0)
             ),
         ),
@@ -102,7 +102,7 @@ fn epochs_axis(run: &Run) -> Axis {
 }
 
 fn losses(run: &Run) -> Plot {
-    // A mean over an epoch belongs into its middle, a validation to its end.
+    // A mean over an epoch belongs to its middle, a validation to its end.
     let train: Vec<(f64, f64)> =
         run.epochs.iter().map(|e| (e.epoch as f64 - 0.5, e.loss)).collect();
     let validation = run.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.val_loss?)));
@@ -126,7 +126,7 @@ fn errors(run: &Run, head: &str) -> Plot {
     plot
 }
 
-/// An axis for all finite numbers.
+/// An axis that spans all finite values.
 fn range(label: &str, lines: &[&[(f64, f64)]]) -> Axis {
     let all = lines.iter().flat_map(|line| line.iter()).map(|p| p.1);
     let (low, high) = all

@@ -1,26 +1,25 @@
-//! Truth against estimate: how many pictures lie where, and how the error goes over
-//! the range.
+//! Estimate against true value: a heat map, and the bias over the range.
 
 use dldl_plot::{Axis, Ink, Plot};
 
 use super::html::{figure, figures};
 use crate::evaluation::Evaluation;
 
-/// Cells in either direction.
+/// Cells per direction.
 const CELLS: usize = 40;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     if evaluation.predictions.is_empty() {
         return String::new();
     }
-    let about = "Each cell is the darker the more pictures it holds (by the square root of \
-                 their number); on the dashed line estimate and truth are the same.";
+    let about = "Darker cells hold more pictures (by the square root of their number); on the \
+                 dashed line, the estimate equals the true value.";
     figures(&[figure(&heat_map(evaluation), about), figure(&bias(evaluation), BIAS)])
 }
 
-const BIAS: &str = "The line is the mean of estimate less truth by band of the truth, the box its \
-                    95 % interval. Above 0 the model says too much. Regression to the mean \
-                    shows as a fall from left to right.";
+const BIAS: &str = "The line is the mean of estimate minus truth by band of the true value, boxes \
+                    are 95 % intervals. Above 0, estimates are too high. Regression to the mean \
+                    shows as a decline from left to right.";
 
 fn heat_map(evaluation: &Evaluation) -> Plot {
     let labels = &evaluation.subject.labels;
@@ -39,7 +38,7 @@ fn heat_map(evaluation: &Evaluation) -> Plot {
     for (i, column) in counts.iter().enumerate() {
         for (j, n) in column.iter().enumerate().filter(|(_, n)| **n > 0) {
             let ends = |k: usize| [low + width * k as f64, low + width * (k + 1) as f64];
-            // The faintest cell must still be seen.
+            // The faintest cell must be visible.
             let opacity = 0.12 + 0.88 * (*n as f64 / most).sqrt();
             plot.rect(Ink::Series(0), ends(i), ends(j), opacity, &format!("{n}"));
         }
@@ -58,9 +57,9 @@ fn bias(evaluation: &Evaluation) -> Plot {
     let unit = &scale.name;
     let x = Axis::names(&format!("truth ({unit})"), &names);
     let y = Axis::linear(&format!("bias ({unit})"), low, high);
-    // The bands' names must not run into each other.
+    // Wide enough for the names of the bands.
     let width = f64::max(300.0, 40.0 * names.len() as f64);
-    let mut plot = Plot::new("Bias by band of the truth", x, y).area(width, 270.0);
+    let mut plot = Plot::new("Bias by band of the true value", x, y).area(width, 270.0);
     let place = |i: usize| i as f64;
     for (i, group) in groups.iter().enumerate() {
         if let Some(interval) = group.bias.interval {

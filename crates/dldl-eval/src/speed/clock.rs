@@ -6,12 +6,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::Milliseconds;
 
-/// CPU time that the calling thread has used.
+/// CPU time used by the calling thread.
 pub(super) fn thread_cpu() -> Duration {
     of(ClockId::ThreadCPUTime)
 }
 
-/// CPU time that all threads of the process have used.
+/// CPU time used by all threads of the process.
 fn process_cpu() -> Duration {
     of(ClockId::ProcessCPUTime)
 }
@@ -21,7 +21,7 @@ fn of(clock: ClockId) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The most memory that the process had so far, where Linux says it.
+/// Peak memory of the process so far, on Linux.
 pub(super) fn process_peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
@@ -57,7 +57,7 @@ impl Stopwatch {
         self.cpu.push((process_cpu() - self.started.0).as_secs_f64() * 1e3);
     }
 
-    /// A CPU time that was measured elsewhere.
+    /// Adds a CPU time measured elsewhere.
     pub(super) fn add(&mut self, cpu: Duration) {
         self.cpu.push(cpu.as_secs_f64() * 1e3);
     }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_by_hand() {
+    fn medians_match_hand_computed_ones() {
         assert_eq!(summary(&mut [3.0, 1.0, 2.0]), Milliseconds { min: 1.0, median: 2.0 });
         assert_eq!(summary(&mut [4.0, 1.0, 2.0, 3.0]), Milliseconds { min: 1.0, median: 2.5 });
     }

@@ -1,7 +1,6 @@
-//! How fast a model runs: the whole network and layer by layer, beside what the
-//! processor can do at most and beside larger networks on the same kernels. How
-//! well it does what it does is `evaluate`'s business; the comparison with
-//! other runtimes is in `benches/compare/`.
+//! How fast a model runs: the whole network and layer by layer, compared with the peak of
+//! the processor and with larger networks on the same kernels. The comparison with other
+//! runtimes is in `benches/compare/`.
 
 mod clock;
 mod table;
@@ -15,120 +14,121 @@ use serde::Serialize;
 
 use clock::{Stopwatch, Times, process_peak_bytes};
 
-/// What is measured, and how often.
+/// Settings of a speed measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct SpeedOptions {
     /// Side of the crops in pixels.
     pub size: usize,
-    /// Crops in a run.
+    /// Crops per run.
     pub batch: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
-    /// Runs that are timed, after a few that are not.
+    /// Timed runs, after a few for warming up.
     pub runs: usize,
-    /// Whether larger networks are timed, too ([`Speed::efficiency`]).
+    /// Whether to time larger networks as well ([`Speed::efficiency`]).
     pub efficiency: bool,
 }
 
-/// Smallest and median time of several runs, in milliseconds.
+/// Minimum and median time of several runs, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Milliseconds {
-    /// The fastest.
+    /// The minimum.
     pub min: f64,
-    /// The middle one.
+    /// The median.
     pub median: f64,
 }
 
 /// A layer of the network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Layer {
-    /// `input`, `conv0` and so on, `head`; `conv0+conv1` where they run as one.
+    /// `input`, `conv0` and so on, `head`; `conv0+conv1` if these are fused.
     pub name: String,
-    /// Channels, height and width of its output before pooling.
+    /// `[channels, height, width]` of the output before pooling.
     pub shape: [usize; 3],
-    /// Multiply-accumulates for one crop, counted as a direct convolution.
+    /// Multiply-accumulates per crop, counted as a direct convolution.
     pub macs: u64,
-    /// Median CPU time for one crop on one thread, in milliseconds.
+    /// Median CPU time per crop on one thread, in milliseconds.
     pub cpu_ms: f64,
-    /// 2 `macs` by the time: above the peak where fewer multiplications do.
+    /// `2 * macs` divided by the time: above the peak if an algorithm needs fewer
+    /// multiplications.
     pub effective_gflops: f64,
-    /// `effective_gflops` by the measured peak.
+    /// `effective_gflops` divided by the measured peak.
     pub peak_share: f64,
 }
 
-/// A row of the paper's table of efficiency (specification 5.3).
+/// A row of the efficiency table of the paper (specification 5.3).
 #[derive(Clone, Debug, Serialize)]
 pub struct Efficiency {
-    /// The network.
+    /// Name of the network.
     pub network: String,
-    /// Learnable numbers.
+    /// Number of trainable parameters.
     pub params: usize,
-    /// Multiply-accumulates for one crop.
+    /// Multiply-accumulates per crop.
     pub macs: u64,
-    /// Size of its weights file: in half precision, or quantized.
+    /// Size of its weights file, in half precision or quantized.
     pub disk_bytes: usize,
-    /// Median CPU time for one crop on one thread, in milliseconds.
+    /// Median CPU time per crop on one thread, in milliseconds.
     pub cpu_ms: f64,
-    /// How many times as long as the measured model it takes.
+    /// The time relative to the measured model.
     pub factor: f64,
 }
 
-/// What was measured.
+/// The result of a speed measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Speed {
     /// The model's name.
     pub model: String,
-    /// Its network's.
+    /// The network's name.
     pub network: String,
     /// Side of the crops in pixels.
     pub size: usize,
-    /// Crops in a run.
+    /// Crops per run.
     pub batch: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
-    /// Runs that were timed.
+    /// Number of timed runs.
     pub runs: usize,
-    /// The vector instructions.
+    /// The vector instructions in use.
     pub isa: &'static str,
-    /// Learnable numbers.
+    /// Number of trainable parameters.
     pub params: usize,
-    /// Multiply-accumulates for one crop, counted as direct convolutions.
+    /// Multiply-accumulates per crop, counted as direct convolutions.
     pub macs: u64,
     /// CPU time of a run (all crops of the batch), over all threads.
     pub cpu_ms: Milliseconds,
     /// Wall-clock time of a run.
     pub wall_ms: Milliseconds,
-    /// Crops by the median wall-clock time.
+    /// Crops divided by the median wall-clock time.
     pub crops_per_second: f64,
-    /// 2 `macs` by the median CPU time.
+    /// `2 * macs` divided by the median CPU time.
     pub effective_gflops: f64,
-    /// Multiply-adds in registers, counted twice, in 10^9 a second on one
-    /// thread: the most that direct convolution could reach.
+    /// Multiply-adds in registers, counted as two operations, in 10^9 per second on one
+    /// thread: the upper limit for direct convolution.
     pub peak_gflops: f64,
-    /// `effective_gflops` by `peak_gflops`.
+    /// `effective_gflops` divided by `peak_gflops`.
     pub peak_share: f64,
-    /// The most memory that the process had, if the system says so.
+    /// Peak memory of the process, if the system reports it.
     pub peak_bytes: Option<u64>,
-    /// The weights as they are kept to run.
+    /// Size of the weights in memory.
     pub weight_bytes: usize,
-    /// Activations and working memory.
+    /// Size of activations and working memory.
     pub arena_bytes: usize,
-    /// Layer by layer, for one crop on one thread.
+    /// Times per layer, for one crop on one thread.
     pub layers: Vec<Layer>,
-    /// This network beside larger ones; empty if it was not asked for.
+    /// Comparison with larger networks; empty unless requested.
     pub efficiency: Vec<Efficiency>,
 }
 
-/// Networks that the paper compares with, in size: VGG-16 itself, and 3x3
-/// convolutions with about as many multiply-accumulates (4.05 of 4.1 billion)
-/// and parameters (20 of 25.6 million) as ResNet-50.
+/// Networks of the sizes that the paper compares with: VGG-16, and a network of 3x3
+/// convolutions with about as many multiply-accumulates (4.05 instead of 4.1 billion) and
+/// parameters (20 instead of 25.6 million) as ResNet-50.
 fn comparators() -> [(&'static str, NetSpec); 2] {
     let mut resnet = NetSpec::vgg16(1, 1, 101);
     resnet.stages = vec![vec![16], vec![32], vec![48], vec![64], vec![736; 5]];
     [("VGG-16", NetSpec::vgg16(1, 1, 101)), ("of ResNet-50's size", resnet)]
 }
 
-/// Times a model on crops of noise.
+/// Measures the speed of a model on crops of noise.
 ///
 /// # Errors
 /// [`NetError::Crop`] if the network does not take crops of that size, and as
@@ -177,7 +177,7 @@ pub fn speed(engine: Engine, options: &SpeedOptions) -> Result<Speed, NetError> 
     Ok(speed)
 }
 
-/// Runs that are not timed: memory is mapped, caches and clocks are warm.
+/// Runs before timing, to map memory and warm up caches and clocks.
 const WARM_UP: usize = 3;
 
 fn time_runs(engine: &Engine, crops: &[Crop], runs: usize) -> Result<Times, NetError> {
@@ -199,7 +199,7 @@ fn time_layers(
     runs: usize,
     peak: f64,
 ) -> Result<Vec<Layer>, NetError> {
-    let mut layers = described(engine.info(), crop.size());
+    let mut layers = untimed_layers(engine.info(), crop.size());
     let mut watches = vec![Stopwatch::new(runs); layers.len()];
     let head = layers.len() - 1;
     for run in 0..WARM_UP + runs {
@@ -217,7 +217,7 @@ fn time_layers(
             last = clock::thread_cpu();
         })?;
     }
-    // The first convolution may have run as a part of the second.
+    // The first convolution may be fused with the second.
     if watches[1].is_empty() && layers.len() > 3 {
         let first = layers.remove(1);
         watches.remove(1);
@@ -233,7 +233,7 @@ fn time_layers(
 }
 
 /// The layers of a network, without times.
-fn described(info: &ModelInfo, size: usize) -> Vec<Layer> {
+fn untimed_layers(info: &ModelInfo, size: usize) -> Vec<Layer> {
     let layer = |name: String, shape: [usize; 3], macs: usize| Layer {
         name,
         shape,
@@ -255,7 +255,7 @@ fn described(info: &ModelInfo, size: usize) -> Vec<Layer> {
     layers
 }
 
-/// The measured model and the larger ones, each for one crop on one thread.
+/// Times the measured model and larger ones, each for one crop on one thread.
 fn efficiency(
     engine: &Engine,
     crop: &Crop,
@@ -267,7 +267,7 @@ fn efficiency(
             (1, false) => 4,
             (_, false) => 2,
             (4, true) => 1,
-            // Of the four numbers per channel, scale and bias remain.
+            // Of the four values per channel, scale and bias remain.
             (_, true) if name.starts_with("bn") => 2,
             (_, true) => 4,
         };
@@ -302,7 +302,7 @@ fn efficiency(
     Ok(rows)
 }
 
-/// The peak of f32 multiply-adds on one thread, in 10^9 operations a second.
+/// The peak rate of f32 multiply-adds on one thread, in 10^9 operations per second.
 fn peak_gflops(engine: &Engine, runs: usize) -> f64 {
     const ROUNDS: usize = 100_000;
     let level = engine.level();
@@ -312,11 +312,11 @@ fn peak_gflops(engine: &Engine, runs: usize) -> f64 {
         std::hint::black_box(dldl_net::multiply_add_burst(level, ROUNDS));
         watch.add(clock::thread_cpu() - start);
     }
-    // The fastest: whatever disturbs makes it slower, and a peak is the most.
+    // Interference only makes runs slower, so the minimum time is the peak rate.
     2e-6 * dldl_net::burst_macs(level, ROUNDS) as f64 / watch.times().cpu.min
 }
 
-/// A crop of noise, the same one for the same seed.
+/// A crop of noise, determined by the seed.
 fn noise(size: usize, seed: u64) -> Result<Crop, NetError> {
     let mut state = seed;
     let mut byte = || {
@@ -335,14 +335,14 @@ mod tests {
     fn layers_add_up_to_the_network() {
         let net = NetSpec::tiny_age(101);
         let weights = Weights::random("tiny", net.clone()).unwrap();
-        let layers = described(&weights.info, 224);
+        let layers = untimed_layers(&weights.info, 224);
         assert_eq!(layers.len(), 15);
         assert_eq!(layers.iter().map(|l| l.macs).sum::<u64>(), net.macs(224));
         assert_eq!(layers[3].shape, [32, 112, 112]);
     }
 
     #[test]
-    fn comparators_are_of_the_size_that_they_say() {
+    fn comparators_have_the_stated_sizes() {
         let [(_, vgg), (_, resnet)] = comparators();
         assert_eq!(vgg.parameter_count(), 14_770_725);
         assert!((3.9e9..4.2e9).contains(&(resnet.macs(224) as f64)));
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_is_consistent() {
+    fn measurements_are_consistent() {
         let weights = Weights::random("tiny", NetSpec::vgg16(1, 8, 101)).unwrap();
         let engine = Engine::from_weights(&weights).unwrap();
         let options = SpeedOptions { size: 64, batch: 2, threads: 2, runs: 3, efficiency: false };

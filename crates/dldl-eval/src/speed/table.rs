@@ -1,4 +1,4 @@
-//! The measured speed as text for people and as JSON.
+//! The measured speed as a text table and as JSON.
 
 use std::fmt;
 
@@ -28,10 +28,10 @@ impl fmt::Display for Speed {
         for (name, time) in [("CPU time", self.cpu_ms), ("wall clock", self.wall_ms)] {
             writeln!(f, "{name:10} {:9.3} {:9.3}  ms", time.median, time.min)?;
         }
-        writeln!(f, "\n{:.1} crops a second", self.crops_per_second)?;
+        writeln!(f, "\n{:.1} crops per second", self.crops_per_second)?;
         writeln!(
             f,
-            "{:.1} effective GFLOP/s, {:.0} % of the peak of multiply-adds ({:.1} GFLOP/s)",
+            "{:.1} effective GFLOP/s, {:.0} % of the multiply-add peak ({:.1} GFLOP/s)",
             self.effective_gflops,
             100.0 * self.peak_share,
             self.peak_gflops,
@@ -44,7 +44,7 @@ impl fmt::Display for Speed {
             memory(self.arena_bytes),
         )?;
         if let Some(peak) = self.peak_bytes {
-            write!(f, ", {:.1} MB the whole process at most", peak as f64 / 1e6)?;
+            write!(f, ", process peak {:.1} MB", peak as f64 / 1e6)?;
         }
         writeln!(f, "\n\nlayer        output          million MACs      ms   GFLOP/s   of peak")?;
         for layer in &self.layers {

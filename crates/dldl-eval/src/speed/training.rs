@@ -1,5 +1,5 @@
-//! How fast a network learns: forward, loss, backward and optimizer on pictures
-//! of noise, without the reading of data.
+//! How fast a network trains: forward, loss, backward and optimizer on noise, without
+//! reading data.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -17,72 +17,72 @@ use serde::Serialize;
 use super::Milliseconds;
 use super::clock::{Stopwatch, process_peak_bytes};
 
-/// What is measured, and how often.
+/// Settings of a training speed measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingSpeedOptions {
     /// Side of the pictures in pixels.
     pub size: usize,
-    /// Pictures of a step.
+    /// Pictures per step.
     pub batch: usize,
-    /// Threads of the CPU.
+    /// Number of CPU threads.
     pub threads: usize,
-    /// Where it learns.
+    /// The device to train on.
     pub device: DeviceKind,
-    /// Steps that are timed, after a few that are not.
+    /// Timed steps, after a few for warming up.
     pub runs: usize,
 }
 
-/// Parts of the time of a step; together 1.
+/// Shares of the time of a step; the sum is 1.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Phases {
-    /// Pictures to logits.
+    /// From pictures to logits.
     pub forward: f64,
     /// The loss and its gradient.
     pub loss: f64,
     /// From there to the gradients of all weights.
     pub backward: f64,
-    /// Adam.
+    /// The Adam update.
     pub optimizer: f64,
 }
 
-/// What was measured.
+/// The result of a training speed measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrainingSpeed {
     /// The network's name.
     pub model: String,
     /// Side of the pictures in pixels.
     pub size: usize,
-    /// Pictures of a step.
+    /// Pictures per step.
     pub batch: usize,
-    /// Threads of the CPU.
+    /// Number of CPU threads.
     pub threads: usize,
-    /// Where it learned.
+    /// The device.
     pub device: DeviceKind,
     /// The vector instructions of the CPU.
     pub isa: &'static str,
-    /// Steps that were timed.
+    /// Number of timed steps.
     pub runs: usize,
-    /// Learnable numbers.
+    /// Number of trainable parameters.
     pub params: usize,
     /// CPU time of a step, over all threads.
     pub cpu_ms: Milliseconds,
     /// Wall-clock time of a step.
     pub wall_ms: Milliseconds,
-    /// Pictures by the median wall-clock time.
+    /// Pictures divided by the median wall-clock time.
     pub images_per_second: f64,
-    /// Pictures by the median CPU time; none on other devices.
+    /// Pictures divided by the median CPU time; none on other devices.
     pub images_per_second_per_core: Option<f64>,
-    /// Where the time went, by the clock on the wall. On a GPU, what is still
-    /// under way when a phase ends counts for the next.
+    /// Shares of the wall-clock time. On a GPU, work that is still running at the end of
+    /// a phase counts for the next.
     pub phases: Phases,
-    /// The most memory that the process had, if the system says so.
+    /// Peak memory of the process, if the system reports it.
     pub peak_bytes: Option<u64>,
 }
 
-/// Steps that are not timed: memory is mapped, caches and clocks are warm.
+/// Steps before timing, to map memory and warm up caches and clocks.
 const WARM_UP: usize = 2;
 
-/// Times the training of a network on noise, by DLDL-v2 with Adam.
+/// Measures the training speed of a network on noise, by DLDL-v2 with Adam.
 ///
 /// # Errors
 /// If this build cannot use the device, the device cannot train the network, or the
@@ -148,7 +148,7 @@ pub fn training_speed(
     })
 }
 
-/// One step, and the time of its phases.
+/// Runs one step and returns the time of each phase.
 fn one_step(
     learner: &mut dyn Learner,
     images: ImageBatch,
@@ -170,7 +170,7 @@ fn one_step(
     Ok([of_loss.0 - begun, of_loss.1 - of_loss.0, learned - of_loss.1, learned.elapsed()])
 }
 
-/// Some age between 10 and 80.
+/// A target age between 10 and 80.
 fn truth(method: &Method, labels: &LabelSet, i: usize) -> Truths {
     let mean = 10.0 + (i * 13 % 71) as f64;
     let label = Label { mean, sigma: 2.0 };
@@ -178,7 +178,7 @@ fn truth(method: &Method, labels: &LabelSet, i: usize) -> Truths {
     vec![Some(Truth::Label { target, mean })]
 }
 
-/// Numbers as of normalized pictures, between -2 and 2.
+/// Values like those of normalized pictures, between -2 and 2.
 fn noise(count: usize) -> Vec<f32> {
     (0..count as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 16384.0 - 2.0)
@@ -205,11 +205,11 @@ impl fmt::Display for TrainingSpeed {
         )?;
         writeln!(f, "              median       min")?;
         for (name, time) in [("CPU time", self.cpu_ms), ("wall clock", self.wall_ms)] {
-            writeln!(f, "{name:10} {:9.1} {:9.1}  ms a step", time.median, time.min)?;
+            writeln!(f, "{name:10} {:9.1} {:9.1}  ms per step", time.median, time.min)?;
         }
-        write!(f, "\n{:.1} pictures a second", self.images_per_second)?;
+        write!(f, "\n{:.1} pictures per second", self.images_per_second)?;
         if let Some(rate) = self.images_per_second_per_core {
-            write!(f, ", {rate:.1} a second and core")?;
+            write!(f, ", {rate:.1} per second and core")?;
         }
         let Phases { forward, loss, backward, optimizer } = self.phases;
         let [forward, loss, backward, optimizer] =
@@ -220,7 +220,7 @@ impl fmt::Display for TrainingSpeed {
              {optimizer:.1} %"
         )?;
         if let Some(peak) = self.peak_bytes {
-            writeln!(f, "{:.0} MB the whole process at most", peak as f64 / 1e6)?;
+            writeln!(f, "process peak {:.0} MB", peak as f64 / 1e6)?;
         }
         Ok(())
     }

@@ -1,17 +1,22 @@
-//! The parts of the table about questions with a yes or no: whether an estimate
-//! falls into the range that is its label, and whether somebody would be let in.
+//! The sections of the table about yes-or-no questions: whether an estimate falls into
+//! the range that is its label, and whether somebody would pass an age check.
 
 use std::fmt::{self, Formatter};
 
 use super::name_width;
 use crate::evaluation::{Assurance, AssuranceGroup, Hits, Measured};
 
-/// The challenge age that groups are compared at.
+/// The challenge age at which groups are compared.
 const CHALLENGE: f64 = 25.0;
 
 pub fn hits(f: &mut Formatter<'_>, hits: &Hits) -> fmt::Result {
     let percent = |m: &Measured| format!("{:.1} %", 100.0 * m.value);
-    writeln!(f, "\n{} labels are ranges; estimates in theirs: {}", hits.n, percent(&hits.share))?;
+    writeln!(
+        f,
+        "\n{} labels are ranges; estimates within theirs: {}",
+        hits.n,
+        percent(&hits.share)
+    )?;
     let w = name_width(hits.by_race.iter().map(|g| &g.name));
     for group in &hits.by_race {
         let star = if group.few { "*" } else { "" };
@@ -28,14 +33,14 @@ pub fn assurance(f: &mut Formatter<'_>, table: &Assurance) -> fmt::Result {
     let all = &table.all;
     writeln!(
         f,
-        "\nage assurance: {} pictures of people below 18 ({} of 14 to 17), {} of 18 to 30",
+        "\nage assurance: {} pictures of people under 18 ({} from 14 to 17), {} from 18 to 30",
         all.minors, all.teens, all.adults
     )?;
     if let (Some(mae), Some(by_cell)) = (all.adults_mae, all.adults_mae_by_cell) {
         let (mae, cells) = (mae.value, all.adults_cells);
         writeln!(
             f,
-            "MAE from 18 to 30: {mae:.3}; mean over {cells} sexes and years: {by_cell:.3}"
+            "MAE from 18 to 30: {mae:.3}; mean of {cells} groups by sex and year: {by_cell:.3}"
         )?;
     }
     let percent =
@@ -43,7 +48,7 @@ pub fn assurance(f: &mut Formatter<'_>, table: &Assurance) -> fmt::Result {
     writeln!(
         f,
         "{:16}{:>14}{:>14}{:>15}",
-        "let in from", "below 18 in", "14-17 in", "18-30 asked"
+        "challenge age", "under 18 pass", "14-17 pass", "18-30 asked"
     )?;
     for row in &all.rows {
         writeln!(
@@ -62,13 +67,13 @@ pub fn assurance(f: &mut Formatter<'_>, table: &Assurance) -> fmt::Result {
     let w = name_width(groups.iter().map(|g| &g.name));
     writeln!(
         f,
-        "\n{:w$}{:>9}{:>7}{:>7}{:>13}{:>10}{:>13}{:>11}",
-        format!("let in from {CHALLENGE}"),
-        "below 18",
+        "\n{:w$}{:>9}{:>7}{:>7}{:>14}{:>11}{:>12}{:>11}",
+        format!("challenge age {CHALLENGE}"),
+        "under 18",
         "14-17",
         "18-30",
-        "below 18 in",
-        "14-17 in",
+        "under 18 pass",
+        "14-17 pass",
         "18-30 asked",
         "18-30 MAE"
     )?;
@@ -76,7 +81,7 @@ pub fn assurance(f: &mut Formatter<'_>, table: &Assurance) -> fmt::Result {
         let Some(row) = group.rows.iter().find(|r| r.age == CHALLENGE) else { continue };
         writeln!(
             f,
-            "{:w$}{:>9}{:>7}{:>7}{:>13}{:>10}{:>13}{:>11}",
+            "{:w$}{:>9}{:>7}{:>7}{:>14}{:>11}{:>12}{:>11}",
             group.name,
             group.minors,
             group.teens,

@@ -1,6 +1,5 @@
-//! What can be wrong with a picture or with a crop, on purpose and to a known
-//! degree, so that a model's errors under it can be measured. Nothing here is
-//! random; the variations that a training draws are in `dldl_data::Augment`.
+//! Corruptions of pictures and crops by a known amount, to measure a model's errors under
+//! them. Nothing here is random; random augmentation is in `dldl_data::Augment`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,37 +8,35 @@ use dldl::Picture;
 use dldl_net::Template;
 use serde::{Deserialize, Serialize};
 
-/// Something wrong with a picture, before faces are searched in it, or with how
-/// the crop is cut out of it. As text, and so in JSON, it is its name and its
-/// numbers: `blur:2`, `move:0.1,0`.
+/// A corruption of a picture before face detection, or of the alignment of the crop. As
+/// text and in JSON, it is a name with numbers: `blur:2`, `move:0.1,0`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub enum Disturbance {
-    /// The crop is moved by these fractions of its side, to the right and down.
+pub enum Corruption {
+    /// Moves the crop to the right and down, by fractions of its side.
     Move([f64; 2]),
-    /// The crop shows a part of the picture whose side is this many times what it
-    /// should be: above 1 the face is smaller in it.
+    /// Scales the area that the crop shows: above 1, the face becomes smaller.
     Scale(f64),
-    /// The picture is turned clockwise by this many degrees, its borders repeated.
+    /// Rotates the picture clockwise by degrees, with repeated borders.
     Rotate(f64),
-    /// This fraction of the picture's width and height is cut off at each side;
-    /// below 0, the borders are repeated by as much.
+    /// Cuts off this fraction of the width and height at each side; if negative, repeats
+    /// the borders instead.
     Cut(f64),
-    /// A Gaussian blur of this standard deviation, in pixels of the picture.
+    /// Gaussian blur of this standard deviation, in pixels of the picture.
     Blur(f64),
-    /// The picture is reduced to this fraction of its size and enlarged again.
-    Low(f64),
-    /// The picture is compressed as JPEG of this quality, 1..=100.
+    /// Reduces the picture to this fraction of its size and enlarges it again.
+    Downscale(f64),
+    /// Compresses the picture as JPEG of this quality, 1..=100.
     Jpeg(u8),
-    /// The picture without its colors.
+    /// Removes the colors.
     Gray,
-    /// The brightness is multiplied by this.
-    Light(f64),
+    /// Multiplies the brightness.
+    Brightness(f64),
 }
 
-impl Disturbance {
-    /// Those of the tables: crops moved and scaled as a detector may err, turned
-    /// heads, narrow and wide pictures, and pictures of poor quality.
+impl Corruption {
+    /// The standard list: crops moved and scaled like errors of a detector, rotated,
+    /// narrow and wide pictures, and pictures of poor quality.
     pub const STANDARD: [Self; 20] = [
         Self::Move([0.1, 0.0]),
         Self::Move([-0.1, 0.0]),
@@ -55,15 +52,15 @@ impl Disturbance {
         Self::Cut(-0.3),
         Self::Blur(1.0),
         Self::Blur(2.0),
-        Self::Low(0.5),
-        Self::Low(0.25),
+        Self::Downscale(0.5),
+        Self::Downscale(0.25),
         Self::Jpeg(30),
         Self::Jpeg(10),
         Self::Gray,
-        Self::Light(0.5),
+        Self::Brightness(0.5),
     ];
 
-    /// The picture as it is then.
+    /// Applies the corruption to a picture.
     pub fn picture(&self, picture: Picture) -> Picture {
         let (w, h) = (picture.width(), picture.height());
         match *self {
@@ -71,7 +68,7 @@ impl Disturbance {
             Self::Rotate(degrees) => rotated(&picture, degrees.to_radians()),
             Self::Cut(fraction) => cut(&picture, fraction),
             Self::Blur(sigma) => blurred(&picture, sigma),
-            Self::Low(fraction) => {
+            Self::Downscale(fraction) => {
                 let less = |n: usize| ((n as f64 * fraction).round() as usize).max(1);
                 picture.resized(less(w), less(h)).resized(w, h)
             }
@@ -79,14 +76,14 @@ impl Disturbance {
             Self::Gray => mapped(picture, |[r, g, b]| {
                 [0.299 * r + 0.587 * g + 0.114 * b; 3] // ITU-R BT.601
             }),
-            Self::Light(factor) => mapped(picture, |rgb| rgb.map(|v| v * factor as f32)),
+            Self::Brightness(factor) => mapped(picture, |rgb| rgb.map(|v| v * factor as f32)),
         }
     }
 
-    /// The template by which the crop is cut out then.
+    /// Applies the corruption to the template that crops are aligned with.
     pub fn template(&self, template: &Template) -> Template {
         let points = template.points.map(|[x, y]| match *self {
-            // What is shown moves to the right: the face in it to the left.
+            // As the crop moves to the right, the face in it moves to the left.
             Self::Move([right, down]) => [x - right, y - down],
             Self::Scale(factor) => [x, y].map(|v| 0.5 + (v - 0.5) / factor),
             _ => [x, y],
@@ -94,22 +91,22 @@ impl Disturbance {
         Template { points, ..template.clone() }
     }
 
-    fn is_sound(&self) -> bool {
+    fn is_valid(&self) -> bool {
         match *self {
             Self::Move(by) => by.iter().all(|v| v.abs() <= 1.0),
             Self::Scale(v) => (0.1..=10.0).contains(&v),
             Self::Rotate(v) => v.abs() <= 180.0,
             Self::Cut(v) => (-2.0..=0.45).contains(&v),
             Self::Blur(v) => v > 0.0 && v <= 50.0,
-            Self::Low(v) => v > 0.0 && v <= 1.0,
+            Self::Downscale(v) => v > 0.0 && v <= 1.0,
             Self::Jpeg(v) => (1..=100).contains(&v),
             Self::Gray => true,
-            Self::Light(v) => v > 0.0 && v <= 10.0,
+            Self::Brightness(v) => v > 0.0 && v <= 10.0,
         }
     }
 }
 
-impl fmt::Display for Disturbance {
+impl fmt::Display for Corruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Move([right, down]) => write!(f, "move:{right},{down}"),
@@ -117,15 +114,15 @@ impl fmt::Display for Disturbance {
             Self::Rotate(v) => write!(f, "rotate:{v}"),
             Self::Cut(v) => write!(f, "cut:{v}"),
             Self::Blur(v) => write!(f, "blur:{v}"),
-            Self::Low(v) => write!(f, "low:{v}"),
+            Self::Downscale(v) => write!(f, "downscale:{v}"),
             Self::Jpeg(v) => write!(f, "jpeg:{v}"),
             Self::Gray => write!(f, "gray"),
-            Self::Light(v) => write!(f, "light:{v}"),
+            Self::Brightness(v) => write!(f, "brightness:{v}"),
         }
     }
 }
 
-impl FromStr for Disturbance {
+impl FromStr for Corruption {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -139,29 +136,29 @@ impl FromStr for Disturbance {
             "rotate" => number().map(Self::Rotate),
             "cut" => number().map(Self::Cut),
             "blur" => number().map(Self::Blur),
-            "low" => number().map(Self::Low),
+            "downscale" | "low" => number().map(Self::Downscale),
             "jpeg" => value.trim().parse().ok().map(Self::Jpeg),
             "gray" => value.is_empty().then_some(Self::Gray),
-            "light" => number().map(Self::Light),
+            "brightness" | "light" => number().map(Self::Brightness),
             _ => None,
         };
-        found.filter(Self::is_sound).ok_or_else(|| {
+        found.filter(Self::is_valid).ok_or_else(|| {
             format!(
-                "{text} is no disturbance: move:RIGHT,DOWN (in sides of the crop), scale:FACTOR, \
-                 rotate:DEGREES, cut:FRACTION, blur:PIXELS, low:FRACTION, jpeg:QUALITY, gray or \
-                 light:FACTOR"
+                "invalid corruption `{text}`: expected move:RIGHT,DOWN (in sides of the crop), \
+                 scale:FACTOR, rotate:DEGREES, cut:FRACTION, blur:PIXELS, downscale:FRACTION, \
+                 jpeg:QUALITY, gray or brightness:FACTOR"
             )
         })
     }
 }
 
-impl From<Disturbance> for String {
-    fn from(disturbance: Disturbance) -> Self {
-        disturbance.to_string()
+impl From<Corruption> for String {
+    fn from(corruption: Corruption) -> Self {
+        corruption.to_string()
     }
 }
 
-impl TryFrom<String> for Disturbance {
+impl TryFrom<String> for Corruption {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -169,7 +166,7 @@ impl TryFrom<String> for Disturbance {
     }
 }
 
-/// A picture with its pixels replaced.
+/// Maps every pixel.
 fn mapped(mut picture: Picture, map: impl Fn([f32; 3]) -> [f32; 3]) -> Picture {
     for pixel in picture.rgb_mut().as_chunks_mut::<3>().0 {
         *pixel = map(pixel.map(f32::from)).map(rounded);
@@ -181,8 +178,8 @@ fn rounded(v: f32) -> u8 {
     (v + 0.5).clamp(0.0, 255.0) as u8
 }
 
-/// A picture whose pixels are those of another at the places that `place` says,
-/// what lies between them linear, what lies outside the border's.
+/// Resamples a picture: `place` maps pixels of the result to positions in `from`, which
+/// are interpolated linearly and clamped to the borders.
 fn sampled(
     from: &Picture,
     (width, height): (usize, usize),
@@ -228,7 +225,7 @@ fn cut(picture: &Picture, fraction: f64) -> Picture {
     sampled(picture, size, |u, v| (u + x as f32, v + y as f32))
 }
 
-/// Along the rows and then along the columns, up to three standard deviations.
+/// Blurs rows, then columns, with a kernel of three standard deviations.
 fn blurred(picture: &Picture, sigma: f64) -> Picture {
     let reach = (3.0 * sigma).ceil() as isize;
     let weight = |i: isize| (-0.5 * (i as f64 / sigma).powi(2)).exp() as f32;
@@ -257,7 +254,7 @@ fn blurred(picture: &Picture, sigma: f64) -> Picture {
     Picture::new(picture.width(), picture.height(), rgb).expect("one value for each one before")
 }
 
-/// A picture too large for JPEG is left as it is.
+/// Compresses a picture; one too large for JPEG is returned unchanged.
 fn compressed(picture: Picture, quality: u8) -> Picture {
     let mut bytes = Vec::new();
     let (Ok(width), Ok(height)) = (picture.width().try_into(), picture.height().try_into()) else {
@@ -266,7 +263,7 @@ fn compressed(picture: Picture, quality: u8) -> Picture {
     jpeg_encoder::Encoder::new(&mut bytes, quality)
         .encode(picture.rgb(), width, height, jpeg_encoder::ColorType::Rgb)
         .expect("three bytes a pixel, into memory");
-    dldl::decode(&bytes).expect("what was just compressed is a JPEG")
+    dldl::decode(&bytes).expect("the encoder writes valid JPEG")
 }
 
 #[cfg(test)]
@@ -279,48 +276,51 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_read_and_written() {
-        for disturbance in Disturbance::STANDARD {
-            assert_eq!(disturbance.to_string().parse(), Ok(disturbance));
-            let json = serde_json::to_string(&disturbance).unwrap();
-            assert_eq!(serde_json::from_str::<Disturbance>(&json).unwrap(), disturbance);
+    fn corruptions_round_trip_as_text() {
+        for corruption in Corruption::STANDARD {
+            assert_eq!(corruption.to_string().parse(), Ok(corruption));
+            let json = serde_json::to_string(&corruption).unwrap();
+            assert_eq!(serde_json::from_str::<Corruption>(&json).unwrap(), corruption);
+        }
+        for (old, new) in [("low:0.25", "downscale:0.25"), ("light:0.5", "brightness:0.5")] {
+            assert_eq!(old.parse::<Corruption>().unwrap().to_string(), new);
         }
         for bad in ["", "blur", "blur:", "blur:-1", "blur:nan", "move:0.1", "gray:1", "jpeg:0"] {
-            let message = bad.parse::<Disturbance>().unwrap_err();
-            assert!(message.contains("no disturbance"), "{bad}: {message}");
+            let message = bad.parse::<Corruption>().unwrap_err();
+            assert!(message.contains("invalid corruption"), "{bad}: {message}");
         }
     }
 
     #[test]
-    fn a_moved_and_a_scaled_crop_show_what_they_should() {
+    fn crops_are_moved_and_scaled() {
         let picture = slope();
         let template = Template::default_face();
-        // Where a crop of 10 pixels would show the picture's part from (10, 10) on.
+        // A crop of 10 pixels shows the part of the picture from (10, 10).
         let landmarks = template.points.map(|p| p.map(|v| (10.0 + 10.0 * v) as f32));
-        let shown = |disturbance: Disturbance| {
-            let crop = dldl_face::align(&picture, &landmarks, &disturbance.template(&template), 10);
-            // Red says the column, green the row.
+        let shown = |corruption: Corruption| {
+            let crop = dldl_face::align(&picture, &landmarks, &corruption.template(&template), 10);
+            // Red encodes the column, green the row.
             let at = 3 * (4 * 10 + 4);
             [f64::from(crop.rgb()[at]) / 5.0, f64::from(crop.rgb()[at + 1]) / 8.0]
         };
         let close = |got: [f64; 2], x: f64, y: f64| {
             assert!((got[0] - x).abs() < 0.3 && (got[1] - y).abs() < 0.3, "{got:?}");
         };
-        close(shown(Disturbance::Scale(1.0)), 14.0, 14.0);
-        close(shown(Disturbance::Move([0.1, 0.0])), 15.0, 14.0);
-        close(shown(Disturbance::Move([0.0, -0.2])), 14.0, 12.0);
-        // Pixel 4's center is half a pixel before the middle of the crop.
-        close(shown(Disturbance::Scale(2.0)), 13.5, 13.5);
+        close(shown(Corruption::Scale(1.0)), 14.0, 14.0);
+        close(shown(Corruption::Move([0.1, 0.0])), 15.0, 14.0);
+        close(shown(Corruption::Move([0.0, -0.2])), 14.0, 12.0);
+        // The center of pixel 4 is half a pixel before the middle of the crop.
+        close(shown(Corruption::Scale(2.0)), 13.5, 13.5);
     }
 
     #[test]
-    fn pictures_are_turned_cut_and_changed() {
+    fn pictures_are_rotated_cut_and_recolored() {
         let picture = slope();
         let [turned, narrow, wide, dark] = [
-            Disturbance::Rotate(180.0),
-            Disturbance::Cut(0.1),
-            Disturbance::Cut(-0.5),
-            Disturbance::Light(0.5),
+            Corruption::Rotate(180.0),
+            Corruption::Cut(0.1),
+            Corruption::Cut(-0.5),
+            Corruption::Brightness(0.5),
         ]
         .map(|d| d.picture(picture.clone()));
         assert_eq!(turned.pixel(0, 0), picture.pixel(39, 29));
@@ -329,11 +329,11 @@ mod tests {
         assert_eq!((wide.width(), wide.height()), (80, 60));
         assert_eq!([wide.pixel(0, 0), wide.pixel(20, 15)], [picture.pixel(0, 0); 2]);
         assert_eq!(dark.pixel(39, 29)[0], 98);
-        // A quarter turn clockwise brings the left border to the top.
+        // A rotation by 90 degrees clockwise brings the left border to the top.
         let square = Picture::new(2, 2, vec![9, 9, 9, 0, 0, 0, 9, 9, 9, 0, 0, 0]).unwrap();
-        let quarter = Disturbance::Rotate(90.0).picture(square);
+        let quarter = Corruption::Rotate(90.0).picture(square);
         assert_eq!([quarter.pixel(0, 0), quarter.pixel(1, 0)], [[9; 3]; 2]);
-        let gray = Disturbance::Gray.picture(picture.clone());
+        let gray = Corruption::Gray.picture(picture.clone());
         assert!(gray.rgb().as_chunks::<3>().0.iter().all(|p| p[0] == p[1] && p[1] == p[2]));
     }
 
@@ -341,12 +341,12 @@ mod tests {
     fn poor_pictures_lose_detail_and_keep_their_mean() {
         let rgb = (0..64 * 64).flat_map(|i| [if i % 2 == 0 { 0u8 } else { 200 }; 3]).collect();
         let stripes = Picture::new(64, 64, rgb).unwrap();
-        for disturbance in [Disturbance::Blur(1.5), Disturbance::Low(0.25)] {
-            let out = disturbance.picture(stripes.clone());
+        for corruption in [Corruption::Blur(1.5), Corruption::Downscale(0.25)] {
+            let out = corruption.picture(stripes.clone());
             let middle = out.pixel(32, 32)[0];
-            assert!(middle.abs_diff(100) < 5, "{disturbance}: {middle}");
+            assert!(middle.abs_diff(100) < 5, "{corruption}: {middle}");
         }
-        let jpeg = Disturbance::Jpeg(10).picture(slope());
+        let jpeg = Corruption::Jpeg(10).picture(slope());
         assert_eq!((jpeg.width(), jpeg.height()), (40, 30));
         assert_ne!(jpeg, slope());
         assert!(jpeg.pixel(20, 15)[0].abs_diff(100) < 40);

@@ -53,10 +53,8 @@ pub enum UsageError {
     CropSize { size: usize, step: usize },
     #[error("--models needs a PICTURE, or --dataset with --root")]
     NothingToExplain,
-    #[error(
-        "--out: needs `man`, whose pages it writes into that folder; everything else goes to stdout"
-    )]
-    OutOfCompletions,
+    #[error("--out: only `man` writes files; everything else is printed to stdout")]
+    OutWithoutMan,
 }
 
 impl UsageError {

@@ -10,16 +10,16 @@ use dldl::{
 
 use crate::printing;
 
-/// How the results are printed.
+/// Output format of the results.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A line per face, for people
+    /// For people: one line per face
     Table,
-    /// One array with an object per picture
+    /// One array with one object per picture
     Json,
-    /// An object per picture and line, each as soon as it is there
+    /// One object per picture and line, each as soon as it is ready
     Ndjson,
-    /// A line per face, with a header
+    /// A header, and one line per face
     Csv,
 }
 
@@ -42,7 +42,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// A printer on stdout for pictures of these names.
+    /// A printer to stdout for pictures with these names.
     pub fn new(
         format: Format,
         model: &ModelInfo,
@@ -64,7 +64,7 @@ impl Printer {
         }
     }
 
-    /// What comes before the first record.
+    /// Prints what precedes the first record: the header or the opening bracket.
     pub fn begin(&mut self) -> Result<()> {
         match self.format {
             Format::Table => {
@@ -91,7 +91,7 @@ impl Printer {
         Ok(self.out.flush()?)
     }
 
-    /// A picture's record. As table and CSV, errors go to stderr.
+    /// Prints the record of a picture. In tables and CSV, errors go to stderr.
     pub fn record(&mut self, record: &PictureRecord) -> Result<()> {
         self.pictures += 1;
         self.faces += record.faces.len();
@@ -113,12 +113,12 @@ impl Printer {
         }
         self.out.flush()?;
         if let (Format::Table | Format::Csv, Some(error)) = (self.format, &record.error) {
-            let _ = writeln!(io::stderr(), "error: {}: {error}", record.image);
+            let _ = writeln!(io::stderr(), "error: {}: {error}", printable(&record.image));
         }
         Ok(())
     }
 
-    /// What comes after the last record.
+    /// Prints what follows the last record: the summary or the closing bracket.
     pub fn end(&mut self) -> Result<()> {
         match self.format {
             Format::Table => {
@@ -230,12 +230,12 @@ fn rounded(label: f64) -> f64 {
     (label * 1e6).round() / 1e6
 }
 
-/// Without control characters, which could do anything to a terminal.
+/// Replaces control characters, which could do anything to a terminal.
 fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The end of a name that is too long: the folders above say the least.
+/// Shortens a long name to its end, which tells more than the folders above.
 fn shortened(name: &str, width: usize) -> String {
     let length = name.chars().count();
     if length <= width {

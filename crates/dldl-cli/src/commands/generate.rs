@@ -54,19 +54,16 @@ Examples:
 pub fn run(args: Args, mut command: Command) -> Result<Outcome> {
     let shell = match args.what {
         What::Man => return man(command, args.out.as_deref()),
+        _ if args.out.is_some() => return Err(UsageError::OutWithoutMan.into()),
         What::Bash => Shell::Bash,
         What::Zsh => Shell::Zsh,
         What::Fish => Shell::Fish,
         What::Powershell => Shell::PowerShell,
-        What::Schema if args.out.is_some() => return Err(UsageError::OutOfCompletions.into()),
         What::Schema => {
             print(&dldl::record_schema())?;
             return Ok(Outcome::Complete);
         }
     };
-    if args.out.is_some() {
-        return Err(UsageError::OutOfCompletions.into());
-    }
     let mut script = Vec::new();
     generate(shell, &mut command, "dldl", &mut script);
     print(&String::from_utf8(script)?)?;

@@ -158,6 +158,18 @@ fn completions_are_generated_for_every_shell() {
     assert!(run(dldl().args(["generate", "tcsh"])).stderr.contains("powershell"));
 }
 
+#[test]
+fn the_schema_of_the_records_is_generated() {
+    let schema = run(dldl().args(["generate", "schema"]));
+    assert_eq!((schema.code, schema.stderr.as_str()), (0, ""));
+    let schema: Value = serde_json::from_str(&schema.stdout).unwrap();
+    let json = run(dldl().args(["estimate", "--format", "ndjson"]).arg(portrait()));
+    let record: Value = serde_json::from_str(&json.stdout).unwrap();
+    for key in record.as_object().unwrap().keys() {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn results_go_through_links_and_into_devices() {

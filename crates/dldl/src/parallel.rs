@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
@@ -158,15 +159,18 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
+/// Whether the global pool has threads of its own, so that any thread may use it.
+static GLOBAL_POOL: AtomicBool = AtomicBool::new(false);
+
 /// A Rayon pool of up to `threads` threads (0: one per processor): of as many as the
-/// system allows. If it allows none, the calling thread joins the pool for the rest of
-/// its life, and a little memory is leaked; if it belongs to a pool already, there is
-/// no new one (`None`).
+/// system allows. If it allows none, work has to run in the global pool (`None`). If
+/// that was not started, or has no threads either, the calling thread becomes a pool for
+/// the rest of its life, unless it belongs to one already (`None`).
 pub fn pool(threads: usize) -> Option<ThreadPool> {
     pool_if(ALWAYS, self::threads(threads))
 }
 
-/// Runs `work` in the pool, or where there is none, in the calling thread's own.
+/// Runs `work` in the pool, or without one in the calling thread's pool or the global one.
 pub fn install<R: Send>(pool: &Option<ThreadPool>, work: impl FnOnce() -> R + Send) -> R {
     match pool {
         Some(pool) => pool.install(work),
@@ -183,16 +187,21 @@ pub fn install<R: Send>(pool: &Option<ThreadPool>, work: impl FnOnce() -> R + Se
 pub fn start_global_pool() {
     let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok());
     let seats = reserve(ALWAYS, threads(variable.unwrap_or(0)));
-    // An error means that there is a global pool already.
-    let _ = match seats.len() {
+    let threads = seats.len();
+    let started = match threads {
         0 => ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global(),
         n => ThreadPoolBuilder::new().num_threads(n).spawn_handler(seat(seats)).build_global(),
     };
+    // An error means that there was a global pool already.
+    if started.is_ok() && threads > 0 {
+        GLOBAL_POOL.store(true, Ordering::SeqCst);
+    }
 }
 
 fn pool_if(permit: Permit<'_>, threads: usize) -> Option<ThreadPool> {
     let seats = reserve(permit, threads);
     let pool: Result<_, ThreadPoolBuildError> = match seats.len() {
+        0 if GLOBAL_POOL.load(Ordering::SeqCst) => return None,
         0 => ThreadPoolBuilder::new().num_threads(1).use_current_thread().build(),
         n => ThreadPoolBuilder::new().num_threads(n).spawn_handler(seat(seats)).build(),
     };
@@ -230,7 +239,7 @@ fn seat(seats: Vec<Seat>) -> impl FnMut(rayon::ThreadBuilder) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     #[test]

@@ -291,7 +291,7 @@ impl Tiles {
     }
 
     /// As `strip` of the other instruction sets, for `pixels` columns if the
-    /// panel is 32 channels wide and two times as many if it is 16.
+    /// panel is 32 channels wide and twice as many if it is 16.
     ///
     /// # Panics
     /// If a slice is too short or the panel does not fit the configuration.
@@ -423,8 +423,8 @@ mod tests {
         (panel, shape)
     }
 
-    /// Calls `assert_fits` with slices of the smallest length that is allowed,
-    /// shortened by so many entries.
+    /// Calls `assert_fits` with slices that are `short` entries below the smallest
+    /// valid length.
     fn fits(shape: Shape, panel: &Panel, channels: usize, short: [usize; 2]) {
         let row_stride = 40 * channels;
         let len = 3 * row_stride + (shape.columns() - 1) * channels + 4 * panel.quads;

@@ -1,13 +1,18 @@
-//! Experiments: a grid of trainings as one file, and the tables that come out of
-//! it. [`Spec`] is the file, [`Grid`] the trainings that it asks for, [`run`]
-//! trains and measures what is not there yet, [`Row`] is what is kept of each
-//! training, and [`Table`] what is made of the rows.
+//! Experiments: grids of trainings, described by one TOML file each, and the
+//! tables made from them.
 //!
-//! Not here: one training (`dldl-train`), the measuring of one model
-//! (`dldl-eval`), and drawing bars (whoever implements [`Watch`]).
+//! [`Spec`] is the file and [`Grid`] the trainings that it describes, each of
+//! them a [`Trial`]. [`run`] trains and evaluates the trials that are missing,
+//! appends a [`Row`] for each to `rows.jsonl`, and writes a [`Table`] of all rows.
+//!
+//! A single training is in `dldl-train`, the evaluation of a model in `dldl-eval`,
+//! and progress bars in whatever implements [`Observer`].
 
-mod figures;
+mod error;
+mod folder;
 mod grid;
+mod lock;
+mod metrics;
 mod prepare;
 mod rows;
 mod run;
@@ -15,47 +20,11 @@ mod spec;
 mod tables;
 mod write;
 
-use std::path::{Path, PathBuf};
-
-pub use figures::{Better, METRICS, Metric};
-pub use grid::{Cell, Grid};
-pub use rows::{Measured, Row, Training, read_rows};
-pub use run::{Ended, RunOptions, State, Watch, run};
-pub use spec::{Axis, Choice, Keep, Prepare, Published, Reference, Set, Spec, Test};
+pub use error::{ExperimentError, SpecError, TestError};
+pub use grid::{Grid, Trial};
+pub use metrics::{Better, METRICS, Metric};
+pub use rows::{Row, TestResult, TrainingSummary, read_rows};
+pub use run::{Observer, RunOptions, RunOutcome, TrialState, run};
+pub use spec::{Axis, AxisValue, Keep, Overrides, Prepare, Published, Reference, Spec, Test};
 pub use tables::{Column, Line, Spread, Table};
 pub use write::write_tables;
-
-/// Why an experiment cannot be run at all. A training that fails is no error: it
-/// is a row with the reason, and the others go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ExperimentError {
-    /// The file cannot be read or makes no sense.
-    #[error("{}: {what}", path.display())]
-    Spec {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// A selection names nothing in the grid.
-    #[error("{0}")]
-    Selection(String),
-    /// What the trainings need is not there.
-    #[error("{0}")]
-    Missing(String),
-    /// A file could not be read or written.
-    #[error("{}: {what}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it, or what the system said.
-        what: String,
-    },
-}
-
-impl ExperimentError {
-    /// For `map_err`: names the file that an error belongs to.
-    fn file<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> Self + '_ {
-        move |e| Self::File { path: path.to_owned(), what: e.to_string() }
-    }
-}

@@ -1,5 +1,5 @@
-//! What must be there before the first training: the caches, which are made where
-//! they are missing, and the weights to start from.
+//! What the trainings need before the first one starts: caches, which are built if
+//! they are missing, initial weights, and datasets.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,53 +7,48 @@ use std::path::{Path, PathBuf};
 use dldl_data::{Cache, DataError, Parameters, Protocol};
 
 use crate::ExperimentError;
-use crate::grid::{Cell, Grid};
-use crate::run::{RunOptions, Watch};
+use crate::grid::{Grid, Trial};
+use crate::run::{Observer, RunOptions};
 use crate::spec::{Prepare, Test};
 
-/// Makes the caches that `cells` need and the file knows how to make, and sees
-/// whether all the others are there.
+/// Builds the missing caches of `trials` that the experiment's file describes, and
+/// checks that everything else exists.
 pub fn prepare(
     grid: &Grid,
-    cells: &[&Cell],
+    trials: &[&Trial],
     options: &RunOptions,
-    watch: &mut dyn Watch,
+    observer: &mut dyn Observer,
 ) -> Result<(), ExperimentError> {
-    let caches = cells.iter().flat_map(|cell| {
-        let learned = cell.config.data.iter().map(|data| data.cache.clone());
-        let packed = cell.tests.iter().filter(|test| test.dataset == "cache");
-        learned.chain(packed.filter_map(|test| test.root.clone()))
+    let caches = trials.iter().flat_map(|trial| {
+        let training = trial.config.data.iter().map(|data| data.cache.clone());
+        let tests = trial.tests.iter().filter(|test| test.dataset == "cache");
+        training.chain(tests.filter_map(|test| test.root.clone()))
     });
-    for cache in caches.collect::<BTreeSet<PathBuf>>() {
-        match (Cache::open(&cache), grid.spec.prepare.iter().find(|p| p.out == cache)) {
-            (Ok(found), Some(wanted)) => is_as_wanted(&found, wanted)?,
+    for path in caches.collect::<BTreeSet<PathBuf>>() {
+        match (Cache::open(&path), grid.spec.prepare.iter().find(|p| p.out == path)) {
+            (Ok(cache), Some(wanted)) => check_contents(&cache, wanted)?,
             (Ok(_), None) => {}
             (Err(DataError::Io { .. } | DataError::Unfinished { .. }), Some(wanted)) => {
-                make(wanted, options, watch)?;
+                build(wanted, options, observer)?;
             }
-            (Err(e), _) => {
-                let what = format!("{e} (a cache is made by `dldl prepare`, or by [[prepare]])");
-                return Err(ExperimentError::Missing(what));
-            }
+            (Err(source), _) => return Err(ExperimentError::Cache { path, source }),
         }
     }
-    for cell in cells {
-        if let Some(init) = cell.config.init.as_ref().filter(|path| !path.is_file()) {
-            let what = format!("{}: the weights to start from are not there", init.display());
-            return Err(ExperimentError::Missing(what));
+    for trial in trials {
+        if let Some(path) = trial.config.init.as_ref().filter(|path| !path.is_file()) {
+            return Err(ExperimentError::MissingWeights { path: path.clone() });
         }
-        for test in cell.tests.iter().filter(|test| test.dataset != "cache") {
-            let root = dataset_root(test, &options.data);
-            if !root.is_dir() {
-                let what = format!("{}: the dataset is not there", root.display());
-                return Err(ExperimentError::Missing(what));
+        for test in trial.tests.iter().filter(|test| test.dataset != "cache") {
+            let path = dataset_root(test, &options.data);
+            if !path.is_dir() {
+                return Err(ExperimentError::MissingDataset { path });
             }
         }
     }
     Ok(())
 }
 
-/// Where a test's dataset lies.
+/// The folder of a test's dataset.
 pub fn dataset_root(test: &Test, data: &Path) -> PathBuf {
     match &test.root {
         Some(root) if test.dataset == "cache" => root.clone(),
@@ -62,15 +57,16 @@ pub fn dataset_root(test: &Test, data: &Path) -> PathBuf {
     }
 }
 
-/// A cache of this name may have been made from something else.
-fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> {
-    let manifest = found.manifest();
+/// Whether an existing cache was built from the data that the file describes.
+fn check_contents(cache: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> {
+    let manifest = cache.manifest();
     let (size, detect) = (manifest.parameters.crop_size, manifest.parameters.detector.is_some());
-    let says = |dataset: &str, protocol: &Protocol, size, detect| {
-        format!("{dataset} ({protocol}) at {size} pixels, faces searched: {detect}")
+    let describe = |dataset: &str, protocol: &Protocol, size, detect| {
+        let crops = if detect { "detected faces" } else { "whole pictures" };
+        format!("{dataset} ({protocol}), {crops} at {size} pixels")
     };
-    let is = says(&manifest.dataset, &manifest.protocol, size, detect);
-    // A table of one's own is a dataset of whatever name.
+    let found = describe(&manifest.dataset, &manifest.protocol, size, detect);
+    // The name in the manifest of a `csv` dataset is the user's own.
     let dataset: &str = if wanted.dataset == "csv" { &manifest.dataset } else { &wanted.dataset };
     // A published fold is a dataset of its own.
     let fold = match wanted.protocol {
@@ -82,42 +78,38 @@ fn is_as_wanted(found: &Cache, wanted: &Prepare) -> Result<(), ExperimentError> 
         _ => None,
     };
     let (dataset, protocol) = fold.unwrap_or((dataset, wanted.protocol.clone()));
-    let should = says(dataset, &protocol, wanted.size, wanted.detect);
-    if is == should {
+    let expected = describe(dataset, &protocol, wanted.size, wanted.detect);
+    if found == expected {
         return Ok(());
     }
-    let what = format!("{}: the cache is of {is}, not of {should}", wanted.out.display());
-    Err(ExperimentError::Missing(what))
+    Err(ExperimentError::CacheMismatch { path: wanted.out.clone(), found, expected })
 }
 
-fn make(
+fn build(
     wanted: &Prepare,
     options: &RunOptions,
-    watch: &mut dyn Watch,
+    observer: &mut dyn Observer,
 ) -> Result<(), ExperimentError> {
-    let root = wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset));
+    let failed = |source| ExperimentError::Prepare { path: wanted.out.clone(), source };
+    let root = options.data.join(wanted.root.as_deref().unwrap_or(Path::new(&wanted.dataset)));
     let labels = wanted.labels.as_ref().map(|path| options.data.join(path));
-    let missing = |e: DataError| ExperimentError::Missing(e.to_string());
-    let (root, labels) = (options.data.join(root), labels.as_deref());
-    let dataset = dldl_data::load_with(&wanted.dataset, &root, labels, &wanted.protocol);
-    let dataset = dataset.map_err(missing)?;
+    let dataset = dldl_data::load_with(&wanted.dataset, &root, labels.as_deref(), &wanted.protocol)
+        .map_err(failed)?;
     let mut parameters = Parameters { crop_size: wanted.size, ..Parameters::default() };
     if !wanted.detect {
         parameters.detector = None;
     }
-    watch.note(&format!("preparing {} into {}", dataset.name, wanted.out.display()));
-    let shown = watch.preparing(dataset.samples.len());
+    let out = wanted.out.display();
+    observer.note(&format!("preparing {} into {out}", dataset.name));
+    let progress = observer.preparing(dataset.samples.len());
     let report =
-        dldl_data::prepare(&dataset, &wanted.out, &parameters, 0, &*shown).map_err(missing)?;
-    drop(shown);
+        dldl_data::prepare(&dataset, &wanted.out, &parameters, 0, &*progress).map_err(failed)?;
+    drop(progress);
     let (counts, problems) = (report.counts, report.problems.len());
-    watch.note(&format!(
-        "{}: {} aligned by a face, {} used whole, {} failed, {problems} unusable entries \
-         (report.json there)",
-        wanted.out.display(),
-        counts.aligned,
-        counts.whole_picture,
-        counts.failed,
+    observer.note(&format!(
+        "{out}: {} aligned faces, {} whole pictures, {} failed, {problems} unusable entries (listed \
+         in report.json there)",
+        counts.aligned, counts.whole_picture, counts.failed,
     ));
     Ok(())
 }

@@ -1,46 +1,47 @@
-//! From rows to a table: means and spreads over seeds or folds, published
-//! figures beside, and which line is the best. Writing it down is in `write`.
+//! From rows to a table: means and standard deviations over seeds or folds,
+//! published figures, and the best value of each column. The output formats are in
+//! `write`.
 
 use serde::Serialize;
 
-use crate::figures::{Better, Metric, metric};
-use crate::grid::{Cell, Grid};
+use crate::grid::{Grid, Trial};
+use crate::metrics::{Better, Metric, metric};
 use crate::rows::Row;
 use crate::spec::{Spec, Test};
 
-/// The table of an experiment, as far as it is done.
+/// The table of an experiment, made from the trials that are done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Table {
     /// The experiment's name.
     pub name: String,
     /// The caption.
     pub title: String,
-    /// What a reader should know.
+    /// A short description.
     pub about: String,
-    /// The command that makes it.
+    /// The command that generates it.
     pub command: String,
-    /// The axes that have a column of labels.
+    /// The axes with a column of labels.
     pub axes: Vec<String>,
-    /// The axes that the means are over.
+    /// The axes over which the means are taken.
     pub over: Vec<String>,
-    /// The columns of figures.
+    /// The columns with figures.
     pub columns: Vec<Column>,
-    /// The lines, in the order of the file, and after them the published ones.
+    /// The lines, in the order of the file, followed by the published ones.
     pub lines: Vec<Line>,
-    /// What is to be said below: what was measured, what is missing, what failed.
+    /// Notes below the table: what was evaluated, what is missing, what failed.
     pub notes: Vec<String>,
 }
 
 /// A column of figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
-    /// The test's name; empty where there is one only, and for trainings.
+    /// The test's name; empty if there is only one, and for columns about trainings.
     pub test: String,
-    /// The metric's name in files.
+    /// The metric's key.
     pub key: String,
-    /// What it is called.
+    /// The header.
     pub header: String,
-    /// Digits after the point.
+    /// Digits after the decimal point.
     pub digits: usize,
 }
 
@@ -49,27 +50,27 @@ pub struct Column {
 pub struct Line {
     /// One for each axis of the table, at least one.
     pub labels: Vec<String>,
-    /// One for each column; none where there is nothing.
+    /// One for each column; `None` if there is no value.
     pub figures: Vec<Option<Spread>>,
-    /// Whether the figure is the best of its column, to the digits that are shown.
+    /// For each column, whether the figure is the best one to the digits shown.
     pub best: Vec<bool>,
-    /// Where it is published; none for our own.
+    /// Where the line was published; `None` for the experiment's own.
     pub source: Option<String>,
 }
 
-/// A mean over seeds or folds.
+/// A mean over seeds or folds, with its spread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation of the single values, with n - 1; none of one value.
+    /// The sample standard deviation (n - 1); `None` for a single value.
     pub std: Option<f64>,
-    /// Of how many values.
+    /// The number of values.
     pub n: usize,
 }
 
 impl Spread {
-    /// Of some values; none of none.
+    /// Mean and standard deviation of the values; `None` if there are none.
     pub fn of(values: &[f64]) -> Option<Self> {
         let n = values.len();
         let mean = values.iter().sum::<f64>() / n as f64;
@@ -80,33 +81,33 @@ impl Spread {
 }
 
 impl Table {
-    /// The table of what is done.
+    /// The table of the trials that have a row.
     pub fn new(grid: &Grid, rows: &[Row]) -> Self {
         let spec = &grid.spec;
         let shown: Vec<usize> = (0..spec.axes.len()).filter(|&a| !spec.axes[a].over).collect();
-        let (columns, metrics) = columns(spec, &grid.cells[0].tests);
-        let done = |cell: &Cell| rows.iter().find(|row| row.is_of(cell));
+        let (columns, metrics) = columns(spec, &grid.trials[0].tests);
+        let done = |trial: &Trial| rows.iter().find(|row| row.is_of(trial));
         let mut lines: Vec<Line> = Vec::new();
         let mut seen: Vec<Vec<usize>> = Vec::new();
-        for cell in &grid.cells {
-            let place: Vec<usize> = shown.iter().map(|&a| cell.choices[a]).collect();
+        for trial in &grid.trials {
+            let place: Vec<usize> = shown.iter().map(|&a| trial.indices[a]).collect();
             if seen.contains(&place) {
                 continue;
             }
-            let same = |c: &&Cell| shown.iter().all(|&a| c.choices[a] == cell.choices[a]);
-            let found: Vec<(&Cell, &Row)> = grid
-                .cells
+            let same = |t: &&Trial| shown.iter().all(|&a| t.indices[a] == trial.indices[a]);
+            let found: Vec<(&Trial, &Row)> = grid
+                .trials
                 .iter()
                 .filter(same)
-                .filter_map(|c| Some((c, done(c).filter(|row| row.error.is_none())?)))
+                .filter_map(|t| Some((t, done(t).filter(|row| row.error.is_none())?)))
                 .collect();
             let figure = |(test, metric): &(Option<usize>, &Metric)| {
-                let one = |(cell, row): &(&Cell, &Row)| {
-                    row.figure(&cell.tests[test.unwrap_or(0)], metric.key)
+                let one = |(trial, row): &(&Trial, &Row)| {
+                    row.figure(&trial.tests[test.unwrap_or(0)], metric.key)
                 };
                 Spread::of(&found.iter().filter_map(one).collect::<Vec<f64>>())
             };
-            let label = |&a: &usize| spec.axes[a].values[cell.choices[a]].label.clone();
+            let label = |&a: &usize| spec.axes[a].values[trial.indices[a]].label.clone();
             let labels = match shown.is_empty() {
                 true => vec![spec.name.clone()],
                 false => shown.iter().map(label).collect(),
@@ -138,15 +139,15 @@ impl Table {
     }
 }
 
-/// The columns, and for each the number of its test (none for trainings) and its
-/// metric.
+/// The columns, and for each the index of its test (`None` for columns about
+/// trainings) and its metric.
 fn columns(spec: &Spec, tests: &[Test]) -> (Vec<Column>, Vec<(Option<usize>, &'static Metric)>) {
-    let measured = tests.iter().enumerate().flat_map(|(t, test)| {
+    let tested = tests.iter().enumerate().flat_map(|(t, test)| {
         test.columns.iter().map(move |key| (Some(t), test.name.as_str(), key))
     });
     let several = tests.len() > 1;
     let trained = spec.training.iter().map(|key| (None, "", key));
-    let known = measured.chain(trained).filter_map(|(t, name, key)| {
+    let known = tested.chain(trained).filter_map(|(t, name, key)| {
         let metric = metric(key)?;
         let test = if several { name.to_owned() } else { String::new() };
         let header = match test.is_empty() {
@@ -159,7 +160,7 @@ fn columns(spec: &Spec, tests: &[Test]) -> (Vec<Column>, Vec<(Option<usize>, &'s
     known.unzip()
 }
 
-/// Marks the best figures of a column: all that read as the best one does.
+/// Marks the best figures of a column: all that are printed like the best one.
 fn mark_best(lines: &mut [Line], column: usize, metric: &Metric) {
     let means: Vec<f64> =
         lines.iter().filter_map(|line| Some(line.figures[column]?.mean)).collect();
@@ -200,21 +201,21 @@ fn published<'a>(
     })
 }
 
-/// What is to be said below the table.
+/// The notes below the table.
 fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
     let mut notes = Vec::new();
-    let found: Vec<(&Cell, &Row)> = grid
-        .cells
+    let found: Vec<(&Trial, &Row)> = grid
+        .trials
         .iter()
-        .filter_map(|cell| Some((cell, rows.iter().find(|row| row.is_of(cell))?)))
+        .filter_map(|trial| Some((trial, rows.iter().find(|row| row.is_of(trial))?)))
         .collect();
-    for test in &grid.cells[0].tests {
+    for test in &grid.trials[0].tests {
         let name = &test.name;
-        let of = |(cell, row): &(&Cell, &Row)| {
-            let test = cell.tests.iter().find(|t| t.name == *name)?;
-            let place = test.place();
-            let measured = row.measured.iter().find(|m| m.test == place && row.error.is_none())?;
-            Some((measured.pictures, measured.failed))
+        let of = |(trial, row): &(&Trial, &Row)| {
+            let test = trial.tests.iter().find(|t| t.name == *name)?;
+            let test = test.without_display();
+            let result = row.results.iter().find(|r| r.test == test && row.error.is_none())?;
+            Some((result.pictures, result.failed))
         };
         let counts: Vec<(usize, usize)> = found.iter().filter_map(of).collect();
         let (Some(least), Some(most)) = (counts.iter().min(), counts.iter().max()) else {
@@ -227,12 +228,12 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
         let failed: usize = counts.iter().map(|(_, failed)| failed).sum();
         let failed = match failed {
             0 => String::new(),
-            n => format!("; in all measurements together, {n} times a picture could not be used"),
+            n => format!("; {n} failed, summed over all trainings"),
         };
         let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
         notes.push(format!("{name}{} split, {pictures}, flip fusion{failed}.", test.split));
     }
-    // Of all figures: a row of an older program may lack one of them.
+    // Of all figures: a row from an older version may lack one of them.
     let sizes: Vec<usize> =
         lines.iter().flat_map(|line| line.figures.iter().flatten().map(|f| f.n)).collect();
     let over: Vec<&str> =
@@ -244,16 +245,15 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
         let over = over.join(" and ");
         notes.push(format!("Mean ± standard deviation over the {over}s, n = {n}."));
     }
-    for (cell, row) in &found {
+    for (trial, row) in &found {
         if let Some(error) = &row.error {
-            let labels: Vec<&str> = cell.labels.values().map(String::as_str).collect();
-            notes.push(format!("Left out: {}: {error}.", labels.join(", ")));
+            let labels: Vec<&str> = trial.labels.values().map(String::as_str).collect();
+            notes.push(format!("Failed: {}: {error}.", labels.join(", ")));
         }
     }
-    let missing = grid.cells.len() - found.len();
+    let (missing, all) = (grid.trials.len() - found.len(), grid.trials.len());
     if missing > 0 {
-        notes
-            .push(format!("Unfinished: {missing} of {} trainings are not done.", grid.cells.len()));
+        notes.push(format!("Incomplete: {missing} of {all} trainings are missing."));
     }
     notes
 }

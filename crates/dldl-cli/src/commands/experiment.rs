@@ -1,10 +1,11 @@
-//! `dldl experiment`: from a grid of trainings to tables.
+//! `dldl experiment`: runs a grid of trainings and writes its tables.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use dldl_experiment::{
-    Cell, ExperimentError, Grid, Row, RunOptions, State, Table, Watch, read_rows, write_tables,
+    ExperimentError, Grid, Observer, Row, RunOptions, Table, Trial, TrialState, read_rows,
+    write_tables,
 };
 use dldl_train::log::EpochRecord;
 use dldl_train::{Progress, Start, Step};
@@ -19,40 +20,40 @@ use crate::progress;
 /// Run a grid of trainings and write its tables
 ///
 /// The file names a recipe, what varies (methods, networks, seeds, folds, any
-/// value of the recipe), and what the models are measured on. What is done
-/// already is left alone, and a training that was begun goes on, so the same
-/// command continues after any interruption and a change of the file trains only
-/// what it concerns. The tables are written after each training, as Markdown, CSV
-/// and LaTeX, with the mean and the standard deviation over seeds or folds.
+/// key of the recipe), and the datasets on which the models are evaluated.
+/// Finished trainings are skipped and interrupted ones are resumed: rerun the same
+/// command to continue, also after a change of the file. The tables are written
+/// after each training, as Markdown, CSV and LaTeX, with mean and standard
+/// deviation over seeds or folds.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The experiment
+    /// The experiment's file
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
 
-    /// Print the trainings and how far they are, and do nothing
+    /// List the trainings with their states, and exit
     #[arg(long, conflicts_with_all = ["tables_only", "measure_again"])]
     list: bool,
 
-    /// Write the tables of what is done, and do nothing else
+    /// Write the tables of the finished trainings, and exit
     #[arg(long, conflicts_with = "measure_again")]
     tables_only: bool,
 
-    /// Measure again what is done, with the weights that were kept
+    /// Evaluate finished trainings again, using the weights that were kept
     #[arg(long)]
     measure_again: bool,
 
-    /// Only the trainings with this label of an axis. May be given several times
+    /// Run only the trainings with this label. May be given several times
     #[arg(long, value_name = "LABEL|AXIS=LABEL")]
     only: Vec<String>,
 
-    /// Folder of rows and tables instead of the file's
+    /// Folder of rows and tables [default: `out` in the file]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// The folder that holds the datasets as published, for caches that are
-    /// missing [default: $DLDL_DATA, or ../shared/data]
+    /// Folder of the published datasets, to build missing caches from and to
+    /// evaluate on [default: $DLDL_DATA, or ../shared/data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -61,7 +62,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     device: Option<Device>,
 
-    /// How the table is printed
+    /// Output format of the table or the list
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 }
@@ -74,102 +75,110 @@ Examples:
   dldl experiment experiments/small-scut.toml --data /data/faces
   dldl experiment experiments/small-lambda.toml --tables-only --format json
 
-docs/experiments.md explains the file.
+The format of the file is described in docs/experiments.md.
 
-Exit codes: 0 done, 1 some trainings failed, 2 wrong usage, 130 stopped by Ctrl-C
-with a checkpoint: the same command goes on.";
+Exit codes: 0 done, 1 some trainings failed, 2 usage error, 130 stopped by Ctrl-C
+with a checkpoint: rerun the same command to continue.";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let mut grid = Grid::load(&args.file).map_err(UsageError::new)?;
     if let Some(device) = args.device {
-        grid = grid.on(device.into());
+        grid = grid.with_device(device.into());
     }
     let out = args.out.clone().unwrap_or_else(|| grid.spec.out.clone());
     if args.list {
         let rows = read_rows(&out.join("rows.jsonl"))?;
-        let cells = grid.select(&args.only).map_err(UsageError::new)?;
-        printing::print(&listed(&cells, &rows, args.format)?)?;
+        let trials = grid.select(&args.only).map_err(UsageError::new)?;
+        printing::print(&format_list(&trials, &rows, args.format)?)?;
         return Ok(Outcome::Complete);
     }
     if args.tables_only {
         let table = Table::new(&grid, &read_rows(&out.join("rows.jsonl"))?);
         write_tables(&table, &out)?;
-        printing::print(&shown(&table, args.format)?)?;
+        printing::print(&format_table(&table, args.format)?)?;
         return Ok(Outcome::Complete);
     }
-    let named = || std::env::var_os("DLDL_DATA").map(PathBuf::from);
-    let data = args.data.or_else(named).unwrap_or_else(|| "../shared/data".into());
+    let from_environment = || std::env::var_os("DLDL_DATA").map(PathBuf::from);
+    let data = args.data.or_else(from_environment).unwrap_or_else(|| "../shared/data".into());
     let options = RunOptions { only: args.only, data, measure_again: args.measure_again };
-    let mut lab = Lab(Live::new());
-    let ended = dldl_experiment::run(&grid, &out, &options, &mut lab).map_err(|e| match e {
-        ExperimentError::File { .. } => anyhow::Error::from(e),
-        e => UsageError::new(e).into(),
-    })?;
-    lab.0.end();
-    printing::print(&shown(&ended.table, args.format)?)?;
-    let (selected, done) = (ended.selected, ended.done);
-    lab.0.note(&format!(
+    let mut progress = ExperimentProgress(Live::new());
+    let outcome = dldl_experiment::run(&grid, &out, &options, &mut progress);
+    let outcome = outcome.map_err(exit_code)?;
+    progress.0.end();
+    printing::print(&format_table(&outcome.table, args.format)?)?;
+    let (selected, done) = (outcome.selected, outcome.done);
+    progress.0.note(&format!(
         "{done} of {selected} trainings done, {} failed; tables: {}",
-        ended.failed,
+        outcome.failed,
         out.join("table.{md,csv,tex}").display()
     ));
-    if ended.stopped {
-        lab.0.note("stopped before the end: the same command goes on");
+    if outcome.stopped {
+        progress.0.note("stopped: rerun the same command to continue");
         return Ok(Outcome::Stopped);
     }
-    Ok(Outcome::of(ended.failed))
+    Ok(Outcome::of(outcome.failed))
 }
 
-fn shown(table: &Table, format: ReportFormat) -> Result<String> {
+/// Tells apart what is wrong with the request from what went wrong later.
+fn exit_code(error: ExperimentError) -> anyhow::Error {
+    match error {
+        ExperimentError::Io { .. }
+        | ExperimentError::Row { .. }
+        | ExperimentError::Locked { .. } => error.into(),
+        error => UsageError::new(error).into(),
+    }
+}
+
+fn format_table(table: &Table, format: ReportFormat) -> Result<String> {
     Ok(match format {
         ReportFormat::Table => table.to_markdown(),
         ReportFormat::Json => serde_json::to_string_pretty(table)?,
     })
 }
 
-/// The trainings and how far they are.
-fn listed(cells: &[&Cell], rows: &[Row], format: ReportFormat) -> Result<String> {
-    let states = cells.iter().map(|cell| State::of(cell, rows));
+/// The trainings with their states.
+fn format_list(trials: &[&Trial], rows: &[Row], format: ReportFormat) -> Result<String> {
+    let states = trials.iter().map(|trial| TrialState::of(trial, rows));
     if format == ReportFormat::Json {
-        let all: Vec<serde_json::Value> = cells
+        let all: Vec<serde_json::Value> = trials
             .iter()
             .zip(states)
-            .map(|(cell, state)| {
+            .map(|(trial, state)| {
                 serde_json::json!({
-                    "labels": cell.labels,
+                    "labels": trial.labels,
                     "state": state,
-                    "run": cell.config.run,
-                    "recipe": cell.config,
+                    "run": trial.config.run,
+                    "recipe": trial.config,
                 })
             })
             .collect();
         return Ok(serde_json::to_string_pretty(&all)?);
     }
     let mut text = String::new();
-    for (i, (cell, state)) in cells.iter().zip(states).enumerate() {
+    for (i, (trial, state)) in trials.iter().zip(states).enumerate() {
         let state = match state {
-            State::Done => "done",
-            State::Failed => "failed",
-            State::Begun => "begun",
-            State::Open => "-",
+            TrialState::Done => "done",
+            TrialState::Failed => "failed",
+            TrialState::Started => "started",
+            TrialState::Pending => "pending",
         };
-        text += &format!("{:4}  {state:6}  {}\n", i + 1, named(cell));
+        text += &format!("{:4}  {state:7}  {}\n", i + 1, describe(trial));
     }
     Ok(text)
 }
 
-/// A training's labels.
-fn named(cell: &Cell) -> String {
-    let labels = cell.labels.iter().map(|(axis, label)| format!("{axis} {label}"));
+/// The labels of a training, with their axes.
+fn describe(trial: &Trial) -> String {
+    let labels = trial.labels.iter().map(|(axis, label)| format!("{axis} {label}"));
     let labels: Vec<String> = labels.collect();
-    if labels.is_empty() { cell.name.clone() } else { labels.join(", ") }
+    if labels.is_empty() { trial.name.clone() } else { labels.join(", ") }
 }
 
-/// Shows an experiment: a line for each training that ended, and the bar of
-/// the one that runs.
-struct Lab(Live);
+/// Prints a line for each training that ended, and shows the progress bar of the
+/// current one.
+struct ExperimentProgress(Live);
 
-impl Progress for Lab {
+impl Progress for ExperimentProgress {
     fn start(&mut self, start: &Start) {
         self.0.start(start);
     }
@@ -190,44 +199,44 @@ impl Progress for Lab {
     }
 }
 
-impl Watch for Lab {
+impl Observer for ExperimentProgress {
     fn preparing(&mut self, pictures: usize) -> Box<dyn Fn(dldl_data::Progress) + Sync> {
         let bar = progress::bar(pictures).with_finish(ProgressFinish::AndClear);
         Box::new(move |p| bar.set_position(p.done as u64))
     }
 
-    fn begins(&mut self, cell: &Cell, number: usize, of: usize) {
-        self.0.place(format!("{number}/{of} {}", named(cell)));
+    fn trial_started(&mut self, trial: &Trial, number: usize, total: usize) {
+        self.0.place(format!("{number}/{total} {}", describe(trial)));
     }
 
-    fn measuring(&mut self, done: usize, of: usize) {
-        self.0.message(format!("measuring {done}/{of}"));
+    fn evaluating(&mut self, done: usize, total: usize) {
+        self.0.message(format!("evaluating {done}/{total}"));
     }
 
-    fn ended(&mut self, cell: &Cell, row: &Row, left: f64) {
-        let found = match (&row.error, &row.training) {
+    fn trial_finished(&mut self, trial: &Trial, row: &Row, remaining: f64) {
+        let result = match (&row.error, &row.training) {
             (Some(error), _) => format!("failed: {error}"),
             (None, Some(training)) => {
-                let tests = row.measured.iter().map(|m| {
-                    let mae = m.figures.get("mae").map_or("-".into(), |v| format!("{v:.3}"));
-                    let name = if m.name.is_empty() { "test" } else { &m.name };
+                let tests = row.results.iter().map(|test| {
+                    let mae = test.figures.get("mae").map_or("-".into(), |v| format!("{v:.3}"));
+                    let name = if test.name.is_empty() { "test" } else { &test.name };
                     format!("{name} MAE {mae}")
                 });
                 let tests: Vec<String> = tests.collect();
                 format!("{} after {:.0} s", tests.join(", "), training.seconds)
             }
-            (None, None) => "nothing was measured".into(),
+            (None, None) => "not evaluated".into(),
         };
-        let left = match left {
+        let remaining = match remaining {
             0.0 => String::new(),
-            s => format!("; about {} left", time(s)),
+            s => format!("; about {} left", format_duration(s)),
         };
-        self.0.note(&format!("{}: {found}{left}", named(cell)));
+        self.0.note(&format!("{}: {result}{remaining}", describe(trial)));
     }
 }
 
-/// A stretch of time for people.
-fn time(seconds: f64) -> String {
+/// A duration in the largest unit that suits it.
+fn format_duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),

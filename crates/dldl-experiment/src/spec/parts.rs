@@ -1,5 +1,5 @@
-//! The parts of an experiment's file beside recipe and axes: what is measured,
-//! what is shown beside, what is prepared.
+//! The parts of an experiment's file other than recipe and axes: tests, published
+//! references, caches to build.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use dldl::Task;
 use dldl_data::Protocol;
 use serde::{Deserialize, Serialize};
 
-/// What a model is measured on, with flip fusion.
+/// A dataset on which the models are evaluated, with flip fusion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
-    /// What it is called in the tables, needed where there are several.
+    /// Its name in the tables, required if there are several tests.
     #[serde(default)]
     pub name: String,
     /// A dataset's format, or `cache`. Default: `cache`.
@@ -21,26 +21,26 @@ pub struct Test {
     /// Its folder. Default: the recipe's first cache.
     #[serde(default)]
     pub root: Option<PathBuf>,
-    /// The table of labels, where it is not in the format's own place.
+    /// The table of labels, if it is not where the format has it.
     #[serde(default)]
     pub labels: Option<PathBuf>,
-    /// How a dataset that is no cache is divided. Default: `published`.
+    /// How a dataset other than a cache is split. Default: `published`.
     #[serde(default)]
     pub protocol: Protocol,
-    /// The ends of the dataset's scale where it is another than that of the
-    /// model's labels: its labels are brought to these, linearly. Default: none.
+    /// Minimum and maximum of the dataset's scale if it differs from that of the
+    /// model's labels: the labels are mapped linearly. Default: none.
     #[serde(default)]
     pub rescale: Option<[f64; 2]>,
     /// `train`, `val`, `test` or `all`. Default: `test`.
     #[serde(default = "test")]
     pub split: String,
-    /// What is measured. Default: what the recipe's first head learns.
+    /// The task to evaluate. Default: that of the recipe's first head with labels.
     #[serde(default)]
     pub task: Option<Task>,
-    /// Whether faces are searched in pictures that are no cache. Default: yes.
+    /// Whether to detect faces, for datasets other than caches. Default: yes.
     #[serde(default = "yes")]
     pub detect: bool,
-    /// Which figures the tables show, of [`METRICS`](crate::METRICS).
+    /// The columns of the tables, by the keys of [`METRICS`](crate::METRICS).
     /// Default: `mae`, `rmse`.
     #[serde(default = "columns")]
     pub columns: Vec<String>,
@@ -60,24 +60,25 @@ fn columns() -> Vec<String> {
 }
 
 impl Test {
-    /// The same without what only the tables want to know.
-    pub fn place(&self) -> Self {
+    /// The test without name and columns, which only affect the tables: what
+    /// identifies a measurement.
+    pub fn without_display(&self) -> Self {
         Self { name: String::new(), columns: Vec::new(), ..self.clone() }
     }
 }
 
-/// Published figures.
+/// Published figures, shown as a line of the table.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// What the line is called.
+    /// The label of the line.
     pub label: String,
-    /// Where the figures are from, and under which conditions they came about.
+    /// Where the figures were published, and under which conditions they hold.
     pub source: String,
     /// The test that they belong to. Default: the first.
     #[serde(default)]
     pub test: String,
-    /// By metric: one number, or those of some folds or seeds.
+    /// By metric: one number, or one for each fold or seed.
     pub figures: BTreeMap<String, Published>,
 }
 
@@ -87,12 +88,12 @@ pub struct Reference {
 pub enum Published {
     /// One number.
     One(f64),
-    /// One of each fold or seed.
+    /// One number for each fold or seed.
     Each(Vec<f64>),
 }
 
 impl Published {
-    /// As a list.
+    /// The numbers as a slice.
     pub fn values(&self) -> &[f64] {
         match self {
             Self::One(value) => std::slice::from_ref(value),
@@ -101,19 +102,20 @@ impl Published {
     }
 }
 
-/// A cache to make where it is missing.
+/// A cache to build if it does not exist.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prepare {
     /// The dataset's format.
     pub dataset: String,
-    /// Its folder, relative to the folder of the data. Default: the format's name.
+    /// Its folder, relative to the data folder. Default: the format's name.
     #[serde(default)]
     pub root: Option<PathBuf>,
-    /// The table of labels, where it is not in the format's own place.
+    /// The table of labels, relative to the data folder, if it is not where the
+    /// format has it.
     #[serde(default)]
     pub labels: Option<PathBuf>,
-    /// How the dataset is divided, as `dldl prepare --protocol` takes it. Default:
+    /// How the dataset is split, as in `dldl prepare --protocol`. Default:
     /// `published`.
     #[serde(default)]
     pub protocol: Protocol,
@@ -122,7 +124,7 @@ pub struct Prepare {
     /// Side of the crops in pixels. Default: 224.
     #[serde(default = "crop_size")]
     pub size: usize,
-    /// Whether faces are searched, instead of taking the pictures whole.
+    /// Whether to detect and align faces, instead of using whole pictures.
     /// Default: yes.
     #[serde(default = "yes")]
     pub detect: bool,

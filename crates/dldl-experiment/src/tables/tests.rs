@@ -1,11 +1,11 @@
-//! Tables made of rows by hand.
+//! Tables of rows with hand-made figures.
 
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::grid::essence;
+use crate::grid::normalized_config;
 use crate::grid::tests::grid_of;
-use crate::rows::{Measured, Training};
+use crate::rows::{TestResult, TrainingSummary};
 
 const FILE: &str = "name = 'x'\ntitle = 'A & B'\ntraining = ['val']\n[recipe]\ncache = 'c'\n\
     [[axis]]\nname = 'lambda'\n\
@@ -17,48 +17,48 @@ const FILE: &str = "name = 'x'\ntitle = 'A & B'\ntraining = ['val']\n[recipe]\nc
     [[reference]]\nlabel = 'Paper'\nsource = 'Table 1, 50 % more data'\ntest = 'far'\n\
     figures.mae = [4.0, 5.0]\n";
 
-fn row(cell: &Cell, own: [f64; 2], far: f64) -> Row {
-    let measured = |(test, figures): (&Test, &[(&str, f64)])| Measured {
+fn row(trial: &Trial, own: [f64; 2], far: f64) -> Row {
+    let result = |(test, figures): (&Test, &[(&str, f64)])| TestResult {
         name: test.name.clone(),
-        test: test.place(),
+        test: test.without_display(),
         pictures: 10,
         failed: 1,
         figures: figures.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
     };
     let figures: [&[(&str, f64)]; 2] = [&[("mae", own[0]), ("cs5", own[1])], &[("mae", far)]];
     Row {
-        labels: cell.labels.clone(),
-        training: Some(Training {
+        labels: trial.labels.clone(),
+        training: Some(TrainingSummary {
             epoch: 3,
             val: BTreeMap::from([("age".to_owned(), own[0] - 1.0)]),
             seconds: 10.0,
             images_per_second: 100.0,
             parameters: 9,
         }),
-        measured: cell.tests.iter().zip(figures).map(measured).collect(),
+        results: trial.tests.iter().zip(figures).map(result).collect(),
         error: None,
         diverged: false,
-        recipe: serde_json::to_value(essence(&cell.config)).unwrap(),
+        recipe: serde_json::to_value(normalized_config(&trial.config)).unwrap(),
     }
 }
 
-/// Two lines, of which the second has one seed only and one that diverged.
+/// Two lines; the second has one seed that is done and one that diverged.
 pub fn table() -> Table {
     let grid = grid_of(FILE);
-    let cells = &grid.cells;
+    let trials = &grid.trials;
     let rows = [
-        row(&cells[0], [5.0, 50.0], 7.0),
-        row(&cells[1], [4.5, 60.04], 8.0),
-        row(&cells[2], [6.0, 60.0], 7.5),
-        Row { error: Some("the loss became NaN".into()), ..row(&cells[3], [0.0; 2], 0.0) },
-        row(&cells[4], [7.0, 70.0], 8.0),
+        row(&trials[0], [5.0, 50.0], 7.0),
+        row(&trials[1], [4.5, 60.04], 8.0),
+        row(&trials[2], [6.0, 60.0], 7.5),
+        Row { error: Some("the loss became NaN".into()), ..row(&trials[3], [0.0; 2], 0.0) },
+        row(&trials[4], [7.0, 70.0], 8.0),
     ];
     Table::new(&grid, &rows)
 }
 
-/// By hand: 5, 6, 7 have the mean 6 and the standard deviation 1.
+/// 5, 6, 7 have the mean 6 and the standard deviation 1.
 #[test]
-fn lines_have_mean_and_spread_and_the_best_is_marked() {
+fn lines_have_mean_and_standard_deviation_and_the_best_is_marked() {
     let table = table();
     let headers: Vec<&str> = table.columns.iter().map(|c| c.header.as_str()).collect();
     assert_eq!(headers, ["own: MAE", "own: CS@5 %", "far: MAE", "val MAE"]);
@@ -67,7 +67,7 @@ fn lines_have_mean_and_spread_and_the_best_is_marked() {
     assert_eq!(first.figures[1], Some(Spread { mean: 60.0, std: Some(10.0), n: 3 }));
     assert_eq!(first.figures[3], Some(Spread { mean: 5.0, std: Some(1.0), n: 3 }));
     assert_eq!(second.figures[0], Some(Spread { mean: 4.5, std: None, n: 1 }));
-    // 60.04 and 60.0 read the same: neither is the better one.
+    // 60.04 and 60.0 are printed alike, so both are the best.
     assert_eq!(first.best, [false, true, true, false]);
     assert_eq!(second.best, [true, true, false, true]);
     assert_eq!(paper.labels, ["Paper"]);
@@ -76,19 +76,19 @@ fn lines_have_mean_and_spread_and_the_best_is_marked() {
     assert_eq!((paper.figures[2], paper.best[2]), (Some(half), false));
     let notes = table.notes.join("\n");
     for part in [
-        "own: test split, 10 pictures, flip fusion; in all measurements together, 4 times",
+        "own: test split, 10 pictures, flip fusion; 4 failed, summed over all trainings.",
         "the seeds, n = 1 to 3",
-        "Left out: 0_5, 2: the loss became NaN",
-        "1 of 6 trainings are not done",
+        "Failed: 0_5, 2: the loss became NaN",
+        "Incomplete: 1 of 6 trainings are missing.",
     ] {
         assert!(notes.contains(part), "{notes}\n{part}");
     }
 }
 
 #[test]
-fn a_changed_recipe_leaves_its_old_rows_out() {
+fn rows_of_a_changed_recipe_are_ignored() {
     let grid = grid_of(FILE);
-    let rows = [row(&grid.cells[0], [5.0, 50.0], 7.0)];
+    let rows = [row(&grid.trials[0], [5.0, 50.0], 7.0)];
     let other = grid_of(&FILE.replace("lambda = 0.5", "lambda = 0.7"));
     assert!(Table::new(&other, &rows).lines[0].figures[0].is_some());
     let other = grid_of(&FILE.replace("cache = 'c'", "cache = 'd'"));
@@ -96,14 +96,14 @@ fn a_changed_recipe_leaves_its_old_rows_out() {
 }
 
 #[test]
-fn without_axes_there_is_one_line() {
+fn an_experiment_without_axes_has_one_line() {
     let grid = grid_of("name = 'alone'\n[recipe]\ncache = 'c'\n");
     let table = Table::new(&grid, &[]);
     assert_eq!((table.lines.len(), table.lines[0].labels[0].as_str()), (1, "alone"));
 }
 
 #[test]
-fn the_three_forms_say_the_same_and_escape_what_they_must() {
+fn formats_agree_and_escape_special_characters() {
     let table = table();
     let markdown = table.to_markdown();
     for part in [
@@ -113,7 +113,7 @@ fn the_three_forms_say_the_same_and_escape_what_they_must() {
         "| 0\\_5 | **4.500** | **60.0** | 8.000 | **3.500** |",
         "| Paper [1] | - | - | 4.500 ± 0.707 | - |",
         "[1] Table 1, 50 % more data",
-        "Made by `dldl experiment experiments/x.toml`.",
+        "Generated by `dldl experiment experiments/x.toml`.",
     ] {
         assert!(markdown.contains(part), "{markdown}\n{part}");
     }

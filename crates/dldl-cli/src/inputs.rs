@@ -4,10 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use dldl_face::{PICTURE_EXTENSIONS, has_picture_extension};
 use walkdir::{DirEntry, WalkDir};
-
-/// File extensions of the pictures that are collected from folders.
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// A picture file, or a path that has none.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,28 +86,25 @@ fn add(path: &Path, skip: Option<&Path>, inputs: &mut Vec<Input>) {
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
     for entry in walk.filter_entry(wanted) {
         match entry {
-            Ok(entry) if entry.file_type().is_dir() || !is_picture(entry.path()) => {}
+            Ok(entry) if entry.file_type().is_dir() || !has_picture_extension(entry.path()) => {}
             Ok(entry) => inputs.push(Input { path: entry.into_path(), problem: None }),
             Err(e) if e.loop_ancestor().is_some() => {}
             Err(e) => {
                 let at = e.path().unwrap_or(path).to_owned();
                 let reason = e.io_error().map_or_else(|| e.to_string(), ToString::to_string);
                 // A broken link is reported only if it has a picture's extension.
-                if is_picture(&at) || at.symlink_metadata().is_ok_and(|m| !m.is_symlink()) {
+                if has_picture_extension(&at)
+                    || at.symlink_metadata().is_ok_and(|m| !m.is_symlink())
+                {
                     inputs.push(Input::failed(&at, format!("cannot be read: {reason}")));
                 }
             }
         }
     }
     if inputs.len() == before {
-        let what = format!("no pictures in this folder ({})", EXTENSIONS.join(", "));
+        let what = format!("no pictures in this folder ({})", PICTURE_EXTENSIONS.join(", "));
         inputs.push(Input::failed(path, what));
     }
-}
-
-fn is_picture(path: &Path) -> bool {
-    let known = |e: &str| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known));
-    path.extension().and_then(|e| e.to_str()).is_some_and(known)
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Cache {
         let path = &self.files[self.places[i].file].0;
         let broken =
             |reason: String| DataError::corrupt(path, format!("{}: {reason}", self.samples[i].key));
-        let picture = dldl_face::decode(&bytes).map_err(|e| broken(e.to_string()))?;
+        let picture = dldl_face::decode(&bytes).map_err(|e| broken(e.reason()))?;
         let size = self.manifest.parameters.crop_size;
         if (picture.width(), picture.height()) != (size, size) {
             let (w, h) = (picture.width(), picture.height());

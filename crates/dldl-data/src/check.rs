@@ -236,7 +236,7 @@ fn look(path: &Path) -> Looked {
     };
     match dldl_face::probe(&bytes) {
         Ok(_) => Looked::Readable((bytes.len(), crc32fast::hash(&bytes))),
-        Err(e) => Looked::Unreadable(e.to_string()),
+        Err(e) => Looked::Unreadable(e.reason()),
     }
 }
 

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use dldl_face::has_picture_extension;
+
 use crate::DataError;
 
 /// Adds the picture files below `root/inner`, as paths relative to `root`.
 pub(crate) fn pictures(root: &Path, inner: &str, found: &mut Vec<String>) -> Result<(), DataError> {
-    const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
     let folder = root.join(inner);
     for entry in std::fs::read_dir(&folder).map_err(DataError::io(&folder))? {
         let entry = entry.map_err(DataError::io(&folder))?;
@@ -16,9 +17,7 @@ pub(crate) fn pictures(root: &Path, inner: &str, found: &mut Vec<String>) -> Res
         let path = if inner.is_empty() { name } else { format!("{inner}/{name}") };
         if entry.path().is_dir() {
             pictures(root, &path, found)?;
-        } else if let Some((_, extension)) = path.rsplit_once('.')
-            && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
-        {
+        } else if has_picture_extension(&path) {
             found.push(path);
         }
     }

@@ -32,7 +32,6 @@ pub use cache::{Cache, CachedSample};
 pub use check::{Checkup, check};
 pub use error::DataError;
 pub use format::{FORMATS, Format, LabelInfo, format, load, load_with};
-pub use make::main_face;
 pub use manifest::{Counts, Finished, Manifest, Shard};
 pub use parameters::Parameters;
 pub use prepare::{Progress, Report, prepare};

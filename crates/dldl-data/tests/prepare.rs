@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dldl_data::{
     Annotation, Cache, Counts, DataError, Dataset, Parameters, Progress, Report, Sample, Split,
-    main_face, prepare,
+    prepare,
 };
-use dldl_face::{Detector, DetectorParams, Face};
+use dldl_face::{Detector, DetectorParams, main_face};
 use dldl_label::Task;
 use dldl_net::Template;
 use tempfile::TempDir;
@@ -287,19 +287,6 @@ fn a_damaged_cache_names_the_file() {
     fs::write(out.join("cache.json"), "{}").unwrap();
     let message = Cache::open(&out).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("cache.json") && message.contains("manifest"), "{message}");
-}
-
-#[test]
-fn the_large_face_near_the_center_is_meant() {
-    let face = |x, y, side| Face { bbox: [x, y, side, side], score: 0.9, landmarks: [[0.0; 2]; 5] };
-    assert_eq!(main_face(&[], 200, 200), None);
-    let small_center = face(90.0, 90.0, 20.0);
-    let large_center = face(60.0, 60.0, 80.0);
-    let larger_border = face(0.0, 110.0, 90.0);
-    let faces = [small_center, large_center, larger_border];
-    assert_eq!(main_face(&faces, 200, 200), Some(1));
-    // A speck in the middle is less than a real face at the border.
-    assert_eq!(main_face(&[faces[2], faces[0]], 200, 200), Some(0));
 }
 
 /// Where a real dataset lies; says so where it does not.

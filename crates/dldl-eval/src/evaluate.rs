@@ -5,9 +5,8 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use dldl::{Crop, Estimator, Head, ModelInfo, Task, parallel};
-use dldl_data::{
-    Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split, main_face,
-};
+use dldl_data::{Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split};
+use dldl_face::{crop_main_face, decode_file};
 
 use crate::{Baseline, Corruption, Evaluation, Prediction, Scale, Subject};
 
@@ -152,8 +151,8 @@ pub enum EvalError {
 
 /// Runs the model over the pictures in parallel and computes the metrics of its errors.
 /// In a picture with several faces, the label is assumed to be that of the
-/// [`main_face`]. A picture without a face is used whole, as in a prepared cache.
-/// `progress` is called on this thread after each picture.
+/// [`dldl_face::main_face`]. A picture without a face is used whole, as in a prepared
+/// cache. `progress` is called on this thread after each picture.
 ///
 /// The baseline is the median label of the source's train split.
 ///
@@ -320,25 +319,16 @@ impl<'a> Run<'a> {
         let (crop, aligned) = match self.source {
             Source::Dataset(dataset) => {
                 let path = dataset.root.join(&self.samples[i].file);
-                // Not `decode_file`, whose errors repeat the file name.
-                let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
-                let mut picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
+                let mut picture = decode_file(&path).map_err(|e| e.reason())?;
                 let mut template = engine.info().template.clone();
                 if let Some(corruption) = self.corruption {
                     picture = corruption.picture(picture);
                     template = corruption.template(&template);
                 }
-                let faces = match self.options.no_detect {
-                    true => Vec::new(),
-                    false => self.estimator.detect(&picture),
-                };
-                match main_face(&faces, picture.width(), picture.height()) {
-                    Some(face) => {
-                        let (landmarks, size) = (&faces[face].landmarks, engine.info().input_size);
-                        (dldl_face::align(&picture, landmarks, &template, size), true)
-                    }
-                    None => (self.estimator.whole_crop(&picture), false),
-                }
+                let detector = (!self.options.no_detect).then(|| self.estimator.detector());
+                let main = crop_main_face(&picture, detector, &template, engine.info().input_size)
+                    .map_err(|e| e.reason())?;
+                (main.crop, main.face.is_some())
             }
             Source::Cache(cache) => {
                 let crop = cache.decode(i).map_err(|e| e.to_string())?;

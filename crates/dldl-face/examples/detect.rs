@@ -1,11 +1,11 @@
-//! Prints the faces of the given files or folders, and how long it took.
+//! Prints the faces in the given files or folders, and the time per picture.
 //!
 //! ```text
 //! cargo run --release -p dldl-face --example detect -- assets
 //! ```
 //!
-//! With `--ppm DIR` first, the decoded pictures are written to that folder as
-//! `0.ppm`, `1.ppm`, ..., so that other programs can be given the same pixels.
+//! With `--ppm DIR` before the files, also writes the decoded pictures to that
+//! folder as `0.ppm`, `1.ppm`, ..., as input for other programs.
 
 use dldl_face::{Detector, DetectorParams, decode_file};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 fn main() {
     let mut files = Vec::new();
     let mut args = std::env::args_os().skip(1).peekable();
-    let dump = args.next_if(|arg| arg == "--ppm").map(|_| args.next().expect("a folder"));
+    let dump =
+        args.next_if(|arg| arg == "--ppm").map(|_| args.next().expect("--ppm needs a folder"));
     for arg in args {
         collect(Path::new(&arg), &mut files);
     }
@@ -26,7 +27,7 @@ fn main() {
         let picture = match decode_file(file) {
             Ok(picture) => picture,
             Err(error) => {
-                eprintln!("{error}");
+                eprintln!("{}: {}", file.display(), error.reason());
                 continue;
             }
         };
@@ -35,7 +36,7 @@ fn main() {
             let header = format!("P6 {} {} 255\n", picture.width(), picture.height());
             let ppm = [header.as_bytes(), picture.rgb()].concat();
             std::fs::write(Path::new(folder).join(format!("{i}.ppm")), ppm)
-                .expect("a writable folder");
+                .expect("the folder of --ppm must be writable");
         }
         let start = Instant::now();
         let faces = detector.detect(&picture);
@@ -55,7 +56,7 @@ fn main() {
     println!("ms per picture: {:.1} decoding, {:.1} detecting", mean(decoding), mean(detecting));
 }
 
-/// The file, or the files of the folder in order of their names.
+/// The file, or the files in the folder, sorted by name.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     match std::fs::read_dir(path) {
         Ok(entries) => {

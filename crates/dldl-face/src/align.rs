@@ -1,21 +1,20 @@
-//! From a picture and a face's landmarks to the crop that a network sees.
-//! Which template that is travels with the weights; here it is an argument.
+//! From a picture and a face's landmarks to the crop that is a network's input.
+//! The template belongs to the network's weights; here it is an argument.
 
 use crate::{Picture, Similarity};
 use dldl_net::{Crop, Template};
 
-/// The face, moved, turned and scaled (never stretched or mirrored) so that its
-/// landmarks lie as close to the template's as a similarity can bring them, in
-/// a crop of `size` x `size` pixels.
+/// A crop of `size` x `size` pixels in which the face is translated, rotated and
+/// scaled (never sheared or mirrored) so that its landmarks are as close as
+/// possible to the template's.
 ///
-/// `landmarks` are the five points of [`crate::Face`], in pixels. The
-/// similarity is the least-squares one from template to picture, as Matlab's
-/// `cp2tform` that the paper used; sampling is bilinear, after an antialiased
-/// reduction where the picture has more pixels than the crop. Beyond the
-/// picture's border its outermost pixels go on.
+/// `landmarks` are the five points of [`crate::Face`], in pixels. The transform is
+/// the least-squares similarity from template to picture ([`Similarity::fit`]), as
+/// in Matlab's `cp2tform`, which the paper used. Sampling is bilinear, after
+/// antialiased downscaling where the picture has a higher resolution than the
+/// crop. Outside the picture, its border pixels are repeated.
 ///
-/// Landmarks that are all the same, or not finite, say nothing: then this is
-/// [`whole_picture`].
+/// If the landmarks coincide or are not finite, the result is [`whole_picture`].
 ///
 /// # Panics
 /// If `size` is 0.
@@ -33,31 +32,31 @@ pub fn align(
     }
 }
 
-/// The largest centered square of the picture, resampled to `size` x `size`
-/// pixels: what stands in for the aligned crop where no face was found.
+/// The largest centered square of the picture, resized to `size` x `size` pixels:
+/// used instead of an aligned crop where no face was found.
 ///
 /// # Panics
 /// If `size` is 0.
 pub fn whole_picture(picture: &Picture, size: usize) -> Crop {
     let side = picture.width().min(picture.height()) as f64;
     let (x, y) = ((picture.width() as f64 - side) / 2.0, (picture.height() as f64 - side) / 2.0);
-    let square = picture.part_resized([x, y, side, side], size, size);
+    let square = picture.region_resized([x, y, side, side], size, size);
     Crop::new(size, square.into_rgb()).expect("a resized picture has the requested size")
 }
 
-/// The crop whose point p shows the picture's point `map(p)`.
+/// The crop whose pixel at p is the picture's at `map(p)`.
 fn warp(picture: &Picture, map: &Similarity, size: usize) -> Crop {
     assert!(size > 0, "a crop needs at least one pixel");
     let scale = map.scale();
     if scale <= 1.0 {
         return sample(picture, [0.0, 0.0], [1.0, 1.0], map, size);
     }
-    // More than one picture pixel per crop pixel: reduce the part that is
-    // needed by just that much first, or thin lines would flicker in and out
-    // as the face moves, and crops of large and of small pictures differ.
+    // More than one picture pixel per crop pixel: first downscale the needed region
+    // by that factor, so that thin lines do not alias, and a face gives the same
+    // crop at any resolution.
     let side = size as f64;
     let corners = [[0.0, 0.0], [side, 0.0], [0.0, side], [side, side]].map(|p| map.apply(p));
-    // The resampling kernel and the bilinear one reach three crop pixels.
+    // The two resampling kernels together reach three crop pixels.
     let margin = 3.0 * scale + 1.0;
     let span = |axis: usize, len: usize| {
         let values = corners.map(|c| c[axis]);
@@ -69,14 +68,14 @@ fn warp(picture: &Picture, map: &Similarity, size: usize) -> Crop {
     };
     let (x, width) = span(0, picture.width());
     let (y, height) = span(1, picture.height());
-    let reduced = |n: f64| (n / scale).round().max(1.0);
-    let (w, h) = (reduced(width), reduced(height));
-    let part = picture.part_resized([x, y, width, height], w as usize, h as usize);
-    sample(&part, [x, y], [w / width, h / height], map, size)
+    let downscaled = |n: f64| (n / scale).round().max(1.0);
+    let (w, h) = (downscaled(width), downscaled(height));
+    let region = picture.region_resized([x, y, width, height], w as usize, h as usize);
+    sample(&region, [x, y], [w / width, h / height], map, size)
 }
 
-/// Bilinear sampling. `pixels` shows the picture from `origin` on, `zoom` of its
-/// pixels to one of the picture's.
+/// Bilinear sampling. `pixels` is the region of the picture that starts at
+/// `origin`, scaled by `zoom`.
 fn sample(
     pixels: &Picture,
     origin: [f64; 2],

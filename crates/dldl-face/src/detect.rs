@@ -1,90 +1,67 @@
-//! MTCNN: from a picture to boxes and landmarks. The networks themselves are
-//! in [`crate::nets`], the crops made of what is found in [`crate::align`].
+//! MTCNN: from a picture to boxes and landmarks.
 //!
-//! The steps and their numbers are those of facenet-pytorch 2.6.0, and so of
-//! the authors' Matlab release: a pyramid of reduced pictures is searched by
-//! the P-Net, whose candidates the R-Net refines and the O-Net decides upon.
+//! The steps and constants are those of facenet-pytorch 2.6.0, and so of the
+//! authors' Matlab release: the P-Net proposes candidates on a pyramid of
+//! downscaled pictures, the R-Net refines them, and the O-Net makes the decision.
 //! Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment using Multitask
 //! Cascaded Convolutional Networks", 2016.
 
-use crate::Picture;
-use crate::geometry::{Overlap, Scored, suppress};
-use crate::nets::{self, Color, Net, Nets};
-use crate::pyramid::{Part, Reduction, scales};
+use crate::geometry::{Overlap, ScoredBox, nms};
+use crate::nets::{self, Nets, NormalizedPixel, WindowNet};
+use crate::pyramid::{Downscaler, PixelRect, scales};
 use crate::search::{self, Candidate, Tile, face_probability};
+use crate::{DetectorStage, Picture};
 use dldl_kernels::LANES;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-/// How many windows a task gives to a network.
+/// Windows per parallel task of [`run_on_windows`].
 const BATCH: usize = 8;
 
-/// What [`look_at`] works in.
+/// Working memory of [`run_on_windows`].
 #[derive(Debug, Default)]
-struct Look {
-    reduction: Reduction,
-    colors: Vec<Color>,
+struct WindowScratch {
+    downscaler: Downscaler,
+    pixels: Vec<NormalizedPixel>,
     net: nets::Scratch,
 }
 
-// Each thread's memory, the same from picture to picture: a megabyte or two.
+// Working memory of each thread, kept between pictures: one or two megabytes.
 thread_local! {
     static SEARCH: RefCell<search::Scratch> = RefCell::default();
-    static LOOK: RefCell<Look> = RefCell::default();
+    static WINDOWS: RefCell<WindowScratch> = RefCell::default();
 }
 
-/// A detected face, in pixels of the picture that was searched.
+/// A detected face, in pixels of the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Face {
     /// Left, top, width, height. May reach beyond the picture.
     pub bbox: [f32; 4],
-    /// The last network's probability that this is a face, 0..=1.
+    /// The O-Net's probability that this is a face, 0..=1.
     pub score: f32,
-    /// x and y of the left eye, right eye, nose tip, left and right corner of
-    /// the mouth, left and right as seen in the picture.
+    /// x and y of the left eye, right eye, nose tip, left and right corner of the
+    /// mouth; left and right as seen in the picture.
     pub landmarks: [[f32; 2]; 5],
 }
 
-/// What the detector does, as told to the observer of
-/// [`Detector::detect_observed`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DetectorStage {
-    /// Reducing a picture that is larger than the search needs.
-    Reduction,
-    /// Reducing it further to the levels of the pyramid.
-    Pyramid,
-    /// The network that looks at every place at every scale.
-    PNet,
-    /// Leaving out candidates beside better ones.
-    Suppression,
-    /// Cutting out the candidates' windows.
-    Windows,
-    /// The network that refines candidates.
-    RNet,
-    /// The network that decides and finds landmarks; and the end.
-    ONet,
-}
-
-/// How faces are searched. The default is the paper's (MTCNN with its usual
-/// thresholds on a picture of at most 1500 pixels in height or width).
+/// Parameters of the detection. The defaults are those of the paper: MTCNN with
+/// its usual thresholds, on pictures whose shorter side has at most 1500 pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorParams {
-    /// The smallest face that is searched for, in pixels of the picture after
-    /// the reduction by `max_short_side`; at least 1. Half of it takes about
-    /// four times as long.
+    /// The smallest face to find, in pixels after downscaling to
+    /// `max_short_side`; at least 1. Half of it takes about four times as long.
     pub min_face: f32,
-    /// From one level of the pyramid to the next, between 0 and 1 (both excluded).
+    /// The scale factor between levels of the pyramid, between 0 and 1 (exclusive).
     pub factor: f32,
-    /// The probabilities above which the three networks believe in a face.
+    /// The face probabilities above which the three networks accept a candidate.
     pub thresholds: [f32; 3],
-    /// A picture whose shorter side is longer than this is reduced to it before
-    /// the search, in pixels.
+    /// In pixels: a picture with a longer shorter side is first downscaled to this.
     pub max_short_side: usize,
-    /// How many of the P-Net's candidates the R-Net looks at, best first: an
-    /// upper limit for the time and memory that one picture can take.
+    /// How many of the P-Net's candidates the R-Net is run on, best first. Bounds
+    /// the time and memory that one picture can take.
     pub max_candidates: usize,
 }
 
@@ -100,7 +77,7 @@ impl Default for DetectorParams {
     }
 }
 
-/// A face detector: parameters and the built-in weights.
+/// A face detector: MTCNN with built-in weights.
 #[derive(Clone, Debug)]
 pub struct Detector {
     params: DetectorParams,
@@ -115,35 +92,35 @@ impl Detector {
     /// `max_short_side` is 0.
     pub fn new(params: DetectorParams) -> Self {
         assert!(params.min_face >= 1.0, "min_face must be 1 or more");
-        assert!(params.factor > 0.0 && params.factor < 1.0, "factor must lie between 0 and 1");
+        assert!(params.factor > 0.0 && params.factor < 1.0, "factor must be between 0 and 1");
         assert!(params.max_short_side > 0, "max_short_side must be 1 or more");
         Self { params, nets: Nets::load() }
     }
 
-    /// The parameters it was made with.
+    /// The parameters of the detection.
     pub fn params(&self) -> &DetectorParams {
         &self.params
     }
 
-    /// The faces in the picture, largest box first. Runs on rayon's current
-    /// threads; the result does not depend on their number.
+    /// The faces in the picture, largest box first. Runs on the current rayon pool;
+    /// the result does not depend on the number of threads.
     pub fn detect(&self, picture: &Picture) -> Vec<Face> {
-        self.detect_observed(picture, &|_| ())
+        self.profile(picture, &|_| ())
     }
 
-    /// [`Detector::detect`], for profiles: `begin` is told what the calling
-    /// thread begins to do, many times over as the stages alternate. On one
-    /// thread the time up to the next call is that stage's.
-    pub fn detect_observed(
+    /// [`Detector::detect`] that calls `on_stage` whenever a thread begins a stage,
+    /// on that thread. The stages alternate many times. In a pool of one thread,
+    /// the time until the next call belongs to the stage.
+    pub fn profile(
         &self,
         picture: &Picture,
-        begin: &(impl Fn(DetectorStage) + Sync),
+        on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<Face> {
-        begin(DetectorStage::Reduction);
-        let searched = self.reduced(picture);
-        let candidates = self.propose(&searched, begin);
-        let candidates = self.refine(&searched, &candidates, begin);
-        let mut faces = self.decide(&searched, &candidates, begin);
+        on_stage(DetectorStage::Downscale);
+        let searched = self.downscaled(picture);
+        let candidates = self.propose(&searched, on_stage);
+        let candidates = self.refine(&searched, &candidates, on_stage);
+        let mut faces = self.decide(&searched, &candidates, on_stage);
         let zoom = [
             picture.width() as f32 / searched.width() as f32,
             picture.height() as f32 / searched.height() as f32,
@@ -161,7 +138,8 @@ impl Detector {
         faces
     }
 
-    fn reduced<'a>(&self, picture: &'a Picture) -> Cow<'a, Picture> {
+    /// The picture, with at most `max_short_side` pixels on its shorter side.
+    fn downscaled<'a>(&self, picture: &'a Picture) -> Cow<'a, Picture> {
         let short = picture.width().min(picture.height());
         let limit = self.params.max_short_side;
         if short <= limit {
@@ -171,8 +149,12 @@ impl Detector {
         Cow::Owned(picture.resized(side(picture.width()), side(picture.height())))
     }
 
-    /// P-Net over the pyramid.
-    fn propose(&self, picture: &Picture, begin: &(impl Fn(DetectorStage) + Sync)) -> Vec<Scored> {
+    /// The P-Net on all levels of the pyramid.
+    fn propose(
+        &self,
+        picture: &Picture,
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<ScoredBox> {
         let DetectorParams { min_face, factor, thresholds, .. } = self.params;
         let tiles: Vec<Tile> =
             scales(picture.width(), picture.height(), min_face.into(), factor.into())
@@ -181,66 +163,68 @@ impl Detector {
                 .collect();
         let search = |tile: &Tile| {
             SEARCH.with_borrow_mut(|scratch| {
-                tile.search(picture, &self.nets.p, thresholds[0], scratch, begin)
+                tile.search(picture, &self.nets.p, thresholds[0], scratch, on_stage)
             })
         };
         let found: Vec<Vec<Candidate>> = tiles.par_iter().map(search).collect();
 
-        begin(DetectorStage::Suppression);
-        // Within each scale first, then among all that is left.
+        on_stage(DetectorStage::Nms);
+        // First within each scale, then across scales.
         let mut all: Vec<Candidate> = Vec::new();
         let mut level: Vec<Candidate> = Vec::new();
         for (i, mut found) in found.into_iter().enumerate() {
             level.append(&mut found);
             if tiles.get(i + 1).is_none_or(|next| next.scale != tiles[i].scale) {
-                // A face sets off many neighboring windows, hence the room.
+                // A face gives many neighboring candidates, hence the factor of 8.
                 let level = std::mem::take(&mut level);
-                let level = best(level, 8 * self.params.max_candidates);
-                all.extend(pick(&level, 0.5));
+                let level = best_candidates(level, 8 * self.params.max_candidates);
+                all.extend(nms_candidates(&level, 0.5));
             }
         }
-        let mut all = pick(&all, 0.7);
+        let mut all = nms_candidates(&all, 0.7);
         all.truncate(self.params.max_candidates);
-        all.iter().map(|c| c.window.shifted(&c.offsets, 0.0).squared()).collect()
+        all.iter().map(|c| c.window.refined(&c.offsets, 0.0).squared()).collect()
     }
 
-    /// R-Net on every candidate.
+    /// The R-Net on every candidate.
     fn refine(
         &self,
         picture: &Picture,
-        candidates: &[Scored],
-        begin: &(impl Fn(DetectorStage) + Sync),
-    ) -> Vec<Scored> {
+        candidates: &[ScoredBox],
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<ScoredBox> {
         let mut found = Vec::new();
-        for (window, out) in look_at(&self.nets.r, DetectorStage::RNet, picture, candidates, begin)
+        for (window, out) in
+            run_on_windows(&self.nets.r, DetectorStage::RNet, picture, candidates, on_stage)
         {
             let score = face_probability(out[0], out[1]);
             if score > self.params.thresholds[1] {
                 let offsets = [out[2], out[3], out[4], out[5]];
-                found.push(Candidate { window: Scored { score, ..window }, offsets });
+                found.push(Candidate { window: ScoredBox { score, ..window }, offsets });
             }
         }
-        begin(DetectorStage::Suppression);
-        let found = pick(&found, 0.7);
-        found.iter().map(|c| c.window.shifted(&c.offsets, 1.0).squared()).collect()
+        on_stage(DetectorStage::Nms);
+        let found = nms_candidates(&found, 0.7);
+        found.iter().map(|c| c.window.refined(&c.offsets, 1.0).squared()).collect()
     }
 
-    /// O-Net on what is left: the faces, in pixels of the searched picture.
+    /// The O-Net on the remaining candidates: the faces, in pixels of `picture`.
     fn decide(
         &self,
         picture: &Picture,
-        candidates: &[Scored],
-        begin: &(impl Fn(DetectorStage) + Sync),
+        candidates: &[ScoredBox],
+        on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<Face> {
         let mut boxes = Vec::new();
         let mut landmarks: Vec<[[f32; 2]; 5]> = Vec::new();
-        for (window, out) in look_at(&self.nets.o, DetectorStage::ONet, picture, candidates, begin)
+        for (window, out) in
+            run_on_windows(&self.nets.o, DetectorStage::ONet, picture, candidates, on_stage)
         {
             let score = face_probability(out[0], out[1]);
             if score > self.params.thresholds[2] {
                 let (w, h) = (window.width() + 1.0, window.height() + 1.0);
-                // MTCNN counts pixels from 1 here: -1 makes the first one's
-                // outer edge 0.
+                // MTCNN counts pixels from 1 here; -1 puts the outer edge of the
+                // first one at 0.
                 let point = |k: usize| {
                     [
                         w * out[6 + k] + window.corners[0] - 1.0,
@@ -248,10 +232,10 @@ impl Detector {
                     ]
                 };
                 landmarks.push(std::array::from_fn(point));
-                boxes.push(Scored { score, ..window }.shifted(&out[2..6], 1.0));
+                boxes.push(ScoredBox { score, ..window }.refined(&out[2..6], 1.0));
             }
         }
-        suppress(&boxes, 0.7, Overlap::Smaller)
+        nms(&boxes, 0.7, Overlap::Smaller)
             .into_iter()
             .map(|i| Face {
                 bbox: [
@@ -267,8 +251,9 @@ impl Detector {
     }
 }
 
-/// The `n` best-scored candidates, in their order of old if all stay.
-fn best(mut candidates: Vec<Candidate>, n: usize) -> Vec<Candidate> {
+/// The `n` candidates with the best scores; if there are no more than `n`, all of
+/// them in their given order.
+fn best_candidates(mut candidates: Vec<Candidate>, n: usize) -> Vec<Candidate> {
     if candidates.len() > n {
         candidates.sort_by(|a, b| b.window.score.total_cmp(&a.window.score));
         candidates.truncate(n);
@@ -276,47 +261,47 @@ fn best(mut candidates: Vec<Candidate>, n: usize) -> Vec<Candidate> {
     candidates
 }
 
-/// Candidates that survive non-maximum suppression, best first.
-fn pick(candidates: &[Candidate], limit: f32) -> Vec<Candidate> {
-    let windows: Vec<Scored> = candidates.iter().map(|c| c.window).collect();
-    suppress(&windows, limit, Overlap::Union).into_iter().map(|i| candidates[i]).collect()
+/// Non-maximum suppression of candidates by IoU; best first.
+fn nms_candidates(candidates: &[Candidate], limit: f32) -> Vec<Candidate> {
+    let windows: Vec<ScoredBox> = candidates.iter().map(|c| c.window).collect();
+    nms(&windows, limit, Overlap::Union).into_iter().map(|i| candidates[i]).collect()
 }
 
-/// Runs `net` on every window, cut out at the network's size; windows that lie
-/// outside the picture are left out.
-fn look_at(
-    net: &Net,
+/// Runs `net` on every window of the picture, resized to the network's input.
+/// Windows outside the picture are omitted from the result.
+fn run_on_windows(
+    net: &WindowNet,
     stage: DetectorStage,
     picture: &Picture,
-    windows: &[Scored],
-    begin: &(impl Fn(DetectorStage) + Sync),
-) -> Vec<(Scored, [f32; LANES])> {
-    let look = |windows: &[Scored]| {
-        LOOK.with_borrow_mut(|Look { reduction, colors, net: scratch }| {
-            begin(DetectorStage::Windows);
-            colors.clear();
-            let mut seen = Vec::with_capacity(windows.len());
+    windows: &[ScoredBox],
+    on_stage: &(impl Fn(DetectorStage) + Sync),
+) -> Vec<(ScoredBox, [f32; LANES])> {
+    let run = |windows: &[ScoredBox]| {
+        WINDOWS.with_borrow_mut(|WindowScratch { downscaler, pixels, net: scratch }| {
+            on_stage(DetectorStage::Windows);
+            pixels.clear();
+            let mut used = Vec::with_capacity(windows.len());
             for window in windows {
-                if let Some(part) = inside(window, picture) {
-                    reduction.append(picture, part, net.size, colors);
-                    seen.push(*window);
+                if let Some(rect) = pixels_inside(window, picture) {
+                    downscaler.append(picture, rect, net.size, pixels);
+                    used.push(*window);
                 }
             }
-            begin(stage);
-            let outputs = net.run(colors, scratch);
-            seen.into_iter().zip(outputs).map(|(w, out)| (w, out.0)).collect::<Vec<_>>()
+            on_stage(stage);
+            let outputs = net.run(pixels, scratch);
+            used.into_iter().zip(outputs).map(|(w, out)| (w, out.0)).collect::<Vec<_>>()
         })
     };
-    windows.par_chunks(BATCH).flat_map_iter(look).collect()
+    windows.par_chunks(BATCH).flat_map_iter(run).collect()
 }
 
-/// The pixels of the picture within a window, whose corners are cut to whole
-/// pixels that count from 1, the last one included.
-fn inside(window: &Scored, picture: &Picture) -> Option<Part> {
+/// The pixels of the picture inside a window, if there are any. The corners are
+/// truncated to whole pixels, which count from 1; the last one is included.
+fn pixels_inside(window: &ScoredBox, picture: &Picture) -> Option<PixelRect> {
     let [x1, y1, x2, y2] = window.corners.map(|v| v as i64);
     let (x1, y1) = (x1.max(1) - 1, y1.max(1) - 1);
     let (x2, y2) = (x2.min(picture.width() as i64), y2.min(picture.height() as i64));
-    (x2 > x1 && y2 > y1).then(|| Part {
+    (x2 > x1 && y2 > y1).then(|| PixelRect {
         x: x1 as usize,
         y: y1 as usize,
         width: (x2 - x1) as usize,

@@ -1,48 +1,46 @@
-//! What can go wrong between a file and a picture.
+//! The errors between a file and a crop.
 
-use std::path::PathBuf;
+use crate::limits::{MAX_FILE_BYTES, MAX_PIXELS};
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
-/// Why there is no picture. The message says what is wrong with the file, and
-/// names it where it came from one ([`FaceError::InFile`]).
+/// Why there is no picture, or no crop of one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaceError {
-    /// One of the other errors, with the file it concerns.
-    #[error("{}: {error}", path.display())]
+    /// One of the other errors, with the file it occurred in.
+    #[error("cannot use {} as a picture", path.display())]
     InFile {
-        /// The file as it was given.
+        /// The path as given by the caller.
         path: PathBuf,
-        /// What is wrong with it.
-        error: Box<FaceError>,
+        /// The problem with the file.
+        source: Box<FaceError>,
     },
-    /// The file could not be opened or read.
-    #[error("cannot be read: {0}")]
-    Read(std::io::Error),
-    /// More bytes than [`crate::MAX_FILE_BYTES`]; they were not read.
-    #[error(
-        "file too large for a picture: the limit is {} megabytes",
-        crate::MAX_FILE_BYTES / 1_000_000
-    )]
+    /// The file cannot be opened or read.
+    #[error("the file cannot be read")]
+    Read(#[source] std::io::Error),
+    /// The file has more than [`MAX_FILE_BYTES`]; it was not read.
+    #[error("file too large for a picture: the limit is {} megabytes", MAX_FILE_BYTES / 1_000_000)]
     FileTooLarge,
-    /// No bytes at all.
+    /// The file has no bytes.
     #[error("empty file")]
     Empty,
-    /// The first bytes are those of no picture format.
+    /// The first bytes are not those of a picture format.
     #[error("not a picture: {0}")]
     NotAPicture(&'static str),
-    /// A picture, in a format that is not read here.
+    /// The format is recognized, but not supported.
     #[error("{0} pictures are not supported (JPEG, PNG, WebP, BMP, GIF and TIFF are)")]
     UnsupportedFormat(String),
     /// The file ends before its picture does.
     #[error("truncated {0} file: it ends before the picture is complete")]
     Truncated(&'static str),
     /// The file's contents contradict its format, or use an unsupported variant of it.
-    #[error("damaged or unsupported {format} file: {reason}")]
+    #[error("damaged or unsupported {format} file")]
     Damaged {
-        /// The format that the first bytes promise.
+        /// The format by the first bytes.
         format: &'static str,
-        /// The decoder's words.
-        reason: String,
+        /// The decoder's message, shortened to a line.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Width or height is zero.
     #[error("the picture has no pixels ({width}x{height})")]
@@ -52,12 +50,11 @@ pub enum FaceError {
         /// Declared height.
         height: u32,
     },
-    /// More pixels than [`crate::MAX_PIXELS`], known from the header, before
-    /// any of them was decoded.
+    /// The header declares more than [`MAX_PIXELS`]; nothing was decoded.
     #[error(
         "picture too large: {width}x{height} is {} megapixels, the limit is {}",
         (u64::from(*width) * u64::from(*height)).div_ceil(1_000_000),
-        crate::MAX_PIXELS / 1_000_000
+        MAX_PIXELS / 1_000_000
     )]
     TooLarge {
         /// Declared width.
@@ -65,19 +62,85 @@ pub enum FaceError {
         /// Declared height.
         height: u32,
     },
-    /// Decoding would need more memory than is sensible for the picture.
+    /// Decoding would allocate more memory than the largest allowed picture needs.
     #[error("decoding this {0} file needs too much memory")]
     TooMuchMemory(&'static str),
-    /// Pixels whose number does not fit the size.
+    /// The number of bytes does not match the size of the picture.
     #[error(
-        "an RGB picture of {width}x{height} pixels cannot have {bytes} bytes: expected 3 per pixel, and at least one pixel"
+        "an RGB picture of {width}x{height} pixels cannot have {bytes} bytes: \
+         expected 3 per pixel, and at least one pixel"
     )]
     WrongLength {
         /// Width in pixels.
         width: usize,
         /// Height in pixels.
         height: usize,
-        /// Length of what was given.
+        /// The number of bytes given.
         bytes: usize,
     },
+    /// A decoder or the detector panicked: a bug, caught so that the caller can
+    /// continue with the next file.
+    #[error("internal error: the {step} panicked: {message}")]
+    Panicked {
+        /// The step that panicked.
+        step: &'static str,
+        /// The panic's message, shortened to a line.
+        message: String,
+    },
+}
+
+impl FaceError {
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Self::InFile { path: path.to_path_buf(), source: Box::new(self) }
+    }
+
+    /// The error with its causes in one line, without the path of
+    /// [`FaceError::InFile`]: for reports that name the file in another place.
+    pub fn reason(&self) -> String {
+        let inner = match self {
+            Self::InFile { source, .. } => source.as_ref(),
+            other => other,
+        };
+        let mut text = inner.to_string();
+        let mut cause = inner.source();
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// The first line of a message of another program part, at most 200 characters
+/// of it: what decoders quote from a file can be long.
+pub(crate) fn shortened(message: &str) -> String {
+    const LIMIT: usize = 200;
+    let line = message.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_sources_and_not_repeated() {
+        let io = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let error = FaceError::Read(io).in_file("a/b.jpg".as_ref());
+        assert_eq!(error.to_string(), "cannot use a/b.jpg as a picture");
+        assert_eq!(error.source().unwrap().to_string(), "the file cannot be read");
+        assert_eq!(error.reason(), "the file cannot be read: no such file");
+        let error = FaceError::Damaged { format: "PNG", source: "bad checksum".into() };
+        assert_eq!(error.reason(), "damaged or unsupported PNG file: bad checksum");
+    }
+
+    #[test]
+    fn messages_are_shortened() {
+        assert_eq!(shortened(" bad checksum\nin chunk 3"), "bad checksum");
+        assert_eq!(shortened(&"\u{e4}".repeat(300)).chars().count(), 203);
+        assert_eq!(shortened(""), "");
+    }
 }

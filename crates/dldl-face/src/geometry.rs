@@ -1,13 +1,13 @@
-//! Plane geometry: the similarity transform between two sets of points, and
-//! box arithmetic for the detector. No pixels.
+//! Plane geometry: the similarity transform between two sets of points, and the
+//! detector's box arithmetic.
 
-/// A non-reflective similarity of the plane, `x' = a x - b y + tx`,
-/// `y' = b x + a y + ty`: rotation, one scale, translation.
+/// A similarity transform of the plane without reflection: rotation, uniform scale
+/// and translation, `x' = a x - b y + tx`, `y' = b x + a y + ty`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Similarity {
     /// Scale times cosine of the rotation.
     pub a: f64,
-    /// Scale times sine of the rotation (clockwise as seen, since y points down).
+    /// Scale times sine of the rotation (clockwise on screen, since y points down).
     pub b: f64,
     /// Translation along x.
     pub tx: f64,
@@ -16,15 +16,15 @@ pub struct Similarity {
 }
 
 impl Similarity {
-    /// The similarity that takes `from` to `to` with the least sum of squared
+    /// The similarity that maps `from` to `to` with the least sum of squared
     /// distances, in closed form: with centered points p, q,
     /// `a = sum(p . q) / sum(p . p)` and `b = sum(p x q) / sum(p . p)`
-    /// (Umeyama 1991 for the plane; Matlab's `cp2tform(..., 'nonreflective
+    /// (Umeyama 1991 in two dimensions; Matlab's `cp2tform(..., 'nonreflective
     /// similarity')` solves the same equations).
     ///
-    /// Points are taken in pairs; what one slice has more than the other is left
-    /// out. `None` if there are no pairs, or all points of one side coincide, or
-    /// a coordinate is not finite.
+    /// Points correspond by index; surplus points of the longer slice are ignored.
+    /// `None` if there are no pairs, the points of one slice coincide, or a
+    /// coordinate is not finite.
     pub fn fit(from: &[[f64; 2]], to: &[[f64; 2]]) -> Option<Self> {
         let n = from.len().min(to.len());
         let (from, to) = (&from[..n], &to[..n]);
@@ -49,21 +49,21 @@ impl Similarity {
         [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
     }
 
-    /// How many times longer distances become.
+    /// The factor by which distances grow.
     pub fn scale(&self) -> f64 {
         self.a.hypot(self.b)
     }
 }
 
-/// A scored box between its corners, as MTCNN counts: (x1, y1) top left,
-/// (x2, y2) bottom right.
+/// A box with a score. The corners are (x1, y1) top left and (x2, y2) bottom
+/// right, in MTCNN's pixel convention.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Scored {
+pub(crate) struct ScoredBox {
     pub corners: [f32; 4],
     pub score: f32,
 }
 
-impl Scored {
+impl ScoredBox {
     pub(crate) fn width(&self) -> f32 {
         self.corners[2] - self.corners[0]
     }
@@ -72,9 +72,9 @@ impl Scored {
         self.corners[3] - self.corners[1]
     }
 
-    /// Moves each corner coordinate by `offsets` in units of the side, to which
-    /// MTCNN's later stages add one pixel.
-    pub(crate) fn shifted(&self, offsets: &[f32], extra: f32) -> Self {
+    /// Moves each corner coordinate by its offset, in units of the side plus
+    /// `extra` pixels (MTCNN's later stages add one).
+    pub(crate) fn refined(&self, offsets: &[f32], extra: f32) -> Self {
         let (w, h) = (self.width() + extra, self.height() + extra);
         let mut corners = self.corners;
         for (i, corner) in corners.iter_mut().enumerate() {
@@ -83,7 +83,7 @@ impl Scored {
         Self { corners, ..*self }
     }
 
-    /// The square around the same center with the longer side.
+    /// The square with the same center and the longer side.
     pub(crate) fn squared(&self) -> Self {
         let (w, h) = (self.width(), self.height());
         let side = w.max(h);
@@ -93,25 +93,25 @@ impl Scored {
     }
 }
 
-/// What two boxes' intersection is compared with.
+/// What the intersection of two boxes is divided by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Overlap {
-    /// Their union; a box of n pixels measures n - 1.
+    /// Their union (IoU). A box of n pixels has a side of n - 1.
     Union,
-    /// The smaller of the two; a box of n pixels measures n.
+    /// The smaller box. A box of n pixels has a side of n.
     Smaller,
 }
 
-/// Non-maximum suppression: indices of the boxes that overlap no better one by
-/// more than `limit`, best first. Of equal scores, which are common because
-/// good ones saturate at 1, the first comes first, but with
-/// [`Overlap::Smaller`] the last, as in facenet-pytorch.
-pub(crate) fn suppress(boxes: &[Scored], limit: f32, overlap: Overlap) -> Vec<usize> {
+/// Non-maximum suppression: the indices of the boxes that do not overlap a
+/// better-scored kept one by more than `limit`, best first. Ties are common,
+/// because good scores saturate at 1: the first box wins, but the last one with
+/// [`Overlap::Smaller`], as in facenet-pytorch.
+pub(crate) fn nms(boxes: &[ScoredBox], limit: f32, overlap: Overlap) -> Vec<usize> {
     let extra = match overlap {
         Overlap::Union => 0.0,
         Overlap::Smaller => 1.0,
     };
-    let area = |b: &Scored| (b.width() + extra) * (b.height() + extra);
+    let area = |b: &ScoredBox| (b.width() + extra) * (b.height() + extra);
     let mut order: Vec<usize> = (0..boxes.len()).collect();
     if let Overlap::Smaller = overlap {
         order.reverse();
@@ -120,7 +120,7 @@ pub(crate) fn suppress(boxes: &[Scored], limit: f32, overlap: Overlap) -> Vec<us
     let mut keep: Vec<usize> = Vec::new();
     for i in order {
         let a = &boxes[i];
-        let better = keep.iter().any(|&k| {
+        let suppressed = keep.iter().any(|&k| {
             let b = &boxes[k];
             let side = |low: usize| {
                 a.corners[low + 2].min(b.corners[low + 2]) - a.corners[low].max(b.corners[low])
@@ -133,7 +133,7 @@ pub(crate) fn suppress(boxes: &[Scored], limit: f32, overlap: Overlap) -> Vec<us
             };
             shared > limit * whole
         });
-        if !better {
+        if !suppressed {
             keep.push(i);
         }
     }
@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn degenerate_points_have_no_fit() {
+    fn coinciding_points_have_no_fit() {
         let square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]];
         assert_eq!(Similarity::fit(&[], &[]), None);
         assert_eq!(Similarity::fit(&[[2.0, 3.0]; 3], &square), None);
@@ -155,20 +155,20 @@ mod tests {
     }
 
     #[test]
-    fn suppression_by_union_and_by_the_smaller_box() {
-        let scored = |corners, score| Scored { corners, score };
+    fn nms_by_union_and_by_the_smaller_box() {
+        let scored = |corners, score| ScoredBox { corners, score };
         let boxes = [
             scored([0.0, 0.0, 100.0, 100.0], 0.8),
             scored([2.0, 2.0, 102.0, 102.0], 0.9),
             scored([40.0, 40.0, 60.0, 60.0], 0.7),
             scored([200.0, 0.0, 300.0, 100.0], 0.95),
         ];
-        assert_eq!(suppress(&boxes, 0.7, Overlap::Union), [3, 1, 2]);
-        assert_eq!(suppress(&boxes, 0.7, Overlap::Smaller), [3, 1]);
+        assert_eq!(nms(&boxes, 0.7, Overlap::Union), [3, 1, 2]);
+        assert_eq!(nms(&boxes, 0.7, Overlap::Smaller), [3, 1]);
     }
 
     proptest! {
-        /// Points moved by a similarity give that similarity back.
+        /// The fit of points to their images is the similarity that made them.
         #[test]
         fn fit_recovers_a_similarity(
             scale in 0.05f64..20.0, angle in -3.1f64..3.1,
@@ -187,9 +187,9 @@ mod tests {
             }
         }
 
-        /// No small change of the parameters lowers the sum of squares.
+        /// Changing the parameters does not lower the sum of squares.
         #[test]
-        fn fit_is_the_least_squares_one(
+        fn fit_has_the_least_sum_of_squares(
             from in prop::array::uniform5(prop::array::uniform2(-1f64..1.0)),
             to in prop::array::uniform5(prop::array::uniform2(-1f64..1.0)),
             step in prop::array::uniform4(-0.1f64..0.1),

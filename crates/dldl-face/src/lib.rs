@@ -1,36 +1,50 @@
-//! From picture bytes to aligned face crops: decoding, detection, landmarks,
-//! alignment. Nothing here knows of age or attractiveness.
+//! From picture files to aligned face crops: decoding, detection, landmarks,
+//! alignment. This crate does not depend on what is estimated of a face.
 //!
 //! ```no_run
-//! use dldl_face::{Detector, DetectorParams, align, decode_file, whole_picture};
+//! use dldl_face::{Detector, DetectorParams, crop_main_face_in_file};
 //! use dldl_net::Template;
 //!
-//! let picture = decode_file("portrait.jpg".as_ref())?;
 //! let detector = Detector::new(DetectorParams::default());
 //! let template = Template::default_face();
-//! let crop = match detector.detect(&picture).first() {
-//!     Some(face) => align(&picture, &face.landmarks, &template, 224),
-//!     None => whole_picture(&picture, 224),
-//! };
+//! let main =
+//!     crop_main_face_in_file("portrait.jpg".as_ref(), Some(&detector), &template, 224)?;
+//! match main.face {
+//!     Some(face) => println!("{} faces, the main one at {:?}", main.face_count, face.bbox),
+//!     None => println!("no face: the crop shows the whole picture"),
+//! }
 //! # Ok::<(), dldl_face::FaceError>(())
 //! ```
 //!
 //! **Coordinates** are continuous pixels everywhere: x to the right, y down,
-//! (0, 0) the outer corner of the top left pixel, whose center is (0.5, 0.5).
+//! (0, 0) is the outer corner of the top left pixel, whose center is (0.5, 0.5).
+//!
+//! **Panics** of picture decoders are returned as [`FaceError::Panicked`], and so
+//! are those of the detector by the `crop_*` functions: a malformed file does not
+//! end a run over many.
 
 mod align;
+mod crop;
 mod decode;
 mod detect;
 mod error;
 mod geometry;
+mod guard;
+mod limits;
 mod nets;
 mod picture;
 mod pyramid;
 mod search;
+mod stage;
 
 pub use align::{align, whole_picture};
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, decode_file, probe};
-pub use detect::{Detector, DetectorParams, DetectorStage, Face};
+pub use crop::{
+    MainCrop, crop_face, crop_faces, crop_main_face, crop_main_face_in_file, main_face,
+};
+pub use decode::{decode, decode_file, probe};
+pub use detect::{Detector, DetectorParams, Face};
 pub use error::FaceError;
 pub use geometry::Similarity;
+pub use limits::{MAX_FILE_BYTES, MAX_PIXELS, PICTURE_EXTENSIONS, has_picture_extension};
 pub use picture::Picture;
+pub use stage::DetectorStage;

@@ -1,7 +1,6 @@
-//! MTCNN's three networks, with the weights that are part of the binary; here
-//! the R-Net and the O-Net, which look at single windows. The P-Net, which
-//! looks at whole pictures, runs in [`crate::search`]; what is done with the
-//! outputs is [`crate::detect`]'s business.
+//! MTCNN's three networks and their built-in weights. The R-Net and the O-Net,
+//! which run on single windows, are evaluated here; the P-Net, which runs on whole
+//! pictures, in [`crate::search`].
 
 use dldl_kernels::{DirectConv, LANES, Lanes, max_pool_rows};
 use safetensors::SafeTensors;
@@ -10,27 +9,28 @@ use safetensors::SafeTensors;
 /// `tools/convert_mtcnn.py`.
 static WEIGHTS: &[u8] = include_bytes!("../weights/mtcnn.safetensors");
 
-/// A pixel of a network's input: red, green and blue as `(v - 127.5) / 128`,
-/// and one unused.
-pub(crate) type Color = [f32; 4];
+/// A pixel of a network's input: red, green and blue as `(v - 127.5) / 128`. The
+/// fourth value is unused.
+pub(crate) type NormalizedPixel = [f32; 4];
 
-/// The cascade.
+/// The three networks of the cascade.
 #[derive(Clone, Debug)]
 pub(crate) struct Nets {
     pub p: PNet,
-    /// 24x24 pixels; 6 values, meaning the same as the P-Net's.
-    pub r: Net,
-    /// 48x48 pixels; 16 values, the same and five x, five y of the landmarks.
-    pub o: Net,
+    /// 24x24 pixels; 6 outputs, as the P-Net's.
+    pub r: WindowNet,
+    /// 48x48 pixels; 16 outputs: as the P-Net's, then five x and five y of the
+    /// landmarks.
+    pub o: WindowNet,
 }
 
-/// Any size from 12x12; two logits (none, face) and four box offsets for the
-/// 12x12 window at every second pixel. The steps lie bare, because
-/// [`crate::search`] takes them row by row.
+/// The proposal network, for inputs of any size from 12x12: two logits (no face,
+/// face) and four box offsets for the 12x12 window at every second pixel. The
+/// layers are public because [`crate::search`] runs them row by row.
 #[derive(Clone, Debug)]
 pub(crate) struct PNet {
-    /// 3x3, followed by 2x2 maxima.
-    pub conv1: DirectConv<Color>,
+    /// 3x3, followed by 2x2 max pooling.
+    pub conv1: DirectConv<NormalizedPixel>,
     /// 3x3
     pub conv2: DirectConv<Lanes>,
     /// 3x3
@@ -39,22 +39,22 @@ pub(crate) struct PNet {
     pub head: DirectConv<Lanes>,
 }
 
-/// A network that looks at square windows of one size.
+/// A network for square windows of one size.
 #[derive(Clone, Debug)]
-pub(crate) struct Net {
-    /// Height and width of its input.
+pub(crate) struct WindowNet {
+    /// Side of the windows in pixels.
     pub size: usize,
-    first: DirectConv<Color>,
+    first: DirectConv<NormalizedPixel>,
     layers: Vec<Layer>,
-    /// On the last layer's output as it lies in memory.
+    /// Dense layers, on the last layer's output in memory order.
     dense: Vec<DirectConv<Lanes>>,
 }
 
 #[derive(Clone, Debug)]
 enum Layer {
     Conv(DirectConv<Lanes>),
-    /// Maximum over `kernel` x `kernel` at every second pixel; windows that
-    /// hang over the edge count.
+    /// Max pooling over `kernel` x `kernel` with stride 2, including windows that
+    /// reach over the edge.
     Pool {
         kernel: usize,
     },
@@ -63,15 +63,15 @@ enum Layer {
 /// A network's working memory.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    now: Vec<Lanes>,
-    next: Vec<Lanes>,
+    input: Vec<Lanes>,
+    output: Vec<Lanes>,
     features: Vec<Lanes>,
 }
 
 impl Nets {
     /// The networks with the built-in weights.
     pub(crate) fn load() -> Self {
-        let file = SafeTensors::deserialize(WEIGHTS).expect("the built-in weights are sound");
+        let file = SafeTensors::deserialize(WEIGHTS).expect("the built-in weights are valid");
         let read = Reader { file };
         let conv = |net, i| Layer::Conv(read.conv(net, i));
         let pool = |kernel| Layer::Pool { kernel };
@@ -82,7 +82,7 @@ impl Nets {
                 conv3: read.conv("pnet", 3),
                 head: read.dense("pnet.head", None, 1),
             },
-            r: Net {
+            r: WindowNet {
                 size: 24,
                 first: read.conv("rnet", 1),
                 layers: vec![pool(3), conv("rnet", 2), pool(3), conv("rnet", 3)],
@@ -91,7 +91,7 @@ impl Nets {
                     read.dense("rnet.head", None, 1),
                 ],
             },
-            o: Net {
+            o: WindowNet {
                 size: 48,
                 first: read.conv("onet", 1),
                 layers: vec![
@@ -111,41 +111,45 @@ impl Nets {
     }
 }
 
-impl Net {
-    /// The outputs for `windows`, each of `size` x `size` pixels, one after the
-    /// other; so many values of each as the network has. The dense layers see
-    /// all of them at once, so that their weights are read once.
-    pub(crate) fn run<'a>(&self, windows: &[Color], scratch: &'a mut Scratch) -> &'a [Lanes] {
-        let Scratch { now, next, features } = scratch;
+impl WindowNet {
+    /// The outputs for `windows`, `[count][size][size]` pixels; one value of each
+    /// window's lanes per output of the network. The dense layers run on all windows
+    /// at once, so that their weights are read once.
+    pub(crate) fn run<'a>(
+        &self,
+        windows: &[NormalizedPixel],
+        scratch: &'a mut Scratch,
+    ) -> &'a [Lanes] {
+        let Scratch { input, output, features } = scratch;
         let count = windows.len() / (self.size * self.size);
         for (i, window) in windows.chunks_exact(self.size * self.size).enumerate() {
-            self.first.forward(window, self.size, self.size, now);
+            self.first.forward(window, self.size, self.size, input);
             let mut side = self.size + 1 - self.first.kernel();
             let mut blocks = self.first.output_blocks();
             for layer in &self.layers {
                 match layer {
                     Layer::Conv(conv) => {
-                        conv.forward(now, side, side, next);
+                        conv.forward(input, side, side, output);
                         (side, blocks) = (side + 1 - conv.kernel(), conv.output_blocks());
                     }
-                    Layer::Pool { kernel } => side = pool(now, blocks, side, *kernel, next),
+                    Layer::Pool { kernel } => side = pool(input, blocks, side, *kernel, output),
                 }
-                std::mem::swap(now, next);
+                std::mem::swap(input, output);
             }
-            features.resize(now.len() * count, Lanes::default());
-            for (row, &lanes) in features.chunks_exact_mut(count).zip(now.iter()) {
+            features.resize(input.len() * count, Lanes::default());
+            for (row, &lanes) in features.chunks_exact_mut(count).zip(input.iter()) {
                 row[i] = lanes;
             }
         }
         for dense in &self.dense {
-            dense.forward(features, 1, count, next);
-            std::mem::swap(features, next);
+            dense.forward(features, 1, count, output);
+            std::mem::swap(features, output);
         }
         features
     }
 }
 
-/// [`Layer::Pool`] of `side` x `side` pixels; returns the new side.
+/// [`Layer::Pool`] on `side` x `side` pixels; returns the new side.
 fn pool(input: &[Lanes], blocks: usize, side: usize, kernel: usize, out: &mut Vec<Lanes>) -> usize {
     let small = (side - kernel).div_ceil(2) + 1;
     out.resize(small * blocks * small, Lanes::default());
@@ -172,7 +176,7 @@ impl Reader {
         self.tensor(name).0
     }
 
-    /// `conv{i}` and its activation.
+    /// The convolution `conv{i}` with its activation.
     fn conv<T: dldl_kernels::Pixel>(&self, net: &str, i: usize) -> DirectConv<T> {
         let (weight, shape) = self.tensor(&format!("{net}.conv{i}.weight"));
         let bias = self.values(&format!("{net}.conv{i}.bias"));
@@ -180,16 +184,16 @@ impl Reader {
         DirectConv::new(&weight, &bias, Some(&slopes), shape[1], shape[2])
     }
 
-    /// A dense layer on `side` x `side` pixels, as a convolution of one pixel:
-    /// its inputs in the order in which the layer before leaves them, by row,
-    /// block, column and lane.
+    /// A dense layer on `side` x `side` pixels, as a 1x1 convolution on one pixel.
+    /// Its inputs are reordered to the memory order of the previous layer's output:
+    /// row, block, column, lane.
     fn dense(&self, name: &str, activation: Option<&str>, side: usize) -> DirectConv<Lanes> {
         let (weight, shape) = self.tensor(&format!("{name}.weight"));
         let bias = self.values(&format!("{name}.bias"));
         let slopes = activation.map(|name| self.values(&format!("{name}.weight")));
         let inputs = shape[1];
         let channels = inputs / (side * side);
-        assert!(side == 1 || channels.is_multiple_of(LANES), "{name}: blocks that are not full");
+        assert!(side == 1 || channels.is_multiple_of(LANES), "{name}: partial blocks");
         let from = |i: usize| {
             let (lane, x) = (i % LANES, i / LANES % side);
             let (block, y) = (i / LANES / side % (channels / LANES), i / side / channels);

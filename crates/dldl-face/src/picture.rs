@@ -1,4 +1,4 @@
-//! The decoded picture. How it comes out of a file is [`crate::decode`]'s business.
+//! The decoded picture.
 
 use crate::FaceError;
 use fast_image_resize::images::{Image, ImageRef};
@@ -43,12 +43,12 @@ impl Picture {
         &self.rgb
     }
 
-    /// The pixels, to be changed in place.
+    /// The pixels, mutable. Their number cannot change.
     pub fn rgb_mut(&mut self) -> &mut [u8] {
         &mut self.rgb
     }
 
-    /// The pixels without the picture.
+    /// The pixels, `[height][width][3]` bytes.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
@@ -56,27 +56,27 @@ impl Picture {
     /// Red, green and blue at column `x` of row `y`.
     ///
     /// # Panics
-    /// If the pixel lies outside.
+    /// If the pixel is outside the picture.
     pub fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
         assert!(x < self.width && y < self.height, "pixel ({x}, {y}) is outside the picture");
         let at = 3 * (y * self.width + x);
         [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]
     }
 
-    /// The picture at another size, antialiased (bicubic, the kernel widened by
-    /// the reduction).
+    /// The picture resized with antialiasing: bicubic (Catmull-Rom), with the kernel
+    /// widened by the scale factor when downscaling.
     ///
     /// # Panics
     /// If `width` or `height` is 0.
     pub fn resized(&self, width: usize, height: usize) -> Picture {
-        self.part_resized([0.0, 0.0, self.width as f64, self.height as f64], width, height)
+        self.region_resized([0.0, 0.0, self.width as f64, self.height as f64], width, height)
     }
 
-    /// The rectangle `[x, y, width, height]`, which must lie inside the
-    /// picture, resampled to `width` x `height` pixels as in [`Picture::resized`].
-    pub(crate) fn part_resized(&self, part: [f64; 4], width: usize, height: usize) -> Picture {
+    /// The rectangle `[x, y, width, height]`, which must be inside the picture,
+    /// resized to `width` x `height` pixels as in [`Picture::resized`].
+    pub(crate) fn region_resized(&self, region: [f64; 4], width: usize, height: usize) -> Picture {
         assert!(width > 0 && height > 0, "a picture needs at least one pixel");
-        let [x, y, w, h] = part;
+        let [x, y, w, h] = region;
         let size = |n: usize| u32::try_from(n).expect("sides fit 32 bits");
         let from = ImageRef::new(size(self.width), size(self.height), &self.rgb, PixelType::U8x3)
             .expect("a picture has 3 bytes per pixel");
@@ -84,7 +84,7 @@ impl Picture {
         let options = ResizeOptions::new()
             .crop(x, y, w, h)
             .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-        Resizer::new().resize(&from, &mut to, &options).expect("the part lies in the picture");
+        Resizer::new().resize(&from, &mut to, &options).expect("the region is inside the picture");
         Picture { width, height, rgb: to.into_vec() }
     }
 }
@@ -119,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn resizing_keeps_the_mean_and_averages_stripes() {
-        // One-pixel stripes of 0 and 200 must become gray, not an alias of them.
+    fn downscaling_averages_stripes() {
+        // One-pixel stripes of 0 and 200 must become gray instead of aliasing.
         let rgb = (0..64 * 48).flat_map(|i| [if i % 2 == 0 { 0 } else { 200 }; 3]).collect();
         let small = Picture::new(64, 48, rgb).unwrap().resized(16, 12);
         assert_eq!((small.width(), small.height()), (16, 12));

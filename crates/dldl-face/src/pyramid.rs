@@ -1,23 +1,23 @@
-//! Network inputs from the picture: area averages of the whole picture or a
-//! part of it, and the sizes of the detection pyramid.
+//! Network inputs from the picture: area averages of the whole picture or of a
+//! rectangle in it, and the scales of the detection pyramid.
 
 use crate::Picture;
-use crate::nets::Color;
+use crate::nets::NormalizedPixel;
 use dldl_kernels::AreaAverage;
 use std::ops::Range;
 
 /// A rectangle of whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct PixelRect {
     pub x: usize,
     pub y: usize,
     pub width: usize,
     pub height: usize,
 }
 
-/// The scales at which faces from `min_face` pixels on are 12 pixels large or
-/// more, each `factor` times the one before, down to where the picture itself
-/// is no larger than that.
+/// The scales of the pyramid. The first makes faces of `min_face` pixels 12 pixels
+/// large, the P-Net's window; each further one is `factor` times the previous, as
+/// long as the picture's shorter side is at least 12 pixels.
 pub(crate) fn scales(width: usize, height: usize, min_face: f64, factor: f64) -> Vec<f64> {
     const WINDOW: f64 = 12.0;
     let mut scale = WINDOW / min_face;
@@ -31,54 +31,55 @@ pub(crate) fn scales(width: usize, height: usize, min_face: f64, factor: f64) ->
     scales
 }
 
-/// Makes network inputs, `(v - 127.5) / 128` of the area average; holds the
-/// memory for it.
+/// Downscales to network inputs, `(v - 127.5) / 128` of the area average. Holds
+/// the working memory.
 #[derive(Debug, Default)]
-pub(crate) struct Reduction(AreaAverage);
+pub(crate) struct Downscaler(AreaAverage);
 
-impl Reduction {
-    /// The given rows and columns of the whole picture reduced to `size` (width
-    /// and height), instead of what `out` held.
+impl Downscaler {
+    /// The given rows and columns of the whole picture downscaled to `size` (width
+    /// and height). Replaces the contents of `out`.
     pub(crate) fn whole(
         &mut self,
         picture: &Picture,
         size: (usize, usize),
         rows: Range<usize>,
         columns: Range<usize>,
-        out: &mut Vec<Color>,
+        out: &mut Vec<NormalizedPixel>,
     ) {
-        let whole = Part { x: 0, y: 0, width: picture.width(), height: picture.height() };
-        out.resize(rows.len() * columns.len(), Color::default());
+        let whole = PixelRect { x: 0, y: 0, width: picture.width(), height: picture.height() };
+        out.resize(rows.len() * columns.len(), NormalizedPixel::default());
         self.rows(picture, whole, size, rows, columns, out);
     }
 
-    /// A part of the picture at `size` x `size` pixels, behind what is in `out`.
+    /// Appends a rectangle of the picture, downscaled to `size` x `size` pixels, to
+    /// `out`.
     pub(crate) fn append(
         &mut self,
         picture: &Picture,
-        part: Part,
+        rect: PixelRect,
         size: usize,
-        out: &mut Vec<Color>,
+        out: &mut Vec<NormalizedPixel>,
     ) {
         let from = out.len();
-        out.resize(from + size * size, Color::default());
-        self.rows(picture, part, (size, size), 0..size, 0..size, &mut out[from..]);
+        out.resize(from + size * size, NormalizedPixel::default());
+        self.rows(picture, rect, (size, size), 0..size, 0..size, &mut out[from..]);
     }
 
     fn rows(
         &mut self,
         picture: &Picture,
-        part: Part,
+        rect: PixelRect,
         (width, height): (usize, usize),
         rows: Range<usize>,
         columns: Range<usize>,
-        out: &mut [Color],
+        out: &mut [NormalizedPixel],
     ) {
-        self.0.plan(part.x, part.width, width, columns.clone());
+        self.0.plan(rect.x, rect.width, width, columns.clone());
         let stride = 3 * picture.width();
         for (y, out) in rows.zip(out.chunks_exact_mut(columns.len())) {
-            let lines = AreaAverage::window(y, part.height, height);
-            let lines = &picture.rgb()[(part.y + lines.start) * stride..][..lines.len() * stride];
+            let lines = AreaAverage::window(y, rect.height, height);
+            let lines = &picture.rgb()[(rect.y + lines.start) * stride..][..lines.len() * stride];
             self.0.row(lines.chunks_exact(stride), 127.5, 0.0078125, out);
         }
     }
@@ -96,37 +97,37 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_result_is_that_part() {
+    fn a_tile_equals_that_region_of_the_whole() {
         let rgb = (0..3 * 31 * 23u32).map(|i| (i * 37 % 251) as u8).collect();
         let picture = Picture::new(31, 23, rgb).unwrap();
-        let mut reduction = Reduction::default();
+        let mut downscaler = Downscaler::default();
         let (mut all, mut some) = (Vec::new(), Vec::new());
-        reduction.whole(&picture, (9, 7), 0..7, 0..9, &mut all);
-        reduction.whole(&picture, (9, 7), 4..6, 2..8, &mut some);
+        downscaler.whole(&picture, (9, 7), 0..7, 0..9, &mut all);
+        downscaler.whole(&picture, (9, 7), 4..6, 2..8, &mut some);
         for y in 0..2 {
             for x in 0..6 {
-                // The fourth value means nothing.
+                // The fourth value is unused.
                 assert_eq!(some[6 * y + x][..3], all[9 * (y + 4) + x + 2][..3]);
             }
         }
     }
 
     #[test]
-    fn parts_are_appended() {
+    fn append_keeps_existing_pixels() {
         let rgb = (0..3 * 40 * 30u32).map(|i| (i * 37 % 251) as u8).collect();
         let picture = Picture::new(40, 30, rgb).unwrap();
         let mut out = vec![[9.0; 4]];
-        Reduction::default().append(
+        Downscaler::default().append(
             &picture,
-            Part { x: 3, y: 2, width: 2, height: 2 },
+            PixelRect { x: 3, y: 2, width: 2, height: 2 },
             2,
             &mut out,
         );
         assert_eq!(out.len(), 5);
-        for (i, color) in out[1..].iter().enumerate() {
+        for (i, pixel) in out[1..].iter().enumerate() {
             let expected =
                 picture.pixel(3 + i % 2, 2 + i / 2).map(|v| (f32::from(v) - 127.5) / 128.0);
-            assert_eq!(color[..3], expected);
+            assert_eq!(pixel[..3], expected);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Alignment: the estimated similarity and the warped pixels against
-//! scikit-image (stored values, made by `tools/golden_face.py`), and the promise
-//! that the same face gives the same crop wherever it stands.
+//! Alignment: the fitted similarity and the warped pixels against scikit-image
+//! (values stored by `tools/golden_face.py`), and invariance: the same face gives
+//! the same crop at any position, scale and rotation.
 
 use dldl_face::{Picture, Similarity, align, decode_file, whole_picture};
 use dldl_net::{Crop, Template};
@@ -40,7 +40,7 @@ fn astronaut() -> Picture {
     decode("../../assets/astronaut.jpg")
 }
 
-/// Mean and largest difference between two crops' values.
+/// Mean and largest absolute difference of the values.
 fn difference(a: &Crop, b: &[u8]) -> (f64, u8) {
     assert_eq!(a.rgb().len(), b.len());
     let differences = a.rgb().iter().zip(b).map(|(a, b)| a.abs_diff(*b));
@@ -49,7 +49,7 @@ fn difference(a: &Crop, b: &[u8]) -> (f64, u8) {
 }
 
 #[test]
-fn similarities_are_scikit_images() {
+fn similarity_fits_agree_with_scikit_image() {
     for fit in golden().fits {
         let got = Similarity::fit(&fit.from, &fit.to).unwrap();
         for (got, expected) in [(got.a, fit.a), (got.b, fit.b), (got.tx, fit.tx), (got.ty, fit.ty)]
@@ -60,10 +60,10 @@ fn similarities_are_scikit_images() {
 }
 
 #[test]
-fn pixels_are_scikit_images() {
+fn aligned_pixels_agree_with_scikit_image() {
     let golden = golden();
-    // At the picture's own resolution the same interpolation. The other is the
-    // mean over a pixel's area there, and here a bicubic reduction.
+    // At the picture's resolution both interpolate bilinearly. For the small crop
+    // scikit-image averages over each pixel's area, and `align` downscales bicubically.
     for (name, mean_limit, max_limit) in [("align_crop", 0.4, 6), ("align_crop_small", 4.0, 40)] {
         let expected = decode(&format!("tests/data/{name}.png"));
         let crop = align(&astronaut(), &golden.landmarks, &template(), expected.width());
@@ -72,9 +72,9 @@ fn pixels_are_scikit_images() {
     }
 }
 
-/// The picture as seen through `map` (from the new picture to the old one), and
-/// the landmarks that belong to it.
-fn moved(
+/// The picture and its landmarks scaled, rotated by `angle` (radians) and then
+/// translated, on a canvas of `side` x `side` pixels.
+fn transformed(
     picture: &Picture,
     landmarks: &[[f32; 2]; 5],
     scale: f64,
@@ -82,16 +82,16 @@ fn moved(
     shift: [f64; 2],
     side: usize,
 ) -> (Picture, [[f32; 2]; 5]) {
-    let there =
+    let map =
         Similarity { a: scale * angle.cos(), b: scale * angle.sin(), tx: shift[0], ty: shift[1] };
     let square = scale * scale;
     let mut rgb = Vec::with_capacity(3 * side * side);
     for y in 0..side {
         for x in 0..side {
-            // The inverse of `there`, by hand.
-            let (dx, dy) = (x as f64 + 0.5 - there.tx, y as f64 + 0.5 - there.ty);
-            let sx = (there.a * dx + there.b * dy) / square - 0.5;
-            let sy = (there.a * dy - there.b * dx) / square - 0.5;
+            // The inverse of `map`.
+            let (dx, dy) = (x as f64 + 0.5 - map.tx, y as f64 + 0.5 - map.ty);
+            let sx = (map.a * dx + map.b * dy) / square - 0.5;
+            let sy = (map.a * dy - map.b * dx) / square - 0.5;
             let clamp = |v: f64, n: usize| v.clamp(0.0, (n - 1) as f64);
             let (sx, sy) = (clamp(sx, picture.width()), clamp(sy, picture.height()));
             let (x0, y0) = (sx as usize, sy as usize);
@@ -106,18 +106,18 @@ fn moved(
         }
     }
     let landmarks = landmarks.map(|[x, y]| {
-        let [x, y] = there.apply([x.into(), y.into()]);
+        let [x, y] = map.apply([x.into(), y.into()]);
         [x as f32, y as f32]
     });
     (Picture::new(side, side, rgb).unwrap(), landmarks)
 }
 
 #[test]
-fn a_shifted_scaled_or_turned_face_gives_the_same_crop() {
+fn crops_do_not_depend_on_position_scale_and_rotation() {
     let (golden, picture) = (golden(), astronaut());
     for size in [32, 64, 160] {
         let crop = align(&picture, &golden.landmarks, &template(), size);
-        // Moved by whole pixels nothing is lost; otherwise `moved` itself blurs.
+        // A translation by whole pixels is exact; the others blur in `transformed`.
         for (scale, angle, shift, limit) in [
             (1.0, 0.0, [41.0, 63.0], 0.5),
             (1.0, 0.4, [220.0, 30.0], 4.0),
@@ -126,7 +126,8 @@ fn a_shifted_scaled_or_turned_face_gives_the_same_crop() {
             (1.5, 2.8, [780.0, 520.0], 4.0),
             (4.0, 0.3, [100.0, -300.0], 3.0),
         ] {
-            let (other, landmarks) = moved(&picture, &golden.landmarks, scale, angle, shift, 1100);
+            let (other, landmarks) =
+                transformed(&picture, &golden.landmarks, scale, angle, shift, 1100);
             let (mean, _) = difference(&align(&other, &landmarks, &template(), size), crop.rgb());
             assert!(mean < limit, "size {size}, {scale} x, {angle} rad: mean difference {mean}");
         }
@@ -134,8 +135,8 @@ fn a_shifted_scaled_or_turned_face_gives_the_same_crop() {
 }
 
 #[test]
-fn a_large_picture_does_not_alias() {
-    // One-pixel stripes, sixteen picture pixels to a crop pixel: gray.
+fn large_pictures_do_not_alias() {
+    // One-pixel stripes, 16 picture pixels per crop pixel: the result must be gray.
     let stripes = |x: usize| if x.is_multiple_of(2) { 40 } else { 200 };
     let rgb = (0..1024 * 1024).flat_map(|i| [stripes(i % 1024); 3]).collect();
     let picture = Picture::new(1024, 1024, rgb).unwrap();
@@ -145,9 +146,9 @@ fn a_large_picture_does_not_alias() {
 }
 
 #[test]
-fn beyond_the_border_the_picture_goes_on() {
+fn border_pixels_are_repeated_outside_the_picture() {
     let picture = Picture::new(40, 30, [200, 120, 80].repeat(40 * 30)).unwrap();
-    // A face that fills the picture, one at its corner, one wholly outside.
+    // A face that is larger than the picture, one in its corner, one outside.
     for (scale, x, y) in [(60.0, -10.0, -15.0), (25.0, 30.0, 20.0), (200.0, 100.0, 300.0)] {
         let landmarks =
             template().points.map(|p| [scale * p[0] as f32 + x, scale * p[1] as f32 + y]);
@@ -157,7 +158,7 @@ fn beyond_the_border_the_picture_goes_on() {
 }
 
 #[test]
-fn landmarks_without_extent_fall_back_to_the_whole_picture() {
+fn degenerate_landmarks_give_the_whole_picture() {
     let picture = astronaut();
     let whole = whole_picture(&picture, 64);
     for landmarks in [[[50.0, 60.0]; 5], [[f32::NAN; 2]; 5], [[f32::INFINITY; 2]; 5]] {
@@ -166,8 +167,8 @@ fn landmarks_without_extent_fall_back_to_the_whole_picture() {
 }
 
 #[test]
-fn the_whole_picture_is_its_central_square() {
-    // Three squares side by side: the middle one must come out.
+fn whole_picture_is_the_central_square() {
+    // Three squares side by side: the result must be the middle one.
     let color = |x: usize| [[255, 0, 0], [0, 255, 0], [0, 0, 255]][x / 30];
     let wide = (0..30).flat_map(|_| (0..90).flat_map(color)).collect();
     let crop = whole_picture(&Picture::new(90, 30, wide).unwrap(), 30);

@@ -1,10 +1,11 @@
-//! Decoding: every kind of file (made by `tools/fixtures_face.py`, which has
-//! Pillow confirm them), and everything that is wrong with files.
+//! Decoding: every kind of file (made by `tools/fixtures_face.py` and verified with
+//! Pillow), and invalid files.
 
 use dldl_face::{FaceError, MAX_FILE_BYTES, MAX_PIXELS, Picture, decode, decode_file, probe};
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
-/// What the fixtures show: six squares of 16 pixels.
+/// The picture in the fixtures: six squares of 16 pixels.
 const COLORS: [[[u8; 3]; 3]; 2] =
     [[[250, 10, 20], [20, 200, 30], [10, 30, 220]], [[255, 255, 255], [240, 220, 10], [0, 0, 0]]];
 
@@ -16,8 +17,8 @@ fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(path(name)).unwrap()
 }
 
-/// Compares pixels two steps away from every square's corners, and its center,
-/// with `expected(color, column)`.
+/// Compares five pixels of every square, its center and two pixels inside each
+/// corner, with `expected(color, column)`.
 fn check(
     name: &str,
     picture: &Picture,
@@ -41,15 +42,15 @@ fn gray([r, g, b]: [u8; 3]) -> u8 {
     (0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b)).round() as u8
 }
 
-/// Laid over white: the left column opaque, the middle half, the right wholly
-/// transparent.
+/// Blended with white: the left column is opaque, the middle one half transparent,
+/// the right one fully transparent.
 fn over_white(color: [u8; 3], column: usize) -> [u8; 3] {
     let alpha = [255, 128, 0][column];
     color.map(|v| (((255 - alpha) * 255 + alpha * u32::from(v)) as f64 / 255.0).round() as u8)
 }
 
 #[test]
-fn every_kind_of_color_file() {
+fn color_files_of_every_format_are_decoded() {
     for (name, tolerance) in [
         ("progressive.jpg", 8),
         ("subsampled.jpg", 10),
@@ -81,7 +82,7 @@ fn gray_becomes_three_equal_channels() {
 }
 
 #[test]
-fn transparency_is_laid_over_white() {
+fn transparent_pixels_are_blended_with_white() {
     for name in ["rgba.png", "rgba16.png", "rgba.webp"] {
         check(name, &decode_file(&path(name)).unwrap(), 1, over_white);
     }
@@ -90,7 +91,7 @@ fn transparency_is_laid_over_white() {
 }
 
 #[test]
-fn every_orientation_comes_out_upright() {
+fn orientation_is_applied() {
     for i in 1..=8 {
         let name = format!("exif_{i}.jpg");
         check(&name, &decode_file(&path(&name)).unwrap(), 8, |color, _| color);
@@ -101,17 +102,17 @@ fn every_orientation_comes_out_upright() {
 }
 
 #[test]
-fn the_name_says_nothing_about_the_format() {
+fn the_format_does_not_depend_on_the_file_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("png.jpg");
     std::fs::copy(path("rgb.png"), &file).unwrap();
     check("png.jpg", &decode_file(&file).unwrap(), 0, |color, _| color);
 }
 
-/// The file must be refused, with a message that holds `words`.
+/// Asserts that decoding fails with a message that contains `words`.
 fn refused(name: &str, bytes: &[u8], words: &str) {
-    let error = decode(bytes).expect_err(name).to_string();
-    assert!(error.contains(words), "{name}: \"{error}\" does not say \"{words}\"");
+    let error = decode(bytes).expect_err(name).reason();
+    assert!(error.contains(words), "{name}: \"{error}\" does not contain \"{words}\"");
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn truncated_files_are_refused() {
     ];
     for name in files {
         let whole = bytes(name);
-        // Behind the first picture of the GIF comes another one.
+        // The second half of the GIF is its second picture.
         let end = if name == "animated.gif" { whole.len() / 2 } else { whole.len() };
         for part in [0.3, 0.5, 0.8] {
             let cut = &whole[..(end as f64 * part) as usize];
@@ -144,23 +145,23 @@ fn truncated_files_are_refused() {
 }
 
 #[test]
-fn a_jpeg_that_ends_in_its_last_rows_is_refused_and_a_tail_is_not() {
+fn a_jpeg_without_its_end_is_refused_and_trailing_data_is_ignored() {
     let whole = bytes("exif_1.jpg");
     refused("no end marker", &whole[..whole.len() - 2], "truncated JPEG");
     refused("cut marker", &whole[..whole.len() - 1], "truncated JPEG");
     refused("only the start", &whole[..3], "truncated JPEG");
     let mut tail = whole.clone();
-    tail.extend_from_slice(b"and other data, as some telephones append");
+    tail.extend_from_slice(b"and other data, as some phones append");
     assert_eq!(decode(&tail).unwrap(), decode(&whole).unwrap());
 }
 
 #[test]
-fn files_that_are_no_pictures_are_refused() {
+fn files_that_are_not_pictures_are_refused() {
     refused("empty", b"", "empty file");
     refused("text", b"name,age\nalice,31\n", "text");
     let long = "Zum Beispiel gr\u{fc}\u{df}t man so. ".repeat(40);
     refused("text with umlauts", long.as_bytes(), "text");
-    refused("binary", &[0, 1, 2, 3, 200, 201, 255, 254, 17, 4, 0, 0, 9], "no known format");
+    refused("binary", &[0, 1, 2, 3, 200, 201, 255, 254, 17, 4, 0, 0, 9], "unknown file format");
     refused("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC pictures are not supported");
     refused("AVIF", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "AVIF pictures are not supported");
     refused("video", b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "video");
@@ -168,21 +169,29 @@ fn files_that_are_no_pictures_are_refused() {
 }
 
 #[test]
-fn errors_name_the_file() {
+fn errors_name_the_file_and_carry_the_cause_as_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("holiday.jpg");
     std::fs::write(&file, "not a picture at all").unwrap();
-    let error = decode_file(&file).unwrap_err().to_string();
-    assert!(error.contains("holiday.jpg: not a picture"), "{error}");
-    let error = decode_file(&folder.path().join("absent.jpg")).unwrap_err().to_string();
-    assert!(error.contains("absent.jpg: cannot be read"), "{error}");
-    let error = decode_file(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("cannot be read"), "{error}");
+    let absent = folder.path().join("absent.jpg");
+    for (path, cause) in [
+        (file.as_path(), "not a picture: the file contains text"),
+        (absent.as_path(), "the file cannot be read"),
+        (folder.path(), "the file cannot be read"),
+    ] {
+        let error = decode_file(path).unwrap_err();
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        assert!(!error.to_string().contains(cause), "{error}");
+        assert_eq!(error.source().unwrap().to_string(), cause);
+        assert!(error.reason().starts_with(cause), "{}", error.reason());
+    }
+    let error = decode_file(&absent).unwrap_err();
+    assert!(error.source().unwrap().source().unwrap().is::<std::io::Error>());
 }
 
 #[test]
-fn a_probe_sees_size_length_and_format_but_no_pixels() {
-    // Before the orientation is applied: half of these lie on their side.
+fn probe_checks_header_and_length_but_not_the_pixels() {
+    // The size is that before the orientation is applied.
     for (name, size) in [("exif_1.jpg", (48, 32)), ("exif_6.jpg", (32, 48)), ("rgb.bmp", (48, 32))]
     {
         assert_eq!(probe(&bytes(name)).unwrap(), size, "{name}");
@@ -193,7 +202,7 @@ fn a_probe_sees_size_length_and_format_but_no_pixels() {
     assert!(error(b"some words").contains("not a picture"));
     assert!(error(b"").contains("empty file"));
     assert!(error(&bytes("bomb.png")).contains("3600 megapixels"));
-    // Damage in the pixels is for the decoder to find.
+    // Damaged pixels are found by `decode` only.
     let mut damaged = bytes("rgb.bmp");
     damaged.truncate(damaged.len() - 100);
     assert_eq!(probe(&damaged).unwrap(), (48, 32));
@@ -201,7 +210,7 @@ fn a_probe_sees_size_length_and_format_but_no_pixels() {
 }
 
 #[test]
-fn sizes_out_of_range_are_refused_by_the_header() {
+fn sizes_out_of_range_in_the_header_are_refused() {
     refused("bomb", &bytes("bomb.png"), "60000x60000 is 3600 megapixels, the limit is 64");
     assert!(matches!(
         decode(&bytes("bomb.png")),
@@ -209,7 +218,7 @@ fn sizes_out_of_range_are_refused_by_the_header() {
     ));
     assert!(decode(&bytes("no_width.png")).is_err());
 
-    // The same in a JPEG's frame header: marker, length, precision, height, width.
+    // A JPEG's frame header: marker, length, precision, height, width.
     let mut jpeg = bytes("exif_1.jpg");
     let frame = jpeg.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
     jpeg[frame + 5..frame + 9].fill(0xFF);
@@ -225,20 +234,20 @@ fn sizes_out_of_range_are_refused_by_the_header() {
 }
 
 #[test]
-fn files_too_large_for_a_picture_are_not_read() {
+fn files_that_are_too_large_are_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk.img");
-    // A hole: it takes no room on the disk, and no time to make.
+    // A sparse file, which takes no disk space.
     std::fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
-    let message = decode_file(&path).unwrap_err().to_string();
-    assert!(message.contains("disk.img: file too large"), "{message}");
+    let message = decode_file(&path).unwrap_err().reason();
+    assert!(message.contains("file too large"), "{message}");
     assert!(message.contains("limit is 576 megabytes"), "{message}");
 }
 
 #[test]
-fn the_limit_leaves_room_for_50_megapixels() {
+fn pictures_of_50_megapixels_are_decoded() {
     const { assert!(MAX_PIXELS >= 50_000_000) };
-    // 8688 x 5792, as a 50-megapixel camera writes it; gray, so that the test is quick.
+    // The size of a 50-megapixel camera; gray, to keep the test fast.
     let (width, height) = (8688u32, 5792u32);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("large.png");
@@ -250,7 +259,7 @@ fn the_limit_leaves_room_for_50_megapixels() {
 }
 
 #[test]
-fn damaged_bytes_never_panic() {
+fn damaged_files_do_not_panic() {
     for name in [
         "exif_6.jpg",
         "progressive.jpg",
@@ -265,7 +274,9 @@ fn damaged_bytes_never_panic() {
         for i in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[i] ^= 0x55;
-            if let Ok(picture) = decode(&damaged) {
+            let result = decode(&damaged);
+            assert!(!matches!(result, Err(FaceError::Panicked { .. })), "{name}, byte {i}");
+            if let Ok(picture) = result {
                 assert_eq!(picture.rgb().len(), 3 * picture.width() * picture.height());
             }
         }

@@ -1,6 +1,5 @@
-//! The detector against facenet-pytorch 2.6.0 on real photographs (stored
-//! values, made by `tools/golden_face.py`), and against itself: bands, threads,
-//! scale, limits.
+//! The detector against facenet-pytorch 2.6.0 on real photographs (values stored by
+//! `tools/golden_face.py`), and its invariants: threads, scale, limits.
 
 use dldl_face::{Detector, DetectorParams, Face, Picture, decode_file};
 use serde::Deserialize;
@@ -30,7 +29,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The folder of face sets, which is no part of the repository.
+/// The folder of face datasets, which is not part of the repository.
 fn data() -> PathBuf {
     std::env::var_os("DLDL_DATA").map_or_else(|| repository().join("../shared/data"), PathBuf::from)
 }
@@ -74,7 +73,6 @@ fn agrees_with_facenet_pytorch_on_photographs() {
         let faces = detector.detect(&picture);
         assert_eq!(faces.len(), expected.faces.len(), "faces in {name}");
         for (face, expected) in faces.iter().zip(&expected.faces) {
-            // The issue asks for 0.9 and 3 %; with the same pixels it is closer.
             let iou = iou(&face.bbox, &expected.bbox);
             assert!(iou >= 0.99, "{name}: boxes overlap by {iou}");
             let error = landmark_error(&face.landmarks, &expected.landmarks);
@@ -90,7 +88,7 @@ fn agrees_with_facenet_pytorch_on_photographs() {
 }
 
 #[test]
-fn exactly_one_face_in_nearly_every_portrait() {
+fn portraits_have_exactly_one_face() {
     let root = data().join("london/images");
     if !root.exists() {
         eprintln!("skipped: no portraits at {}", root.display());
@@ -102,7 +100,7 @@ fn exactly_one_face_in_nearly_every_portrait() {
         let entries = std::fs::read_dir(root.join(folder)).unwrap();
         files.extend(entries.map(|entry| entry.unwrap().path()));
     }
-    // Every fifth keeps the test short; the example `detect` does them all.
+    // Every fifth, to keep the test short; the example `detect` runs on all.
     files.sort();
     for file in files.iter().step_by(5) {
         let faces = detector.detect(&decode_file(file).unwrap());
@@ -127,7 +125,7 @@ fn collage(sizes: &[usize], width: usize, height: usize) -> Picture {
 }
 
 #[test]
-fn several_faces_come_largest_first() {
+fn faces_are_sorted_by_size() {
     let picture = collage(&[250, 512, 400], 1162, 512);
     let faces = Detector::new(DetectorParams::default()).detect(&picture);
     assert_eq!(faces.len(), 3, "{faces:?}");
@@ -139,7 +137,7 @@ fn several_faces_come_largest_first() {
 }
 
 #[test]
-fn a_large_picture_is_searched_reduced_and_found_in_its_own_pixels() {
+fn large_pictures_are_downscaled_and_coordinates_scaled_back() {
     let detector = Detector::new(DetectorParams { max_short_side: 512, ..Default::default() });
     let small = detector.detect(&astronaut());
     let large = detector.detect(&astronaut().resized(2048, 2048));
@@ -154,7 +152,7 @@ fn a_large_picture_is_searched_reduced_and_found_in_its_own_pixels() {
 }
 
 #[test]
-fn the_number_of_threads_changes_nothing() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let picture = collage(&[512, 300], 812, 512);
     let detector = Detector::new(DetectorParams::default());
     let with = |threads| {
@@ -165,7 +163,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn pictures_without_a_face_and_of_odd_shapes() {
+fn pictures_without_a_face_have_no_detections_at_any_size() {
     let detector = Detector::new(DetectorParams::default());
     for (width, height) in [(1, 1), (19, 300), (20, 20), (21, 23), (2000, 21), (300, 200)] {
         let rgb = (0..3 * width * height).map(|i| (i * 7919 % 256) as u8).collect();
@@ -177,7 +175,7 @@ fn pictures_without_a_face_and_of_odd_shapes() {
 }
 
 #[test]
-fn parameters_do_what_they_say() {
+fn parameters_take_effect() {
     let detect = |params| Detector::new(params).detect(&astronaut()).len();
     let default = DetectorParams::default();
     // The face is about 90 pixels wide and 110 high.

@@ -143,17 +143,17 @@ fn once(
     let picture = match decode_file(file) {
         Ok(picture) => picture,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}: {}", file.display(), error.reason());
             return None;
         }
     };
     begin("");
-    let faces = detector.detect_observed(&picture, &|stage| {
+    let faces = detector.profile(&picture, &|stage| {
         begin(match stage {
-            DetectorStage::Reduction => "  reduction",
+            DetectorStage::Downscale => "  reduction",
             DetectorStage::Pyramid => "  pyramid",
             DetectorStage::PNet => "  P-Net",
-            DetectorStage::Suppression => "  suppression",
+            DetectorStage::Nms => "  suppression",
             DetectorStage::Windows => "  windows",
             DetectorStage::RNet => "  R-Net",
             DetectorStage::ONet => "  O-Net",

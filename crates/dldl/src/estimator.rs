@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use dldl_face::{align, whole_picture};
+use dldl_face::{align, crop_faces, whole_picture};
 
 use crate::{
-    Crop, Detector, DetectorParams, Engine, Error, Face, HeadEstimate, Picture, Task, models,
+    Crop, Detector, DetectorParams, Engine, Error, Face, HeadEstimate, ModelInfo, Picture, Task,
+    models,
 };
 
 /// A face and its estimates. Coordinates are pixels of the upright picture, x to the
@@ -76,9 +77,14 @@ impl Estimator {
     ///
     /// # Panics
     /// As [`Detector::new`].
-    pub fn detector(mut self, params: DetectorParams) -> Self {
+    pub fn detector_params(mut self, params: DetectorParams) -> Self {
         self.detector = Detector::new(params);
         self
+    }
+
+    /// The face detector.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
     }
 
     /// The model; [`Engine::info`] is its description.
@@ -90,10 +96,12 @@ impl Estimator {
     /// empty list.
     ///
     /// # Errors
-    /// [`Error::Model`] if the model's outputs are not finite.
+    /// [`Error::Model`] if the model's outputs are not finite, [`Error::Picture`] if
+    /// the detector panics.
     pub fn estimate(&self, picture: &Picture) -> Result<Vec<FaceEstimate>, Error> {
-        let faces = self.detect(picture);
-        let crops: Vec<Crop> = faces.iter().map(|face| self.crop(picture, face)).collect();
+        let ModelInfo { template, input_size, .. } = self.engine.info();
+        let found = crop_faces(picture, &self.detector, template, *input_size)?;
+        let (faces, crops): (Vec<Face>, Vec<Crop>) = found.into_iter().unzip();
         let joined = faces.iter().zip(self.engine.run(&crops)?).map(|(face, heads)| FaceEstimate {
             bbox: face.bbox,
             score: Some(face.score),

@@ -1,12 +1,9 @@
 //! `dldl estimate`: pictures in, records out, in input order.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{
-    Error, Estimator, FaceError, FaceEstimate, Picture, PictureRecord, RecordOptions, parallel,
-};
+use dldl::{Error, Estimator, FaceEstimate, Picture, PictureRecord, RecordOptions, parallel};
 
 use crate::annotate::{self, Copies};
 use crate::inputs::{self, Input};
@@ -142,18 +139,15 @@ fn record(
     if let Some(problem) = &input.problem {
         return PictureRecord::failed(name, model, problem.clone());
     }
-    // A decoder that panics on a malformed file must not take the others along.
-    let seen = catch_unwind(AssertUnwindSafe(|| see(estimator, &input.path, no_detect)));
-    let error = match seen {
-        Ok(Ok((picture, faces))) => {
+    let error = match see(estimator, &input.path, no_detect) {
+        Ok((picture, faces)) => {
             let mut record = PictureRecord::new(name, model, &picture, &faces, options);
             let written = target.map(|path| annotate::write(picture, &faces, options.level, path));
             record.error = written.and_then(Result::err).map(|e| format!("{e:#}"));
             return record;
         }
-        Ok(Err(Error::Picture(FaceError::InFile { error, .. }))) => error.to_string(),
-        Ok(Err(e)) => format!("{:#}", anyhow::Error::from(e)),
-        Err(_) => "internal error: the decoder or detector panicked".into(),
+        Err(Error::Picture(e)) => e.reason(),
+        Err(e) => format!("{:#}", anyhow::Error::from(e)),
     };
     PictureRecord::failed(name, model, error)
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
-use dldl::{Crop, Estimator, Picture, Task};
-use dldl_data::{Protocol, main_face};
+use dldl::{Crop, Estimator, Face, Task};
+use dldl_data::Protocol;
 use dldl_eval::understand::ranking::{learned_of_crops, learned_over_set};
 use dldl_eval::understand::{
     Kind, Maps, SetOptions, learned_figure, over_set, paint, theorem_figure,
 };
 use dldl_eval::{Progress, Source};
-use dldl_face::align;
+use dldl_face::{crop_face, main_face};
 
 use crate::dataset_args::{self, PROTOCOL_HELP, SplitArg};
 use crate::outcome::{Outcome, UsageError};
@@ -281,27 +281,27 @@ fn head(estimator: &Estimator, input: &InputArgs) -> Result<usize> {
 
 /// The crops of a picture's faces for each model.
 fn crops(models: &[Estimator], path: &Path, input: &InputArgs) -> Result<Vec<Vec<Crop>>> {
-    let picture: Picture = dldl::decode_file(path)?;
-    let size = |model: &Estimator| input.size.map_or(model.engine().info().input_size, usize::from);
-    if input.no_detect {
-        let whole = |model: &Estimator| vec![dldl_face::whole_picture(&picture, size(model))];
-        return Ok(models.iter().map(whole).collect());
-    }
-    let mut faces = models[0].detect(&picture);
+    let picture = dldl::decode_file(path)?;
+    // No face stands for the whole picture.
+    let faces: Vec<Option<Face>> = if input.no_detect {
+        vec![None]
+    } else {
+        let faces = models[0].detect(&picture);
+        match main_face(&faces, picture.width(), picture.height()) {
+            Some(main) if input.main => vec![Some(faces[main])],
+            _ => faces.into_iter().map(Some).collect(),
+        }
+    };
     if faces.is_empty() {
         let what = "no face found; --no-detect uses the picture as an aligned face";
         anyhow::bail!("{}: {what}", path.display());
     }
-    if input.main
-        && let Some(main) = main_face(&faces, picture.width(), picture.height())
-    {
-        faces = vec![faces.swap_remove(main)];
-    }
-    let all = |model: &Estimator| {
-        let template = &model.engine().info().template;
-        faces.iter().map(|f| align(&picture, &f.landmarks, template, size(model))).collect()
+    let crops = |model: &Estimator| {
+        let info = model.engine().info();
+        let size = input.size.map_or(info.input_size, usize::from);
+        faces.iter().map(|f| crop_face(&picture, f.as_ref(), &info.template, size)).collect()
     };
-    Ok(models.iter().map(all).collect())
+    Ok(models.iter().map(crops).collect())
 }
 
 /// A progress bar that appears with the first picture.

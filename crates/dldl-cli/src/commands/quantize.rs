@@ -1,12 +1,12 @@
 //! `dldl quantize`: converts a model to 8-bit integers.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use dldl::{Crop, Engine, Estimator, Weights, models, parallel};
-use dldl_data::{Cache, Split, main_face};
+use dldl_data::{Cache, Split};
 use dldl_eval::{Options, Progress, Source, evaluate};
+use dldl_face::crop_main_face_in_file;
 use dldl_net::{Figure, quantize};
 
 use crate::inputs::{self, Input};
@@ -186,14 +186,11 @@ fn from_folder(args: &Args, weights: &Weights, threads: usize) -> Result<Calibra
 }
 
 fn aligned(estimator: &Estimator, path: &Path, no_detect: bool) -> Result<Crop, String> {
-    // Not `decode_file`: the message names the file already.
-    let bytes = std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))?;
-    let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
-    let faces = if no_detect { Vec::new() } else { estimator.detect(&picture) };
-    Ok(match main_face(&faces, picture.width(), picture.height()) {
-        Some(face) => estimator.crop(&picture, &faces[face]),
-        None => estimator.whole_crop(&picture),
-    })
+    let info = estimator.engine().info();
+    let detector = (!no_detect).then(|| estimator.detector());
+    crop_main_face_in_file(path, detector, &info.template, info.input_size)
+        .map(|main| main.crop)
+        .map_err(|e| e.reason())
 }
 
 /// Makes the crops in parallel, in order.
@@ -205,12 +202,7 @@ fn collect<T: Sync>(
 ) -> CalibrationCrops {
     let bar = progress::bar(chosen.len());
     let (mut crops, mut failed) = (Vec::new(), Vec::new());
-    // A decoder that panics on a malformed file must not end the whole run.
-    let work = |item: &T| {
-        let panicked = |_| Err("internal error: the decoder or detector panicked".into());
-        catch_unwind(AssertUnwindSafe(|| crop(item))).unwrap_or_else(panicked)
-    };
-    let done = parallel::ordered(chosen, threads, work, |i, result| {
+    let done = parallel::ordered(chosen, threads, crop, |i, result| {
         bar.inc(1);
         match result {
             Ok(crop) => crops.push(crop),

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use dldl::{Crop, Estimator, Task, parallel};
-use dldl_data::{Problem, Sample, Split, main_face};
-use dldl_face::{align, whole_picture};
+use dldl_data::{Problem, Sample, Split};
+use dldl_face::crop_main_face_in_file;
 
 use super::{Group, Kind, Map, Maps, Measure, Pattern, UnderstandError, cam, head_of, occlusion};
 use crate::evaluate::find_head;
@@ -143,19 +143,11 @@ impl<'a> Samples<'a> {
         match self.source {
             Source::Dataset(dataset) => {
                 let path = dataset.root.join(&self.all[i].file);
-                // Not `decode_file`: who reports names the file already.
-                let bytes = std::fs::read(&path).map_err(|e| format!("cannot be read: {e}"))?;
-                let picture = dldl::decode(&bytes).map_err(|e| e.to_string())?;
-                let faces = match self.no_detect {
-                    true => Vec::new(),
-                    false => self.estimator.detect(&picture),
-                };
-                let face = main_face(&faces, picture.width(), picture.height());
+                let detector = (!self.no_detect).then(|| self.estimator.detector());
                 let template = &self.estimator.engine().info().template;
-                Ok(match face {
-                    Some(face) => align(&picture, &faces[face].landmarks, template, self.size),
-                    None => whole_picture(&picture, self.size),
-                })
+                crop_main_face_in_file(&path, detector, template, self.size)
+                    .map(|main| main.crop)
+                    .map_err(|e| e.reason())
             }
             Source::Cache(cache) => {
                 let crop = cache.decode(i).map_err(|e| e.to_string())?;

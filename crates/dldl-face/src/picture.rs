@@ -1,8 +1,9 @@
 //! The decoded picture.
 
 use crate::FaceError;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 /// An upright RGB picture, 8 bits per channel, sRGB values. It has at least one
 /// pixel, and exactly three bytes per pixel.
@@ -78,14 +79,19 @@ impl Picture {
         assert!(width > 0 && height > 0, "a picture needs at least one pixel");
         let [x, y, w, h] = region;
         let size = |n: usize| u32::try_from(n).expect("sides fit 32 bits");
-        let from = ImageRef::new(size(self.width), size(self.height), &self.rgb, PixelType::U8x3)
-            .expect("a picture has 3 bytes per pixel");
-        let mut to = Image::new(size(width), size(height), PixelType::U8x3);
+        // Typed views: an untyped resize would compile the kernels of all pixel formats.
+        let from =
+            TypedImageRef::<U8x3>::from_buffer(size(self.width), size(self.height), &self.rgb)
+                .expect("a picture has 3 bytes per pixel");
+        let mut rgb = vec![0; 3 * width * height];
+        let mut to = TypedImage::<U8x3>::from_buffer(size(width), size(height), &mut rgb)
+            .expect("the buffer has 3 bytes per pixel");
         let options = ResizeOptions::new()
             .crop(x, y, w, h)
             .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-        Resizer::new().resize(&from, &mut to, &options).expect("the region is inside the picture");
-        Picture { width, height, rgb: to.into_vec() }
+        let resized = Resizer::new().resize_typed(&from, &mut to, &options);
+        resized.expect("the region is inside the picture");
+        Picture { width, height, rgb }
     }
 }
 

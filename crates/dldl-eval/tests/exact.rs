@@ -1,7 +1,7 @@
 //! The engine against the plain scalar reference, on real crops: the same ages
 //! to a thousandth of a year, on every level of vector instructions.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dldl::{Crop, Engine, Weights, decode_file, models};
 use dldl_data::Split;
@@ -47,15 +47,9 @@ fn reference_age(weights: &Weights, crop: &Crop) -> f64 {
     head.decode(&logits[outputs]).unwrap().expectation()
 }
 
-/// The first pictures of UTKFace's test split, or none where they are not.
+/// The first pictures of UTKFace's test split; none if it is not present.
 fn pictures(count: usize) -> Vec<PathBuf> {
-    let data = std::env::var_os("DLDL_DATA").map(PathBuf::from);
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = data.unwrap_or_else(|| manifest.join("../../../shared/data")).join("utkface");
-    if !root.exists() {
-        eprintln!("skipped: no faces at {}", root.display());
-        return Vec::new();
-    }
+    let Some(root) = dldl_testdata::dataset("utkface") else { return Vec::new() };
     let dataset = dldl_data::load("utkface", &root, None).unwrap();
     let test = dataset.samples.into_iter().filter(|s| s.split == Split::Test);
     test.map(|s| dataset.root.join(s.file)).take(count).collect()

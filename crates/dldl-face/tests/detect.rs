@@ -29,11 +29,6 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The folder of face datasets, which is not part of the repository.
-fn data() -> PathBuf {
-    std::env::var_os("DLDL_DATA").map_or_else(|| repository().join("../shared/data"), PathBuf::from)
-}
-
 fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let side = |k: usize| (a[k] + a[k + 2]).min(b[k] + b[k + 2]) - a[k].max(b[k]);
     let shared = side(0).max(0.0) * side(1).max(0.0);
@@ -55,15 +50,14 @@ fn astronaut() -> Picture {
 fn agrees_with_facenet_pytorch_on_photographs() {
     let golden: Golden = serde_json::from_str(include_str!("data/mtcnn_golden.json")).unwrap();
     let detector = Detector::new(DetectorParams::default());
-    let (mut compared, mut skipped) = (0, 0);
+    let mut compared = 0;
     for expected in &golden.pictures {
         let name = &expected.file;
-        let ours = name.starts_with("assets/");
-        let path = if ours { repository() } else { data() }.join(name);
-        if !ours && !path.exists() {
-            skipped += 1;
-            continue;
-        }
+        let path = match name.starts_with("assets/") {
+            true => Some(repository().join(name)),
+            false => dldl_testdata::dataset(name),
+        };
+        let Some(path) = path else { continue };
         let picture = decode_file(&path).unwrap();
         assert_eq!(
             (picture.width(), picture.height()),
@@ -82,18 +76,11 @@ fn agrees_with_facenet_pytorch_on_photographs() {
         }
     }
     assert!(compared >= 1);
-    if skipped > 0 {
-        eprintln!("skipped: {skipped} pictures that are not below {}", data().display());
-    }
 }
 
 #[test]
 fn portraits_have_exactly_one_face() {
-    let root = data().join("london/images");
-    if !root.exists() {
-        eprintln!("skipped: no portraits at {}", root.display());
-        return;
-    }
+    let Some(root) = dldl_testdata::dataset("london/images") else { return };
     let detector = Detector::new(DetectorParams::default());
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in ["composite", "neutral_front", "smiling_front"] {

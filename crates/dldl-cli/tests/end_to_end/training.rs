@@ -218,17 +218,10 @@ fn what_cannot_be_done_is_refused_by_name() {
 }
 
 /// Portraits of 12 people, two each, in a folder per person, with their ages in
-/// a table; none where the real data is not at hand.
+/// a table; none if the real data is not present.
 fn people(dir: &Path) -> Option<PathBuf> {
-    let base = std::env::var_os("DLDL_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let london = base.join("london");
-    let Ok(table) = std::fs::read_to_string(london.join("labels.csv")) else {
-        eprintln!("skipped: no data at {}", london.display());
-        return None;
-    };
+    let london = dldl_testdata::dataset("london")?;
+    let table = std::fs::read_to_string(london.join("labels.csv")).unwrap();
     let root = dir.join("people");
     let mut labels = String::from("file,age,split\n");
     for line in table.lines().skip(1) {

@@ -80,7 +80,8 @@ impl SplitArg {
         match text {
             "all" => Ok(Self(None)),
             _ => {
-                let split = text.parse().map_err(|e: String| format!("{e}, or all"))?;
+                let split =
+                    text.parse().map_err(|e: dldl_data::UnknownSplit| format!("{e}, or all"))?;
                 Ok(Self(Some(split)))
             }
         }

@@ -1,59 +1,58 @@
-//! What a dataset says of one picture for one task: a value with or without a
-//! spread, the answers of its raters, or a range. How that becomes a label
-//! distribution.
+//! The label of one picture for one task (a value with or without a standard deviation,
+//! individual ratings, or a range), and its conversion to a label distribution.
 
 use dldl_label::{Distribution, LabelError, LabelSet};
 use serde::{Deserialize, Serialize};
 
-/// What is known of one sample for one task, in the dataset's own unit.
+/// The label of one sample for one task, in the unit of the dataset.
 ///
 /// As JSON `{"mean", "sigma"}`, `{"mean", "histogram": [[value, count], ...]}`
 /// or `{"interval": [low, high]}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Annotation {
-    /// The answers of the raters.
+    /// Individual ratings.
     Histogram {
-        /// The published mean, which may be of more raters than the answers.
+        /// The published mean, which may be that of more raters than `histogram`.
         mean: f64,
-        /// Pairs of answer and how many gave it.
+        /// Pairs of a rating and how many raters gave it.
         histogram: Vec<[f64; 2]>,
     },
-    /// A range that holds the value, both ends included.
+    /// A range that contains the value, including both ends.
     Interval {
-        /// Its ends.
+        /// The ends.
         interval: [f64; 2],
     },
-    /// One value.
+    /// A single value.
     Value {
-        /// The raters' mean, or the one known value.
+        /// The mean of the raters, or the value.
         mean: f64,
-        /// The raters' standard deviation; none where only one value is known.
+        /// The standard deviation of the raters, if known.
         sigma: Option<f64>,
     },
 }
 
-/// How a label distribution is made of a [`Annotation`].
+/// How an [`Annotation`] is converted to a label distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spread {
-    /// From all that is known: the answers themselves, the range itself, or a
-    /// Gaussian with the raters' standard deviation.
+    /// Uses all information: the ratings, the range, or a Gaussian with the standard
+    /// deviation of the raters.
     #[default]
     Given,
-    /// A Gaussian with the raters' mean and standard deviation.
+    /// A Gaussian with the mean and standard deviation of the raters.
     Gaussian,
-    /// A Gaussian with the raters' mean and the same standard deviation for all.
+    /// A Gaussian with the mean of the raters and the same standard deviation for all.
     Fixed,
 }
 
 impl Annotation {
-    /// One value of which no spread is known.
+    /// A single value without a standard deviation.
     pub fn value(mean: f64) -> Self {
         Self::Value { mean, sigma: None }
     }
 
-    /// The mean; the middle of a range.
+    /// The mean, or the middle of a range.
     pub fn mean(&self) -> f64 {
         match self {
             Self::Value { mean, .. } | Self::Histogram { mean, .. } => *mean,
@@ -61,8 +60,8 @@ impl Annotation {
         }
     }
 
-    /// The raters' standard deviation where it is known; of answers, that of
-    /// the answers themselves.
+    /// The standard deviation of the raters, if known. Of individual ratings, it is
+    /// computed from them.
     pub fn sigma(&self) -> Option<f64> {
         match self {
             Self::Value { sigma, .. } => *sigma,
@@ -77,7 +76,8 @@ impl Annotation {
         }
     }
 
-    /// The same on another scale: linear, so that `from`'s ends come to `to`'s.
+    /// The annotation on another scale: the linear map that takes the ends of `from` to the
+    /// ends of `to`.
     pub fn rescaled(&self, from: [f64; 2], to: [f64; 2]) -> Self {
         let slope = (to[1] - to[0]) / (from[1] - from[0]);
         let map = |v: f64| to[0] + slope * (v - from[0]);
@@ -93,12 +93,12 @@ impl Annotation {
         }
     }
 
-    /// The label distribution. `sigma` stands where no spread is known, and no
-    /// Gaussian is narrower than `min_sigma`; of answers, each is taken for a
-    /// Gaussian of `min_sigma` around it.
+    /// The label distribution. `sigma` is the standard deviation if none is known, and
+    /// `min_sigma` the lowest one of a Gaussian. Individual ratings are smoothed by a
+    /// Gaussian of `min_sigma`.
     ///
     /// # Errors
-    /// If a number is not finite or a spread is negative, or there are no answers.
+    /// A number is not finite, a standard deviation is negative, or there are no ratings.
     pub fn distribution(
         &self,
         labels: &LabelSet,
@@ -112,8 +112,8 @@ impl Annotation {
             (Spread::Fixed, _) => gaussian(sigma),
             (Spread::Given, Self::Histogram { histogram, .. }) => {
                 let mut weights = vec![0.0; labels.len()];
-                for &[answer, count] in histogram {
-                    let one = Distribution::gaussian(labels, answer, min_sigma)?;
+                for &[rating, count] in histogram {
+                    let one = Distribution::gaussian(labels, rating, min_sigma)?;
                     for (sum, p) in weights.iter_mut().zip(one.probabilities()) {
                         *sum += count * p;
                     }
@@ -124,7 +124,7 @@ impl Annotation {
             (Spread::Given, Self::Interval { interval: [low, high] }) => {
                 let inside = labels.values().into_iter().filter(|v| (*low..=*high).contains(v));
                 let inside: Vec<(f64, f64)> = inside.map(|v| (v, 1.0)).collect();
-                // A range between two labels is as good as its middle.
+                // A range between two labels contains neither: use its middle.
                 if inside.is_empty() {
                     return gaussian(0.0);
                 }
@@ -139,13 +139,13 @@ impl Annotation {
 mod tests {
     use super::*;
 
-    fn answers() -> Annotation {
+    fn ratings() -> Annotation {
         let histogram = vec![[2.0, 1.0], [4.0, 2.0], [9.0, 1.0]];
         Annotation::Histogram { mean: 4.8, histogram }
     }
 
     #[test]
-    fn json_tells_the_forms_apart_and_keeps_them() {
+    fn json_round_trips_for_every_variant() {
         let forms = [
             (Annotation::value(3.5), r#"{"mean":3.5,"sigma":null}"#),
             (
@@ -161,33 +161,33 @@ mod tests {
     }
 
     #[test]
-    fn means_and_spreads_by_hand() {
-        // Mean of the answers 19 / 4, variance (7.5625 + 2 * 0.5625 + 18.0625) / 4.
-        assert_eq!(answers().mean(), 4.8);
-        assert!((answers().sigma().unwrap() - 6.6875f64.sqrt()).abs() < 1e-12);
+    fn means_and_standard_deviations_are_exact() {
+        // The mean of the ratings is 19 / 4, the variance (7.5625 + 2 * 0.5625 + 18.0625) / 4.
+        assert_eq!(ratings().mean(), 4.8);
+        assert!((ratings().sigma().unwrap() - 6.6875f64.sqrt()).abs() < 1e-12);
         assert_eq!(Annotation::Interval { interval: [3.0, 9.0] }.mean(), 6.0);
         assert_eq!(Annotation::Histogram { mean: 1.0, histogram: vec![] }.sigma(), None);
-        let there = answers().rescaled([1.0, 10.0], [1.0, 5.0]);
-        assert!((there.mean() - (1.0 + 3.8 * 4.0 / 9.0)).abs() < 1e-12);
-        let narrower = answers().sigma().unwrap() * 4.0 / 9.0;
-        assert!((there.sigma().unwrap() - narrower).abs() < 1e-12);
+        let rescaled = ratings().rescaled([1.0, 10.0], [1.0, 5.0]);
+        assert!((rescaled.mean() - (1.0 + 3.8 * 4.0 / 9.0)).abs() < 1e-12);
+        let narrower = ratings().sigma().unwrap() * 4.0 / 9.0;
+        assert!((rescaled.sigma().unwrap() - narrower).abs() < 1e-12);
     }
 
     #[test]
-    fn distributions_use_what_is_known() {
+    fn distributions_follow_the_annotation() {
         let labels = LabelSet::new(1.0, 10.0, 1.0).unwrap();
         let of = |annotation: &Annotation, spread, min| {
             annotation.distribution(&labels, spread, 2.0, min).unwrap()
         };
-        let given = of(&answers(), Spread::Given, 0.0);
+        let given = of(&ratings(), Spread::Given, 0.0);
         assert_eq!(given.probabilities()[1..4], [0.25, 0.0, 0.5]);
         assert!((given.expectation() - 4.75).abs() < 1e-12);
-        let smooth = of(&answers(), Spread::Given, 0.5);
+        let smooth = of(&ratings(), Spread::Given, 0.5);
         assert!(smooth.probabilities()[2] > 0.02 && smooth.probabilities()[2] < 0.2);
-        let gaussian = of(&answers(), Spread::Gaussian, 0.0);
-        let sigma = answers().sigma().unwrap();
+        let gaussian = of(&ratings(), Spread::Gaussian, 0.0);
+        let sigma = ratings().sigma().unwrap();
         assert_eq!(gaussian, Distribution::gaussian(&labels, 4.8, sigma).unwrap());
-        let fixed = of(&answers(), Spread::Fixed, 0.0);
+        let fixed = of(&ratings(), Spread::Fixed, 0.0);
         assert_eq!(fixed, Distribution::gaussian(&labels, 4.8, 2.0).unwrap());
         let plain = of(&Annotation::value(4.0), Spread::Given, 0.0);
         assert_eq!(plain, Distribution::gaussian(&labels, 4.0, 2.0).unwrap());

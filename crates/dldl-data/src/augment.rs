@@ -1,40 +1,39 @@
-//! Random variations of an aligned crop for training: the list of the paper's
-//! code (specification 3.4). Resizing without chance is in [`crate::resize`].
+//! Random augmentation of aligned crops for training, with the transformations of the
+//! paper's code (specification 3.4).
 
 use dldl_net::Crop;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-use crate::color::{Color, mean_gray};
+use crate::color::{ColorJitter, mean_gray};
 use crate::resample::{resample, to_u8};
 
-/// How strongly training crops are varied; a strength of 0 switches a variation
-/// off (for `min_scale`, 1 does). As serde: missing fields are those of
-/// [`Augment::none`], unknown ones are refused.
+/// The strengths of the augmentations. A strength of 0 disables an augmentation (for
+/// `min_scale`, 1 does). In serialized form, missing fields are those of
+/// [`Augment::none`], and unknown fields are errors.
 ///
-/// The order is the paper's: flip, gray, low resolution, rotation, scaling to
-/// the target size, colors. The geometry is composed into one antialiased
-/// reduction to the low resolution and one bilinear pass from there, the
-/// colors into one affine map per pixel. Two departures from the paper's
-/// code: what a rotation brings in repeats the border instead of being black,
-/// and the low resolution is reached by a triangle instead of a cubic filter.
+/// The order is that of the paper: flip, gray, low resolution, rotation, scaling to the
+/// target size, colors. The geometric steps are composed into one antialiased reduction to
+/// the low resolution and one bilinear pass, the colors into one affine map per pixel.
+/// Two differences from the paper's code: rotation repeats the border instead of filling
+/// with black, and the reduction uses a triangle filter instead of a cubic one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Probability of mirroring left and right, 0..=1.
+    /// Probability of a horizontal flip, 0..=1.
     pub flip: f64,
-    /// Probability of turning gray, 0..=1.
+    /// Probability of conversion to gray, 0..=1.
     #[serde(alias = "grey")]
     pub gray: f64,
-    /// The crop passes through a lower resolution whose side is uniform in
+    /// The crop is reduced to a lower resolution, with a side uniform in
     /// `round(min_scale * size) ..= size`; 0 < `min_scale` <= 1.
     pub min_scale: f64,
     /// Rotation about the center, uniform in ± this many degrees.
     pub rotation: f64,
     /// Shift along x and along y, each uniform in ± this fraction of the side.
     pub shift: f64,
-    /// Magnification, uniform in 1 ± this; below 1.
+    /// Magnification, uniform in 1 ± this, 0..=0.9.
     pub zoom: f64,
     /// Brightness is multiplied by 1 ± up to this.
     pub brightness: f64,
@@ -44,10 +43,25 @@ pub struct Augment {
     pub saturation: f64,
 }
 
+/// A strength that is out of range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("invalid augmentation `{name} = {value}`: expected a number from {low} to {high}")]
+#[non_exhaustive]
+pub struct AugmentError {
+    /// The field of [`Augment`].
+    pub name: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// The lowest valid value.
+    pub low: f64,
+    /// The highest valid value.
+    pub high: f64,
+}
+
 impl Augment {
-    /// The paper's strengths (specification 3.4): flip and gray with
-    /// probability one half, low resolution down to one half, rotation ±15
-    /// degrees, brightness, contrast and saturation ±0.4; no shift, no zoom.
+    /// The strengths of the paper (specification 3.4): flip and gray with a probability
+    /// of 0.5, reduction down to one half, rotation by ±15 degrees, brightness, contrast
+    /// and saturation ±0.4; no shift, no zoom.
     pub fn paper() -> Augment {
         Augment {
             flip: 0.5,
@@ -62,7 +76,7 @@ impl Augment {
         }
     }
 
-    /// No variation: [`Augment::apply`] only resizes.
+    /// No augmentation: [`Augment::apply`] only resizes.
     pub fn none() -> Augment {
         Augment {
             flip: 0.0,
@@ -77,8 +91,11 @@ impl Augment {
         }
     }
 
-    /// Names the first field that is out of its range.
-    pub fn check(&self) -> Result<(), String> {
+    /// Checks the ranges of all fields.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
+    pub fn check(&self) -> Result<(), AugmentError> {
         let unit = 0.0..=1.0;
         let fields = [
             ("flip", self.flip, unit.clone()),
@@ -93,18 +110,18 @@ impl Augment {
         ];
         for (name, value, range) in fields {
             if !range.contains(&value) {
-                let (low, high) = (range.start(), range.end());
-                return Err(format!("augmentation: {name} = {value} is not within {low}..={high}"));
+                let (low, high) = (*range.start(), *range.end());
+                return Err(AugmentError { name, value, low, high });
             }
         }
         Ok(())
     }
 
-    /// A random variation of `crop` with side `size` pixels. The same state of
-    /// `rng` gives the same crop.
+    /// A random augmentation of `crop`, with a side of `size` pixels. It depends only on the
+    /// state of `rng`.
     ///
     /// # Panics
-    /// If `size` is 0 or a field is out of range (see [`Augment::check`]).
+    /// `size` is 0, or a field is out of range (see [`Augment::check`]).
     pub fn apply(&self, crop: &Crop, size: usize, rng: &mut impl Rng) -> Crop {
         let flip = rng.random_bool(self.flip);
         let gray = rng.random_bool(self.gray);
@@ -120,7 +137,7 @@ impl Augment {
         if low != size || !map.is_identity() {
             pixels = map.warp(&pixels, low, size);
         }
-        let mut color = Color::new(mean_gray(&pixels));
+        let mut color = ColorJitter::new(mean_gray(&pixels));
         if gray {
             color.saturation(0.0);
         }
@@ -147,16 +164,16 @@ impl Default for Augment {
     }
 }
 
-/// The random generator of one sample in one epoch: independent of the order
-/// and of the thread in which the samples are augmented. PCG because its
-/// stream is fixed for good, so that a recipe with a seed stays reproducible.
+/// The random generator of one sample in one epoch, independent of the order and the
+/// thread in which samples are augmented. PCG is used because its stream is specified,
+/// so that a recipe with a seed stays reproducible.
 pub fn sample_rng(seed: u64, epoch: u64, sample: u64) -> Pcg64 {
     let mut bytes = [0; 32];
     for (part, value) in bytes.chunks_exact_mut(8).zip([seed, epoch, sample, seed ^ !sample]) {
         part.copy_from_slice(&value.to_le_bytes());
     }
     let mut rng = Pcg64::from_seed(bytes);
-    // Neighboring seeds give correlated first outputs: step past them.
+    // Neighboring seeds give correlated first outputs: skip them.
     for _ in 0..4 {
         rng.next_u64();
     }
@@ -168,8 +185,8 @@ fn symmetric(rng: &mut impl Rng, strength: f64) -> f64 {
     strength * (2.0 * rng.random::<f64>() - 1.0)
 }
 
-/// Where the pixels of the result come from: mirrored, rotated and magnified
-/// about the center, then shifted (in sides).
+/// The geometric map: flip, rotation and magnification about the center, then a shift in
+/// units of the side.
 struct Affine {
     angle: f64,
     zoom: f64,
@@ -182,8 +199,8 @@ impl Affine {
         self.angle == 0.0 && self.zoom == 1.0 && self.shift == [0.0; 2] && !self.flip
     }
 
-    /// One bilinear pass over interleaved RGB, side `from` to side `to`; what
-    /// lies outside repeats the border.
+    /// One bilinear pass over interleaved RGB, from side `from` to side `to`. Pixels outside
+    /// repeat the border.
     fn warp(&self, src: &[f32], from: usize, to: usize) -> Vec<f32> {
         let (sin, cos) = self.angle.sin_cos();
         let mirror = if self.flip { -1.0 } else { 1.0 };
@@ -264,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_crop_and_another_does_not() {
+    fn crops_depend_on_seed_epoch_and_sample() {
         let crop = pattern(64);
         let run =
             |seed, epoch, i| Augment::paper().apply(&crop, 48, &mut sample_rng(seed, epoch, i));
@@ -275,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_turn_moves_every_pixel_to_its_place() {
+    fn rotation_by_90_degrees_and_shifts_are_exact() {
         let crop = pattern(12);
         let map = |angle: f64, shift| Affine { angle, zoom: 1.0, shift, flip: false };
         let source: Vec<f32> = crop.rgb().iter().map(|&v| f32::from(v)).collect();
@@ -294,7 +311,7 @@ mod tests {
 
     #[test]
     fn zoom_magnifies_about_the_center() {
-        // A disc of radius 8 becomes one of radius 12.
+        // A disc of radius 8 becomes a disc of radius 12.
         let disc = |r: f32| {
             let inside = move |i: usize| {
                 let (x, y) = ((i % 64) as f32 - 31.5, (i / 64) as f32 - 31.5);
@@ -309,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn low_resolution_takes_detail_away() {
+    fn low_resolution_removes_detail() {
         // Stripes one pixel wide survive at full size and not at half of it.
         let rgb = (0..64 * 64).flat_map(|i| [if i % 2 == 0 { 0u8 } else { 250 }; 3]).collect();
         let stripes = Crop::new(64, rgb).unwrap();
@@ -335,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn strengths_are_read_and_checked() {
+    fn strengths_are_parsed_and_checked() {
         let paper = serde_json::to_string(&Augment::paper()).unwrap();
         assert_eq!(serde_json::from_str::<Augment>(&paper).unwrap(), Augment::paper());
         let some: Augment = serde_json::from_str(r#"{"flip": 0.5, "rotation": 10}"#).unwrap();
@@ -344,7 +361,7 @@ mod tests {
         assert_eq!(Augment::paper().check(), Ok(()));
         assert_eq!(Augment::none().check(), Ok(()));
         let wrong = Augment { min_scale: 0.0, ..Augment::paper() }.check().unwrap_err();
-        assert!(wrong.contains("min_scale"), "{wrong}");
+        assert_eq!(wrong.name, "min_scale");
         assert!(Augment { flip: f64::NAN, ..Augment::paper() }.check().is_err());
     }
 

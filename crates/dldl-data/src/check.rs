@@ -1,7 +1,6 @@
-//! What is in a dataset, and what is wrong with it: counts and label histograms
-//! by split, missing and unreadable pictures, duplicates, and people who stand on
-//! both sides of a split. Nothing is decoded: pictures are judged by their
-//! headers and compared byte by byte.
+//! Statistics and problems of a dataset: counts and label histograms by split, missing
+//! and unreadable pictures, duplicates, and groups in more than one split. Pictures are
+//! not decoded: only their headers are parsed, and their bytes compared.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -11,63 +10,65 @@ use dldl_label::Task;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::format::FORMATS;
-use crate::{Annotation, Dataset, Problem, Progress, Protocol, Sample, Sex, Split};
+use crate::registry::FORMATS;
+use crate::{
+    Annotation, DataError, Dataset, Problem, Progress, Protocol, Sample, Sex, Split, threads,
+};
 
 mod labels;
 
-pub use labels::{Bin, Labeled};
+pub use labels::{Bin, LabelReport};
 
-/// What [`check()`] found.
+/// The result of [`check()`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Checkup {
+pub struct DatasetReport {
     /// [`Dataset::name`].
     pub dataset: String,
-    /// The dataset's folder.
+    /// The folder of the dataset.
     pub root: PathBuf,
-    /// How it is divided.
+    /// How it is divided into splits.
     pub protocol: Protocol,
-    /// Samples in the table or folder, missing pictures included.
+    /// The number of samples, including those with missing pictures.
     pub samples: PerSplit,
-    /// The labels, task by task.
-    pub tasks: Vec<Labeled>,
-    /// Samples by sex; `unknown` where it is not recorded.
+    /// The labels, by task.
+    pub tasks: Vec<LabelReport>,
+    /// Samples by sex; `unknown` if not recorded.
     pub sexes: BTreeMap<String, usize>,
-    /// Samples by race or ethnicity in the dataset's words; `unknown` where it is
-    /// not recorded.
+    /// Samples by race or ethnicity in the terms of the dataset; `unknown` if not
+    /// recorded.
     pub races: BTreeMap<String, usize>,
-    /// People or near-duplicate groups ([`Sample::group`]); 0 where the dataset
-    /// does not name them.
+    /// The number of people or near-duplicate groups ([`Sample::group`]); 0 if the dataset
+    /// does not identify them.
     pub groups: usize,
-    /// People to be learned ([`Sample::identity`]).
+    /// The number of identities ([`Sample::identity`]).
     pub identities: usize,
-    /// Pictures that are not there.
+    /// Pictures that do not exist.
     pub missing: Vec<String>,
-    /// Pictures that are there and cannot be read, by their header.
+    /// Pictures that exist but cannot be read, judged by their header.
     pub unreadable: Vec<Problem>,
-    /// Samples whose pictures are the same byte for byte.
+    /// Samples with identical picture files.
     pub duplicates: Vec<Duplicates>,
-    /// Groups that stand in more than one split.
-    pub divided: Vec<Divided>,
+    /// Groups in more than one split.
+    pub divided: Vec<DividedGroup>,
     /// [`Dataset::problems`]: broken entries.
     pub problems: Vec<Problem>,
-    /// [`Dataset::left_out`]: what is sound but no sample.
+    /// [`Dataset::left_out`]: valid entries that are excluded on purpose.
     pub left_out: Vec<Problem>,
 }
 
-/// Counts by split.
+/// Numbers of samples by split.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PerSplit {
-    /// In the training part.
+    /// In the training split.
     pub train: usize,
-    /// In the validation part.
+    /// In the validation split.
     pub val: usize,
-    /// In the test part.
+    /// In the test split.
     pub test: usize,
 }
 
 impl PerSplit {
-    /// In all parts.
+    /// In all splits.
     pub fn total(self) -> usize {
         self.train + self.val + self.test
     }
@@ -86,45 +87,43 @@ impl PerSplit {
         counts
     }
 
-    /// Whether more than one part has any.
+    /// Whether more than one split has samples.
     pub fn divided(self) -> bool {
         [self.train, self.val, self.test].iter().filter(|n| **n > 0).count() > 1
     }
 }
 
-/// Samples that show the same picture.
+/// Samples with identical picture files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Duplicates {
-    /// Their files; one that is listed several times stands here as often.
+    /// The files; a file of several samples is repeated.
     pub files: Vec<String>,
-    /// Whether they are labeled differently, in any task or the sex.
+    /// Whether they differ in a label or in sex.
     pub contradicting: bool,
-    /// How many stand in which split.
+    /// How many are in which split.
     pub splits: PerSplit,
 }
 
 impl Duplicates {
-    /// Whether they are worse than superfluous: labeled differently, or learned
-    /// from and tested on.
+    /// Whether they are a problem: labeled differently, or in more than one split.
     pub fn harmful(&self) -> bool {
         self.contradicting || self.splits.divided()
     }
 }
 
-/// A group that stands in more than one split.
+/// A group in more than one split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Divided {
+pub struct DividedGroup {
     /// [`Sample::group`].
     pub group: String,
-    /// How many of its samples stand in which split.
+    /// How many of its samples are in which split.
     pub splits: PerSplit,
 }
 
-impl Checkup {
-    /// How many things are wrong: what is missing, unreadable or broken, harmful
-    /// duplicates, and divided groups. What is left out and duplicates that are
-    /// merely superfluous are no faults.
-    pub fn faults(&self) -> usize {
+impl DatasetReport {
+    /// The number of problems: missing, unreadable and broken entries, harmful duplicates,
+    /// and divided groups. Entries that are left out and harmless duplicates do not count.
+    pub fn problem_count(&self) -> usize {
         self.missing.len()
             + self.unreadable.len()
             + self.duplicates.iter().filter(|d| d.harmful()).count()
@@ -133,48 +132,45 @@ impl Checkup {
     }
 }
 
-/// Looks through a dataset with `threads` threads (0: as many as there are
-/// processors). Every picture is read once, and those that might be equal twice.
-/// `progress` is called from those threads after each sample.
+/// Checks a dataset with up to `threads` threads (0: one per processor). Each picture is
+/// read once, and possible duplicates twice. `progress` is called from these threads after
+/// each sample.
 ///
 /// # Errors
-/// There cannot be so many threads.
+/// [`DataError::Threads`] if no thread can be used.
 pub fn check(
     dataset: &Dataset,
     threads: usize,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Checkup, crate::DataError> {
+) -> Result<DatasetReport, DataError> {
     let samples = &dataset.samples;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| crate::DataError::Parameter(format!("{threads} threads: {e}")))?;
+    let pool = threads::pool(threads)?;
     let done = AtomicUsize::new(0);
-    let looked: Vec<Looked> = pool.install(|| {
+    let statuses: Vec<FileStatus> = pool.install(|| {
         samples
             .par_iter()
             .map(|sample| {
-                let looked = look(&dataset.root.join(&sample.file));
+                let status = file_status(&dataset.root.join(&sample.file));
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 progress(Progress { done, total: samples.len() });
-                looked
+                status
             })
             .collect()
     });
     let (mut missing, mut unreadable) = (Vec::new(), Vec::new());
     let mut alike: BTreeMap<(usize, u32), Vec<&Sample>> = BTreeMap::new();
-    for (sample, looked) in samples.iter().zip(looked) {
+    for (sample, status) in samples.iter().zip(statuses) {
         let file = sample.file.clone();
-        match looked {
-            Looked::Readable(key) => alike.entry(key).or_default().push(sample),
-            Looked::Missing => missing.push(file),
-            Looked::Unreadable(reason) => unreadable.push(Problem { file, reason }),
+        match status {
+            FileStatus::Readable(key) => alike.entry(key).or_default().push(sample),
+            FileStatus::Missing => missing.push(file),
+            FileStatus::Unreadable(reason) => unreadable.push(Problem { file, reason }),
         }
     }
     let mut duplicates: Vec<Duplicates> = alike
         .into_values()
         .filter(|samples| samples.len() > 1)
-        .flat_map(|samples| equal(&dataset.root, samples))
+        .flat_map(|samples| duplicates_of(&dataset.root, samples))
         .collect();
     duplicates.sort_by(|a, b| a.files.cmp(&b.files));
     let count = |what: &dyn Fn(&Sample) -> Option<String>| {
@@ -197,7 +193,7 @@ pub fn check(
     let identities: std::collections::BTreeSet<&str> =
         samples.iter().filter_map(|s| s.identity.as_deref()).collect();
     let known = FORMATS.iter().find(|f| f.name == dataset.name).map_or(&[][..], |f| f.tasks);
-    Ok(Checkup {
+    Ok(DatasetReport {
         dataset: dataset.name.clone(),
         root: dataset.root.clone(),
         protocol: dataset.protocol.clone(),
@@ -213,47 +209,46 @@ pub fn check(
         divided: groups
             .into_iter()
             .filter(|(_, splits)| splits.divided())
-            .map(|(group, splits)| Divided { group: group.to_owned(), splits })
+            .map(|(group, splits)| DividedGroup { group: group.to_owned(), splits })
             .collect(),
         problems: dataset.problems.clone(),
         left_out: dataset.left_out.clone(),
     })
 }
 
-/// What one picture's file is.
-enum Looked {
-    /// Whole by its header; its length and checksum.
+/// The state of a picture file.
+enum FileStatus {
+    /// Its header is valid; with its length and checksum.
     Readable((usize, u32)),
     Missing,
     Unreadable(String),
 }
 
-fn look(path: &Path) -> Looked {
+fn file_status(path: &Path) -> FileStatus {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Looked::Missing,
-        Err(e) => return Looked::Unreadable(format!("cannot be read: {e}")),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return FileStatus::Missing,
+        Err(e) => return FileStatus::Unreadable(format!("cannot be read: {e}")),
     };
     match dldl_face::probe(&bytes) {
-        Ok(_) => Looked::Readable((bytes.len(), crc32fast::hash(&bytes))),
-        Err(e) => Looked::Unreadable(e.reason()),
+        Ok(_) => FileStatus::Readable((bytes.len(), crc32fast::hash(&bytes))),
+        Err(e) => FileStatus::Unreadable(e.reason()),
     }
 }
 
-/// Divides samples whose files have one length and checksum into those that are
-/// really equal.
-fn equal(root: &Path, samples: Vec<&Sample>) -> Vec<Duplicates> {
+/// Groups samples with the same length and checksum by the content of their files.
+fn duplicates_of(root: &Path, samples: Vec<&Sample>) -> Vec<Duplicates> {
     let mut by_file: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
         by_file.entry(&sample.file).or_default().push(sample);
     }
-    // One file in several samples needs no comparison.
+    // A single file needs no comparison.
     let mut same: HashMap<Vec<u8>, Vec<&Sample>> = HashMap::new();
     if by_file.len() == 1 {
         same.extend(by_file.into_values().map(|samples| (Vec::new(), samples)));
     } else {
         for (file, samples) in by_file {
-            // What vanished since it was read is equal to nothing.
+            // A file that has been removed since has no duplicates.
             let Ok(bytes) = std::fs::read(root.join(file)) else { continue };
             same.entry(bytes).or_default().extend(samples);
         }
@@ -272,7 +267,7 @@ fn equal(root: &Path, samples: Vec<&Sample>) -> Vec<Duplicates> {
         .collect()
 }
 
-/// Whether two samples of one picture say different things of it.
+/// Whether the labels of two samples differ.
 fn contradicts(a: &Sample, b: &Sample) -> bool {
     let differ = |task: &Task, annotation: &Annotation| {
         b.labels.get(task).is_some_and(|other| other != annotation)

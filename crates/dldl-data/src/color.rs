@@ -1,32 +1,32 @@
-//! Brightness, contrast and saturation of [`crate::augment`].
+//! The color changes of [`crate::augment`].
 
-/// Red, green and blue in a gray value, as in the paper's code (ITU-R BT.601).
+/// The weights of red, green and blue in gray (ITU-R BT.601), as in the paper's code.
 const GRAY: [f32; 3] = [0.299, 0.587, 0.114];
 
 fn gray_of(p: &[f32]) -> f32 {
     GRAY[0] * p[0] + GRAY[1] * p[1] + GRAY[2] * p[2]
 }
 
-/// The mean gray of interleaved RGB.
+/// The mean gray value of interleaved RGB.
 pub(crate) fn mean_gray(pixels: &[f32]) -> f32 {
     let sum: f32 = pixels.chunks_exact(3).map(gray_of).sum();
     sum / (pixels.len() / 3) as f32
 }
 
-/// Brightness, contrast and saturation in any order are one affine map
-/// `own * c + gray * g + offset` of a channel `c` and its pixel's gray `g`,
-/// because gray is linear and its mean is known after each step.
-pub(crate) struct Color {
+/// Changes of brightness, contrast and saturation in any order, composed into one affine
+/// map `own * c + gray * g + offset` of the channel `c` and the gray value `g` of the pixel.
+/// This is exact, because gray is linear and its mean is known after each step.
+pub(crate) struct ColorJitter {
     own: f32,
     gray: f32,
     offset: f32,
-    /// Mean gray of the picture before the map.
+    /// The mean gray value of the picture before the map.
     mean: f32,
 }
 
-impl Color {
-    pub(crate) fn new(mean: f32) -> Color {
-        Color { own: 1.0, gray: 0.0, offset: 0.0, mean }
+impl ColorJitter {
+    pub(crate) fn new(mean: f32) -> ColorJitter {
+        ColorJitter { own: 1.0, gray: 0.0, offset: 0.0, mean }
     }
 
     pub(crate) fn brightness(&mut self, a: f32) {
@@ -47,7 +47,7 @@ impl Color {
         self.gray = total - self.own;
     }
 
-    /// The mapped red, green and blue, not yet limited to 0..=255.
+    /// The mapped red, green and blue, not clamped to 0..=255.
     pub(crate) fn apply(&self, p: &[f32]) -> [f32; 3] {
         let base = self.gray * gray_of(p) + self.offset;
         [0, 1, 2].map(|c| self.own * p[c] + base)
@@ -61,11 +61,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn colors_compose_as_one_after_the_other(
+        fn composed_changes_equal_sequential_changes(
             steps in prop::collection::vec((0usize..3, 0.0f32..2.0), 0..6),
             picture in prop::collection::vec(0.0f32..255.0, 27..28),
         ) {
-            let mut color = Color::new(mean_gray(&picture));
+            let mut color = ColorJitter::new(mean_gray(&picture));
             let mut expected = picture.clone();
             for (kind, a) in steps {
                 match kind {

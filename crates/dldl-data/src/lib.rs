@@ -1,55 +1,53 @@
-//! Datasets as they lie on disk, the packed cache of aligned crops, and the
-//! augmentation of training crops. No networks, no detection: those live in
-//! `dldl-net` and `dldl-face`.
+//! Face datasets on disk, evaluation protocols, the packed cache of aligned crops, and
+//! augmentation for training. Networks are in `dldl-net`, face detection in `dldl-face`.
 //!
-//! A dataset is read by one of [`FORMATS`] into a [`Dataset`] and divided by a
-//! [`Protocol`]; [`check()`] says what is wrong with it; [`prepare()`] turns it
-//! into a folder of tar shards once; training and evaluation read that folder
-//! through [`Cache`].
+//! [`load()`] reads a dataset in one of the [`FORMATS`] as a [`Dataset`], which a
+//! [`Protocol`] divides into splits. [`check()`] reports its problems. [`prepare()`] packs
+//! it into a folder of tar shards, which training and evaluation read through [`Cache`].
 
 mod adapters;
 mod annotation;
-pub mod augment;
-pub mod cache;
+mod augment;
+mod cache;
+mod cached_sample;
 pub mod check;
 mod color;
+mod crop_builder;
+mod dataset;
+mod divide;
 mod error;
 mod files;
-pub mod format;
-mod make;
-pub mod manifest;
+mod format;
+mod hash;
+mod manifest;
 mod parameters;
-pub mod prepare;
-pub mod protocol;
+mod prepare;
+mod protocol;
+mod registry;
 mod resample;
-pub mod sample;
+mod sample;
 mod shard;
 mod sheet;
+mod table;
+mod threads;
+mod values;
 
 pub use annotation::{Annotation, Spread};
-pub use augment::{Augment, sample_rng};
-pub use cache::{Cache, CachedSample};
-pub use check::{Checkup, check};
+pub use augment::{Augment, AugmentError, sample_rng};
+pub use cache::Cache;
+pub use cached_sample::CachedSample;
+pub use check::{DatasetReport, check};
+pub use dataset::Dataset;
 pub use error::DataError;
-pub use format::{FORMATS, Format, LabelInfo, format, load, load_with};
+pub use format::{Format, LabelInfo};
+pub use hash::fnv1a;
 pub use manifest::{Counts, Finished, Manifest, Shard};
 pub use parameters::Parameters;
 pub use prepare::{Progress, Report, prepare};
-pub use protocol::Protocol;
+pub use protocol::{Protocol, ProtocolError};
+pub use registry::{FORMATS, format, load, load_with};
 pub use resample::resize;
-pub use sample::{Dataset, Problem, Sample, Sex, Split};
+pub use sample::{Problem, Sample, Sex, Split, UnknownSplit};
 
-/// Where a real dataset lies, for tests; says so where it does not.
 #[cfg(test)]
-fn shared_data(name: &str) -> Option<std::path::PathBuf> {
-    let base = std::env::var_os("DLDL_DATA").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        std::path::PathBuf::from,
-    );
-    let path = base.join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: no data at {}", path.display());
-    None
-}
+use dldl_testdata::dataset as shared_data;

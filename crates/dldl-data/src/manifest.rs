@@ -1,75 +1,74 @@
-//! The manifest `cache.json`: what a cache holds and how it was made, written
-//! in one step, and compared with what is asked for.
+//! The manifest `cache.json`: the contents of a cache and the parameters it was made
+//! with, which a later run must match.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{DataError, Parameters, Protocol, Split};
 
-/// The manifest's file name.
+/// The file name of the manifest.
 pub(crate) const MANIFEST: &str = "cache.json";
-/// Raised whenever equal parameters would give other crops or other files.
+/// Incremented whenever the same parameters would give other crops or other files.
 pub(crate) const VERSION: u32 = 1;
 
-/// What a cache holds and how it was made, the content of `cache.json`.
+/// The contents of a cache and how it was made, stored as `cache.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The format's version.
+    /// The version of the cache format.
     pub version: u32,
     /// [`crate::Dataset::name`].
     pub dataset: String,
-    /// How the dataset is divided into splits; left out of the file where that is
-    /// the dataset's own way.
+    /// How the dataset is divided into splits; omitted from the file for the published
+    /// splits.
     #[serde(default, skip_serializing_if = "Protocol::is_published")]
     pub protocol: Protocol,
-    /// How many samples the dataset has.
+    /// The number of samples in the dataset.
     pub samples: usize,
-    /// A hash of the samples' files and labels, in hexadecimal.
+    /// A hash of the files and labels of all samples, in hexadecimal.
     pub samples_hash: String,
     /// How the crops were made.
     pub parameters: Parameters,
-    /// Present once all shards are finished.
+    /// Present once all shards are complete.
     pub finished: Option<Finished>,
 }
 
-/// What is known when a cache is finished.
+/// The contents of a complete cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// What became of the dataset's samples.
+    /// The outcome of all samples.
     pub counts: Counts,
     /// The shards, in the order of their samples.
     pub shards: Vec<Shard>,
 }
 
-/// What became of a dataset's samples.
+/// How many samples were aligned, taken whole, or failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Crops aligned by a face's landmarks.
+    /// Crops aligned by the landmarks of a face.
     pub aligned: usize,
-    /// Whole pictures, because no face was found.
+    /// Whole pictures without a detected face.
     pub whole_picture: usize,
-    /// Pictures that could not be read, and are not in the cache.
+    /// Pictures that could not be read and are not in the cache.
     pub failed: usize,
 }
 
-/// One finished shard.
+/// One complete shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
-    /// The file's name.
+    /// The file name.
     pub file: String,
-    /// The split all its samples are from.
+    /// The split of all its samples.
     pub split: Split,
-    /// How many samples it holds.
+    /// The number of samples.
     pub samples: usize,
-    /// The file's length.
+    /// The length of the file in bytes.
     pub bytes: u64,
 }
 
-/// Looks for a manifest in `out`: whether there is one of a finished cache.
-/// Refuses one that was made otherwise than `wanted`, and shards without any.
+/// Compares the manifest in `out`, if any, with the expected one. Returns whether the
+/// cache is complete. It is an error if they differ, or if there are shards without a
+/// manifest.
 pub(crate) fn compare(out: &Path, wanted: &Manifest) -> Result<bool, DataError> {
     let path = out.join(MANIFEST);
     let text = match std::fs::read(&path) {
@@ -78,7 +77,7 @@ pub(crate) fn compare(out: &Path, wanted: &Manifest) -> Result<bool, DataError> 
             for entry in std::fs::read_dir(out).map_err(DataError::io(out))? {
                 let found = entry.map_err(DataError::io(out))?.path();
                 if found.extension().is_some_and(|e| e == "tar" || e == "partial") {
-                    let reason = format!("missing, though there is {}", found.display());
+                    let reason = format!("missing, although there is {}", found.display());
                     return Err(DataError::corrupt(&path, reason));
                 }
             }
@@ -86,13 +85,13 @@ pub(crate) fn compare(out: &Path, wanted: &Manifest) -> Result<bool, DataError> 
         }
         Err(e) => return Err(DataError::io(&path)(e)),
     };
-    let mut found: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|e| DataError::corrupt(&path, format!("not a cache's manifest: {e}")))?;
+    let mut found: serde_json::Value =
+        serde_json::from_slice(&text).map_err(DataError::malformed(&path, "a cache manifest"))?;
     let finished = found["finished"].take();
-    // By way of text, as the one found: a value made directly holds single
+    // Through text, like the manifest on disk: a value made directly would hold single
     // precision numbers with all their double precision digits.
     let wanted = serde_json::to_string(wanted).expect("a manifest is plain data");
-    let wanted = serde_json::from_str(&wanted).expect("JSON that was just written");
+    let wanted = serde_json::from_str(&wanted).expect("it was just written as JSON");
     let mut what = Vec::new();
     differences("", &found, &wanted, &mut what);
     if what.is_empty() {
@@ -101,7 +100,7 @@ pub(crate) fn compare(out: &Path, wanted: &Manifest) -> Result<bool, DataError> 
     Err(DataError::OtherCache { path, what: what.join(", ") })
 }
 
-/// Names the fields in which two JSON values differ.
+/// Lists the fields in which two JSON values differ.
 fn differences(
     name: &str,
     found: &serde_json::Value,
@@ -116,20 +115,13 @@ fn differences(
             differences(&inner, &found[key], &wanted[key], out);
         }
     } else if found != wanted {
-        out.push(format!("{name}: {found} there, {wanted} asked for"));
+        out.push(format!("{name}: {found} in the cache, {wanted} requested"));
     }
 }
 
-/// Writes a file so that it is either there whole or as it was before.
+/// Writes a JSON file atomically.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
     let mut text = serde_json::to_vec_pretty(value).expect("plain data");
     text.push(b'\n');
-    let temporary = path.with_extension("json.new");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(DataError::io(path))
+    dldl_io::write_atomic(path, &text).map_err(DataError::io(path))
 }

@@ -1,4 +1,4 @@
-//! How the crops of a cache are made, as a value.
+//! The parameters of a cache.
 
 use dldl_face::DetectorParams;
 use dldl_net::Template;
@@ -6,20 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::DataError;
 
-/// How crops are made. A cache is made with one set of parameters only.
+/// The largest side of crops in pixels.
+pub(crate) const MAX_CROP_SIZE: usize = 4096;
+
+/// How the crops of a cache are made. All crops of a cache have the same parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parameters {
-    /// Side of the crops in pixels; 224 by default, the network's largest input.
+    /// Side of the crops in pixels, 16..=4096. Default: 224, the largest input of the
+    /// networks.
     pub crop_size: usize,
-    /// Where the landmarks are put.
+    /// Where the landmarks are placed in the crop.
     pub template: Template,
-    /// The detector's settings; none to take all pictures whole.
-    // Written down even if there is none: left out, it would be taken for none.
+    /// Settings of the face detector; none to take all pictures whole.
+    // Required in JSON, also if null: a missing field must not mean null.
     #[serde(deserialize_with = "Option::deserialize")]
     pub detector: Option<DetectorParams>,
-    /// JPEG quality, 1..=100; 95 by default, without chroma subsampling.
+    /// JPEG quality, 1..=100, without chroma subsampling. Default: 95.
     pub jpeg_quality: u8,
-    /// Samples of the dataset that one shard covers; 1000 by default, some 30 MB.
+    /// Samples of the dataset per shard. Default: 1000, about 30 MB.
     pub shard_samples: usize,
 }
 
@@ -36,17 +40,16 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// Names the first parameter that is out of its range.
+    /// Checks the ranges of all parameters.
     pub(crate) fn check(&self) -> Result<(), DataError> {
-        let refuse = |what: &str| Err(DataError::Parameter(what.to_owned()));
-        if !(16..=4096).contains(&self.crop_size) {
-            return refuse("the crop size must be within 16..=4096 pixels");
+        if !(16..=MAX_CROP_SIZE).contains(&self.crop_size) {
+            return Err(DataError::CropSize(self.crop_size));
         }
         if !(1..=100).contains(&self.jpeg_quality) {
-            return refuse("the JPEG quality must be within 1..=100");
+            return Err(DataError::JpegQuality(self.jpeg_quality));
         }
         if self.shard_samples == 0 {
-            return refuse("a shard needs at least one sample");
+            return Err(DataError::ShardSamples);
         }
         Ok(())
     }
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_detector_is_named_or_said_to_be_none() {
+    fn the_detector_is_required_in_json_but_may_be_null() {
         let mut json = serde_json::to_value(Parameters::default()).unwrap();
         let read = |json: &serde_json::Value| serde_json::from_value::<Parameters>(json.clone());
         assert_eq!(read(&json).unwrap(), Parameters::default());

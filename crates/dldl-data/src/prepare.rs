@@ -1,6 +1,6 @@
-//! From a dataset to its packed cache, in parallel and resumable. The cache's
-//! files are described in [`crate::cache`]; what is done to one picture is in
-//! `make`.
+//! Packs a dataset into a cache, in parallel and resumable. The files of a cache are
+//! described in [`crate::cache`]; the work on a single picture is in
+//! [`crate::crop_builder`].
 
 use std::fs::File;
 use std::path::Path;
@@ -9,64 +9,62 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::CachedSample;
-use crate::make::{Made, Maker};
+use crate::cached_sample::CachedSample;
+use crate::crop_builder::{CropBuilder, CropResult};
+use crate::hash::fnv1a;
 use crate::manifest::{Counts, Finished, MANIFEST, Manifest, Shard, VERSION, compare, write_json};
-use crate::sample::fnv1a;
 use crate::shard::{self, Member, Writer};
-use crate::{DataError, Dataset, Parameters, Problem, Sample, Split};
+use crate::{DataError, Dataset, Parameters, Problem, Sample, Split, threads};
 
-/// The report's file name.
+/// The file name of the report.
 const REPORT: &str = "report.json";
-/// Pictures that one thread handles between two writings: few enough that the
-/// finished crops (some 30 kB each) take no memory worth naming, enough that
-/// threads seldom wait for the slowest.
+/// Pictures per thread between two writes: few enough that the finished crops (about
+/// 30 kB each) need little memory, enough that threads seldom wait for the slowest.
 const BATCH: usize = 32;
 
-/// How far a preparation is.
+/// The progress of a preparation or check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Samples dealt with, those of earlier runs included.
+    /// Processed samples, including those of earlier runs.
     pub done: usize,
-    /// Samples in the dataset.
+    /// All samples of the dataset.
     pub total: usize,
 }
 
-/// What became of a dataset, also written to `report.json` beside the shards.
+/// The outcome of a preparation, also written to `report.json` in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// [`Dataset::name`].
     pub dataset: String,
     /// How many samples were aligned, taken whole, or failed.
     pub counts: Counts,
-    /// The pictures that could not be read, and why, in the order of the shards.
+    /// Pictures that could not be read, and why, in the order of the shards.
     pub failed: Vec<Problem>,
-    /// The pictures without a detected face, in the order of the shards.
+    /// Pictures without a detected face, in the order of the shards.
     pub whole_picture: Vec<String>,
     /// [`Dataset::problems`]: broken entries.
     pub problems: Vec<Problem>,
-    /// [`Dataset::left_out`]: what is sound but no sample.
+    /// [`Dataset::left_out`]: valid entries that are excluded on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Problem>,
-    /// How many samples were found finished by an earlier run.
+    /// How many samples were already in the cache.
     #[serde(skip)]
     pub kept: usize,
 }
 
-/// Packs a dataset into the cache folder `out`, with `threads` threads (0: as
-/// many as there are processors). `progress` is called from those threads after
-/// each picture.
+/// Packs a dataset into the cache folder `out`, with up to `threads` threads (0: one per
+/// processor). `progress` is called from these threads after each picture.
 ///
-/// The files come out byte for byte the same whatever the number of threads,
-/// and whether or not the run was interrupted, at whatever point: finished
-/// samples are kept, a torn one is cut off, and the run goes on there. Pictures
-/// that failed are tried again.
+/// The files are the same byte for byte for any number of threads, and after an
+/// interruption at any point: a rerun keeps complete samples, truncates an incomplete one,
+/// and continues there. It also retries failed pictures.
 ///
 /// # Errors
-/// [`DataError::OtherCache`] if `out` holds a cache of other samples or with
-/// other parameters, [`DataError::Parameter`] if a parameter is out of range,
-/// [`DataError::Io`] if the cache cannot be written or another run is writing
-/// it. A picture that cannot be read is no error: see [`Report::failed`].
+/// [`DataError::OtherCache`] if `out` is a cache of other samples or with other
+/// parameters; [`DataError::CropSize`], [`DataError::JpegQuality`] or
+/// [`DataError::ShardSamples`] if a parameter is out of range; [`DataError::Locked`] if
+/// another process is preparing the cache; [`DataError::Io`] if it cannot be written. A
+/// picture that cannot be read is not an error: see [`Report::failed`].
 pub fn prepare(
     dataset: &Dataset,
     out: &Path,
@@ -75,12 +73,9 @@ pub fn prepare(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, DataError> {
     parameters.check()?;
+    let pool = threads::pool(threads)?;
     std::fs::create_dir_all(out).map_err(DataError::io(out))?;
     let _lock = lock(out)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| DataError::Parameter(format!("{threads} threads: {e}")))?;
     let mut manifest = Manifest {
         version: VERSION,
         dataset: dataset.name.clone(),
@@ -97,7 +92,7 @@ pub fn prepare(
     let mut run = Run {
         dataset,
         out,
-        maker: Maker::new(&dataset.root, parameters),
+        crops: CropBuilder::new(&dataset.root, parameters),
         pool,
         done: AtomicUsize::new(0),
         progress,
@@ -128,17 +123,14 @@ pub fn prepare(
     Ok(report)
 }
 
-/// Keeps two runs from writing the same cache; given back when dropped, by the
-/// operating system if need be.
+/// Locks the cache against other processes. The operating system releases the lock when
+/// the file is closed, also after a crash.
 fn lock(out: &Path) -> Result<File, DataError> {
     let path = out.join(".lock");
     let file = File::create(&path).map_err(DataError::io(&path))?;
     match file.try_lock() {
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let source = std::io::Error::other("another run is writing this cache");
-            Err(DataError::Io { path: out.to_owned(), source })
-        }
-        // Not every file system has locks: go on without.
+        Err(std::fs::TryLockError::WouldBlock) => Err(DataError::Locked { path: out.to_owned() }),
+        // Not every file system supports locks.
         Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
     }
 }
@@ -148,22 +140,22 @@ fn hash(samples: &[Sample]) -> String {
     format!("{:016x}", fnv1a(&text))
 }
 
-/// One preparation on its way.
+/// The state of a preparation.
 struct Run<'a> {
     dataset: &'a Dataset,
     out: &'a Path,
-    maker: Maker<'a>,
+    crops: CropBuilder<'a>,
     pool: rayon::ThreadPool,
     done: AtomicUsize,
     progress: &'a (dyn Fn(Progress) + Sync),
-    /// Whether the manifest on disk says that the cache is finished.
+    /// Whether the manifest on disk marks the cache as complete.
     finished: bool,
     report: Report,
 }
 
 impl Run<'_> {
-    /// Brings one shard to its end, from whatever an earlier run left of it.
-    /// `plan` holds the samples it covers, by their position in the dataset.
+    /// Completes one shard, starting from what an earlier run left of it. `plan` lists its
+    /// samples by their index in the dataset.
     fn shard(
         &mut self,
         name: &str,
@@ -175,9 +167,9 @@ impl Run<'_> {
         let partial = self.out.join(format!("{name}.partial"));
         let complete = path.exists();
         let (mut kept, intact) = self.kept(if complete { &path } else { &partial }, plan)?;
-        // Samples before the last kept one (in a complete shard: all) that are
-        // not there have failed. They are tried again: for the reason, and
-        // because the file may have been mended.
+        // Samples that are missing before the last kept one (in a complete shard:
+        // anywhere) have failed. They are retried, to report the reason, and because the
+        // picture may have been repaired.
         let tried = match kept.last() {
             _ if complete && intact => plan.len(),
             Some(last) => last.0 + 1,
@@ -189,15 +181,15 @@ impl Run<'_> {
         let mut failures = Vec::new();
         let mut from = tried;
         for batch in gaps.chunks(self.batch()) {
-            let made = self.make(plan, batch);
-            for (&place, result) in batch.iter().zip(made) {
+            let results = self.build(plan, batch);
+            for (&place, result) in batch.iter().zip(results) {
                 match result {
                     Ok(_) => from = from.min(place),
                     Err(reason) => failures.push((place, reason)),
                 }
             }
         }
-        // What follows a mended picture is made anew, in its place.
+        // Everything after a repaired picture is rebuilt.
         kept.retain(|k| k.0 < from);
         failures.retain(|f| f.0 < from);
         self.done.store(self.before() + kept.len() + failures.len(), Ordering::Relaxed);
@@ -222,8 +214,8 @@ impl Run<'_> {
             let mut samples = kept.len();
             let rest: Vec<usize> = (from..plan.len()).collect();
             for batch in rest.chunks(self.batch()) {
-                let made = self.make(plan, batch);
-                for (&place, result) in batch.iter().zip(made) {
+                let results = self.build(plan, batch);
+                for (&place, result) in batch.iter().zip(results) {
                     match result {
                         Ok((sample, jpeg)) => {
                             writer.append(&sample, &jpeg).map_err(DataError::io(&partial))?;
@@ -246,8 +238,8 @@ impl Run<'_> {
         Ok(Shard { file: name.to_owned(), split, samples, bytes })
     }
 
-    /// The samples in a shard's file that are whole and in their place, with
-    /// their positions in `plan`, and whether nothing else is in the file.
+    /// The samples in the file of a shard that are complete and in order, with their
+    /// positions in `plan`, and whether the file contains nothing else.
     fn kept(&self, path: &Path, plan: &[usize]) -> Result<(Vec<(usize, Member)>, bool), DataError> {
         if !path.exists() {
             return Ok((Vec::new(), false));
@@ -270,16 +262,16 @@ impl Run<'_> {
         Ok((kept, intact))
     }
 
-    /// Makes the samples at these positions of `plan`, in parallel.
-    fn make(&self, plan: &[usize], places: &[usize]) -> Vec<Made> {
+    /// Builds the samples at these positions of `plan`, in parallel.
+    fn build(&self, plan: &[usize], places: &[usize]) -> Vec<CropResult> {
         self.pool.install(|| {
             places
                 .par_iter()
                 .map(|&place| {
                     let index = plan[place];
-                    let made = self.maker.make(index, &self.dataset.samples[index]);
+                    let result = self.crops.build(index, &self.dataset.samples[index]);
                     self.count(1);
-                    made
+                    result
                 })
                 .collect()
         })
@@ -294,7 +286,7 @@ impl Run<'_> {
         (self.progress)(Progress { done, total: self.dataset.samples.len() });
     }
 
-    /// Samples dealt with in the shards before this one.
+    /// Processed samples in the shards before this one.
     fn before(&self) -> usize {
         let counts = self.report.counts;
         counts.aligned + counts.whole_picture + counts.failed
@@ -309,8 +301,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes back the manifest's word that the cache is finished, before the
-    /// first shard is touched.
+    /// Marks the cache as incomplete on disk, before the first shard is changed.
     fn mark_unfinished(&mut self, manifest: &Manifest) -> Result<(), DataError> {
         if self.finished {
             write_json(&self.out.join(MANIFEST), manifest)?;

@@ -1,54 +1,73 @@
-//! How a dataset is divided into train, val and test, as a value that can be
-//! written in one word: `published`, `random:7`, `subjects:5:1`.
+//! Evaluation protocols: how a dataset is divided into train, val and test, as a
+//! value with a one-word text form (`published`, `random:7`, `subjects:5:1`).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sample::{fnv1a, scramble};
-use crate::{DataError, Dataset, Sample, Split};
-
-/// Of what is not for testing, one part in so many is for choosing.
-const VAL_PARTS: usize = 10;
-
-/// A way to divide a dataset. As text, in JSON too: `published`, `published:FOLD`,
-/// `random:SEED`, `kfold:K:FOLD`, `subjects:K:FOLD`, `leave-out:PERSON`; folds
-/// count from 1.
+/// How a dataset is divided into splits. As text, also in JSON: `published`,
+/// `published:FOLD`, `random:SEED`, `kfold:K:FOLD`, `subjects:K:FOLD`,
+/// `leave-out:PERSON`. Folds count from 1.
 ///
-/// All but the published one deal the pictures out anew: first the test part,
-/// and then a tenth of the rest for validation, so that nothing is ever chosen
-/// by the test part. Who is where depends on the names of the pictures (without
-/// their endings) or people alone, not on the order of the files.
+/// All protocols but `published` choose the test part first, then a tenth of the
+/// rest for validation, so that nothing is selected on the test part. The division
+/// depends on the names of the pictures (without extension) or people, not on
+/// the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Protocol {
-    /// As the publishers have it, or as the format's reader does it where they
-    /// say nothing; where there are published folds, one of them.
+    /// The publishers' splits, or those of the adapter if there are none; or one of
+    /// the published folds.
     Published {
-        /// The number of the publishers' fold, from 1.
+        /// The number of the published fold, from 1.
         fold: Option<usize>,
     },
-    /// 80 % of the pictures for training, 20 % for testing, by picture: the same
-    /// person may be in both, as the paper does on Morph (spec 3.1).
+    /// 80 % of the pictures for training, 20 % for testing. The same person may be in
+    /// both, as in the paper's protocol for Morph (spec 3.1).
     Random80 {
-        /// Another seed, another division.
+        /// The seed of the division.
         seed: u64,
     },
-    /// One of `k` parts for testing.
+    /// One of `k` equal parts for testing.
     KFold {
-        /// How many parts, 2 or more.
+        /// The number of parts, at least 2.
         k: usize,
         /// The part for testing, 1 to `k`.
         fold: usize,
-        /// Whether all of a [`Sample::group`] is in one part.
+        /// Whether each [`Sample::group`](crate::Sample::group) is kept in one part.
         subject_exclusive: bool,
     },
-    /// All pictures of one person for testing, as is usual on FG-NET.
+    /// All pictures of one person for testing, as is customary on FG-NET.
     LeaveOnePersonOut {
-        /// The person's [`Sample::group`].
+        /// The person's [`Sample::group`](crate::Sample::group).
         person: String,
+    },
+}
+
+/// Why a text or value is not a valid [`Protocol`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The text has none of the known forms.
+    #[error(
+        "unknown protocol `{0}`: expected published, published:FOLD, random:SEED, kfold:K:FOLD, \
+         subjects:K:FOLD or leave-out:PERSON"
+    )]
+    Unknown(String),
+    /// `published:0`.
+    #[error("invalid protocol `published:0`: folds count from 1")]
+    FoldZero,
+    /// Fewer than two folds.
+    #[error("invalid protocol `{0}`: expected at least 2 folds")]
+    TooFewFolds(Protocol),
+    /// The fold is not among the `k` folds.
+    #[error("invalid protocol `{protocol}`: expected a fold from 1 to {k}")]
+    FoldOutOfRange {
+        /// The protocol.
+        protocol: Protocol,
+        /// The number of folds.
+        k: usize,
     },
 }
 
@@ -78,23 +97,18 @@ impl From<Protocol> for String {
 }
 
 impl TryFrom<String> for Protocol {
-    type Error = String;
+    type Error = ProtocolError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ProtocolError> {
         text.parse()
     }
 }
 
 impl FromStr for Protocol {
-    type Err = String;
+    type Err = ProtocolError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || {
-            format!(
-                "`{text}` is no protocol: use published, published:FOLD, random:SEED, \
-                 kfold:K:FOLD, subjects:K:FOLD or leave-out:PERSON"
-            )
-        };
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        let unknown = || ProtocolError::Unknown(text.to_owned());
         let (kind, rest) = text.split_once(':').map_or((text, None), |(k, r)| (k, Some(r)));
         let protocol = match (kind, rest) {
             ("published", None) => Self::Published { fold: None },
@@ -119,154 +133,64 @@ impl FromStr for Protocol {
 }
 
 impl Protocol {
-    /// Whether the splits are those that the dataset was read with.
+    /// Whether the splits are those that the dataset is read with.
     pub fn is_published(&self) -> bool {
         matches!(self, Self::Published { .. })
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Checks the numbers of folds.
+    pub(crate) fn check(&self) -> Result<(), ProtocolError> {
         match self {
-            Self::Published { fold: Some(0) } => Err("published:0: folds count from 1".into()),
-            Self::KFold { k, .. } if *k < 2 => {
-                Err(format!("{self}: there must be 2 folds or more"))
-            }
+            Self::Published { fold: Some(0) } => Err(ProtocolError::FoldZero),
+            Self::KFold { k, .. } if *k < 2 => Err(ProtocolError::TooFewFolds(self.clone())),
             Self::KFold { k, fold, .. } if !(1..=*k).contains(fold) => {
-                Err(format!("{self}: the folds are 1 to {k}"))
+                Err(ProtocolError::FoldOutOfRange { protocol: self.clone(), k: *k })
             }
             _ => Ok(()),
         }
     }
-
-    /// Divides a dataset: gives every sample its split, and the dataset the
-    /// protocol. Where a picture has no group, it is one of its own.
-    ///
-    /// # Errors
-    /// [`DataError::Parameter`]: a number is out of range, there are fewer
-    /// pictures or people than folds, a subject-exclusive division of a dataset
-    /// that does not say who is who, or nobody of the name to be left out. A
-    /// published fold is chosen when a dataset is read, by
-    /// [`load_with`](crate::load_with), and refused here.
-    pub fn apply(&self, dataset: &mut Dataset) -> Result<(), DataError> {
-        let refuse = |reason: String| Err(DataError::Parameter(reason));
-        self.check().map_err(DataError::Parameter)?;
-        let samples = &mut dataset.samples;
-        match self {
-            Self::Published { fold: None } => {}
-            Self::Published { fold: Some(_) } => {
-                return refuse(format!("{self}: a published fold is chosen when it is read"));
-            }
-            Self::Random80 { seed } => {
-                let salt = format!("random:{seed}");
-                divide(samples, &salt, 5, 1, picture).or_else(refuse)?;
-            }
-            Self::KFold { k, fold, subject_exclusive: false } => {
-                divide(samples, "kfold", *k, *fold, picture).or_else(refuse)?;
-            }
-            Self::KFold { k, fold, subject_exclusive: true } => {
-                if samples.iter().all(|s| s.group.is_none()) {
-                    let name = &dataset.name;
-                    return refuse(format!("{self}: {name} does not say who is in its pictures"));
-                }
-                divide(samples, "subjects", *k, *fold, person).or_else(refuse)?;
-            }
-            Self::LeaveOnePersonOut { person: out } => {
-                let is_out = |s: &Sample| s.group.as_deref() == Some(out);
-                if !samples.iter().any(is_out) {
-                    let mut known: Vec<&str> =
-                        samples.iter().filter_map(|s| s.group.as_deref()).collect();
-                    known.sort_unstable();
-                    known.dedup();
-                    let known = known[..known.len().min(3)].join(", ");
-                    let name = &dataset.name;
-                    return refuse(match known.is_empty() {
-                        true => format!("{self}: {name} does not say who is in its pictures"),
-                        false => format!("{self}: nobody in {name} is called so, but {known}, ..."),
-                    });
-                }
-                for sample in samples.iter_mut() {
-                    sample.split = if is_out(sample) { Split::Test } else { Split::Train };
-                }
-                validate(samples, "leave-out", person);
-            }
-        }
-        dataset.protocol = self.clone();
-        Ok(())
-    }
-}
-
-/// What a picture is dealt out by: its name without the ending, so that a copy
-/// of the dataset in another picture format is divided alike.
-fn picture(sample: &Sample) -> &str {
-    sample.file.rsplit_once('.').map_or(&sample.file, |(stem, _)| stem)
-}
-
-/// What a person's pictures are dealt out by.
-fn person(sample: &Sample) -> &str {
-    sample.group.as_deref().unwrap_or_else(|| picture(sample))
-}
-
-/// Part number `test` of `parts` is for testing, counted from 1; a tenth of the
-/// rest for validation.
-fn divide(
-    samples: &mut [Sample],
-    salt: &str,
-    parts: usize,
-    test: usize,
-    key: fn(&Sample) -> &str,
-) -> Result<(), String> {
-    let dealt = deal(samples.iter().map(key), salt, parts);
-    if dealt.len() < parts {
-        return Err(format!("{} cannot be divided into {parts} parts", dealt.len()));
-    }
-    let tested: Vec<bool> = samples.iter().map(|s| dealt[key(s)] == test - 1).collect();
-    for (sample, tested) in samples.iter_mut().zip(tested) {
-        sample.split = if tested { Split::Test } else { Split::Train };
-    }
-    validate(samples, salt, key);
-    Ok(())
-}
-
-/// Makes a tenth of the training part the validation part; nothing where only
-/// one key would be divided.
-fn validate(samples: &mut [Sample], salt: &str, key: fn(&Sample) -> &str) {
-    let train = |s: &&Sample| s.split == Split::Train;
-    let dealt = deal(samples.iter().filter(train).map(key), &format!("{salt}:val"), VAL_PARTS);
-    if dealt.len() < 2 {
-        return;
-    }
-    let chosen: Vec<bool> = samples.iter().map(|s| train(&s) && dealt[key(s)] == 0).collect();
-    for (sample, chosen) in samples.iter_mut().zip(chosen) {
-        if chosen {
-            sample.split = Split::Val;
-        }
-    }
-}
-
-/// Deals keys out to `parts`: in the order of their hashes, each with all its
-/// samples to the part that has fewest samples so far (of several, the first).
-/// So parts are of equal size as far as the keys allow, and every key's place
-/// depends on the set of keys only.
-fn deal<'a>(
-    keys: impl Iterator<Item = &'a str>,
-    salt: &str,
-    parts: usize,
-) -> BTreeMap<String, usize> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for key in keys {
-        *counts.entry(key).or_default() += 1;
-    }
-    let hash = |key: &str| scramble(fnv1a(format!("{salt}\n{key}").as_bytes()));
-    let mut order: Vec<(u64, &str, usize)> =
-        counts.into_iter().map(|(key, n)| (hash(key), key, n)).collect();
-    order.sort_unstable();
-    let mut sizes = vec![0; parts];
-    let mut place = |n: usize| {
-        let part = (0..parts).min_by_key(|&p| sizes[p]).unwrap_or(0);
-        sizes[part] += n;
-        part
-    };
-    order.into_iter().map(|(_, key, n)| (key.to_owned(), place(n))).collect()
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_json_round_trip() {
+        for text in [
+            "published",
+            "published:3",
+            "random:18446744073709551615",
+            "kfold:10:10",
+            "subjects:5:1",
+            "leave-out:001",
+            "leave-out:a:b",
+        ] {
+            let protocol: Protocol = text.parse().unwrap();
+            assert_eq!(protocol.to_string(), text);
+            let json = serde_json::to_string(&protocol).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Protocol>(&json).unwrap(), protocol);
+        }
+    }
+
+    #[test]
+    fn invalid_text_is_refused_with_the_reason() {
+        for (text, part) in [
+            ("", "unknown protocol"),
+            ("official", "unknown protocol"),
+            ("random", "unknown protocol"),
+            ("random:x", "unknown protocol"),
+            ("kfold:5", "unknown protocol"),
+            ("published:", "unknown protocol"),
+            ("leave-out:", "unknown protocol"),
+            ("published:0", "count from 1"),
+            ("kfold:1:1", "at least 2 folds"),
+            ("subjects:5:0", "1 to 5"),
+            ("subjects:5:6", "1 to 5"),
+        ] {
+            let reason = text.parse::<Protocol>().unwrap_err().to_string();
+            assert!(reason.contains(part), "{text}: {reason}");
+        }
+    }
+}

@@ -1,15 +1,14 @@
-//! Antialiased resampling of square crops. The affine part of the augmentation
-//! is in [`crate::augment`]; pictures are scaled in `dldl-face`.
+//! Antialiased resampling of square crops. Affine warps are in [`crate::augment`];
+//! pictures are scaled in `dldl-face`.
 
 use dldl_net::Crop;
 
-/// The crop at another size: antialiased bilinear resampling (a triangle
-/// filter whose support grows with the reduction, as Pillow's `BILINEAR` and
-/// torchvision's `antialias=True` do), so that nothing aliases however small
-/// `size` is. Larger sizes are interpolated bilinearly.
+/// Resizes a crop by antialiased bilinear resampling: a triangle filter whose support
+/// grows with the reduction, like Pillow's `BILINEAR` and torchvision's `antialias=True`.
+/// Enlarging interpolates bilinearly.
 ///
 /// # Panics
-/// If `size` is 0.
+/// `size` is 0.
 pub fn resize(crop: &Crop, size: usize) -> Crop {
     if size == crop.size() {
         return crop.clone();
@@ -18,12 +17,12 @@ pub fn resize(crop: &Crop, size: usize) -> Crop {
     Crop::new(size, rgb).expect("every pixel is set")
 }
 
-/// Rounds a gray value 0..=255 to the nearest byte, saturating.
+/// Rounds to the nearest byte, saturating.
 pub(crate) fn to_u8(v: f32) -> u8 {
     (v + 0.5) as u8
 }
 
-/// The weights of the input pixels that make one output pixel.
+/// The weights of the input pixels for one output pixel.
 struct Taps {
     first: usize,
     weights: Vec<f32>,
@@ -57,8 +56,8 @@ pub(crate) fn resample(crop: &Crop, size: usize) -> Vec<f32> {
     }
     let taps = taps(n, size);
     let mut out = vec![0.0f32; 3 * size * size];
-    // Columns first: whole rows are added up, which the compiler vectorizes,
-    // and only the few rows that remain are reduced along x.
+    // Columns first: adding whole rows vectorizes, and only the remaining rows are
+    // reduced along x.
     let mut row = vec![0.0f32; 3 * n];
     for (t, out_row) in taps.iter().zip(out.chunks_exact_mut(3 * size)) {
         row.fill(0.0);
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A fixed pattern with detail at all scales; also in `tools/golden_data.py`.
+    /// A pattern with detail at all scales, the same as in `tools/golden_data.py`.
     fn pattern(n: usize) -> Crop {
         let value =
             |x: usize, y: usize, c: usize| ((x * x + 3 * y * y + 7 * x * y + 50 * c) % 251) as u8;
@@ -104,7 +103,7 @@ mod tests {
             let small = resize(&pattern(number("from")), number("to"));
             let expected: Vec<u8> = serde_json::from_value(case["rgb"].clone()).unwrap();
             assert_eq!(small.rgb().len(), expected.len());
-            // Pillow rounds to bytes between its two passes as well.
+            // Pillow also rounds to bytes between its two passes.
             for (i, (a, b)) in small.rgb().iter().zip(&expected).enumerate() {
                 assert!(
                     a.abs_diff(*b) <= 1,
@@ -118,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_flat_crop_stays_flat(from in 1usize..90, to in 1usize..90, color: [u8; 3]) {
+        fn a_uniform_crop_stays_uniform(from in 1usize..90, to in 1usize..90, color: [u8; 3]) {
             let crop = Crop::new(from, color.repeat(from * from)).unwrap();
             prop_assert_eq!(resize(&crop, to).into_rgb(), color.repeat(to * to));
         }

@@ -1,31 +1,29 @@
-//! Samples, splits and datasets as values. How they are read from disk is in
-//! one file per format ([`crate::adapters::utkface`], [`crate::adapters::csv`]).
+//! One labeled picture of a dataset, and the split it belongs to.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dldl_label::Task;
 use serde::{Deserialize, Serialize};
 
 use crate::annotation::Annotation;
-use crate::protocol::Protocol;
+use crate::hash::{fnv1a, mix};
 
 /// Which part of a dataset a sample belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// To learn from.
+    /// For training.
     Train,
-    /// To choose models and stop by.
+    /// For model selection and early stopping.
     Val,
-    /// To measure on, once.
+    /// For the final evaluation.
     Test,
 }
 
 impl Split {
-    /// All splits, in the order in which a cache holds them.
+    /// All splits, in the order of the shards of a cache.
     pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 
     /// `train`, `val` or `test`.
@@ -37,21 +35,21 @@ impl Split {
         }
     }
 
-    /// The split of a key (a near-duplicate group, or a file's name) where a
-    /// dataset brings none: of the key's 64-bit FNV-1a hash, scrambled by
-    /// SplitMix64's last step and taken modulo 10, 0..=7 are `train`, 8 is
-    /// `val` and 9 is `test`. The same key is in the same split on every
-    /// machine, whatever else the dataset holds.
+    /// The split of a key (a group or a file name) in datasets without published
+    /// splits: the 64-bit FNV-1a hash of the key, passed through the finalizer of
+    /// SplitMix64, modulo 10. 0..=7 is `train`, 8 is `val`, 9 is `test`. The result
+    /// depends on the key alone.
     pub fn of_key(key: &str) -> Split {
-        match scramble(fnv1a(key.as_bytes())) % 10 {
+        match mix(fnv1a(key.as_bytes())) % 10 {
             0..=7 => Split::Train,
             8 => Split::Val,
             _ => Split::Test,
         }
     }
 
-    /// The split of a key in a part that is for training, where the publishers
-    /// have no validation part: that tenth for which [`Split::of_key`] says so.
+    /// The split of a key in a published training part without a validation part:
+    /// `val` for the tenth of the keys for which [`Split::of_key`] is `val`, `train`
+    /// for all others.
     pub fn of_train_key(key: &str) -> Split {
         match Split::of_key(key) {
             Split::Val => Split::Val,
@@ -67,34 +65,25 @@ impl fmt::Display for Split {
 }
 
 impl FromStr for Split {
-    type Err = String;
+    type Err = UnknownSplit;
 
-    /// Also takes `valid` and `validation`; upper and lower case alike.
-    fn from_str(s: &str) -> Result<Split, String> {
+    /// Case-insensitive; `valid` and `validation` are accepted for `val`.
+    fn from_str(s: &str) -> Result<Split, UnknownSplit> {
         match s.to_ascii_lowercase().as_str() {
             "train" => Ok(Split::Train),
             "val" | "valid" | "validation" => Ok(Split::Val),
             "test" => Ok(Split::Test),
-            _ => Err(format!("`{s}` is no split: use train, val or test")),
+            _ => Err(UnknownSplit(s.to_owned())),
         }
     }
 }
 
-/// 64-bit FNV-1a.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
-}
+/// The name of a split that is not `train`, `val` or `test`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown split `{0}`: expected train, val or test")]
+pub struct UnknownSplit(pub String);
 
-/// SplitMix64's last step: makes numbers that differ little differ much.
-pub(crate) fn scramble(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// Sex as the dataset records it.
+/// Sex as recorded in the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sex {
@@ -104,11 +93,11 @@ pub enum Sex {
     Female,
 }
 
-/// One picture and what is known of it.
+/// One picture with its labels.
 ///
-/// As JSON: `file`, the age as `label` and `sigma` (where it is one value), what
-/// else is known in `labels` by task, `split`, `sex`, `race`, `group` and, where
-/// known, `identity`.
+/// As JSON: `file`; an age that is a single value as `label` and `sigma`; all other
+/// annotations in `labels` by task; `split`, `sex`, `race`, `group`, and `identity`
+/// if known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Sample {
@@ -118,20 +107,20 @@ pub struct Sample {
     pub labels: BTreeMap<Task, Annotation>,
     /// Which part of the dataset it belongs to.
     pub split: Split,
-    /// Sex, where recorded.
+    /// Sex, if recorded.
     pub sex: Option<Sex>,
-    /// Race or ethnicity in the dataset's own words, where recorded.
+    /// Race or ethnicity in the terms of the dataset, if recorded.
     pub race: Option<String>,
-    /// Samples of one group show the same picture or person and must not be
-    /// spread over several splits.
+    /// Samples with the same group show the same person or picture. All of a group
+    /// belongs in one split.
     pub group: Option<String>,
-    /// Who it is, where that is what is to be learned; then the splits share
-    /// the people.
+    /// The person, as a class to be recognized in pretraining. Splits share
+    /// identities.
     pub identity: Option<String>,
 }
 
 impl Sample {
-    /// A picture of which nothing is known yet.
+    /// A picture without labels.
     pub fn new(file: impl Into<String>, split: Split) -> Self {
         Self {
             file: file.into(),
@@ -144,7 +133,7 @@ impl Sample {
         }
     }
 
-    /// The same with a label.
+    /// Adds or replaces the label of a task.
     pub fn with(mut self, task: Task, annotation: Annotation) -> Self {
         self.labels.insert(task, annotation);
         self
@@ -156,13 +145,13 @@ impl Sample {
     }
 }
 
-/// The form on disk: as it was when there were ages only, and what came since.
+/// The JSON form of a sample. An age with a single value has its own two fields.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     file: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<f64>,
-    // Written as null beside a label, and not at all without one.
+    // `null` if there is a label without a sigma; absent without a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sigma: Option<Option<f64>>,
     split: Split,
@@ -197,53 +186,22 @@ impl From<Sample> for Stored {
     }
 }
 
-/// An entry that could not be used, and why.
+/// An entry of a dataset that cannot be used, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The picture, or the place in the label file.
+    /// The picture, or the table and line.
     pub file: String,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: String,
-}
-
-/// A dataset as it lies on disk.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dataset {
-    /// The format's name, for example `utkface`.
-    pub name: String,
-    /// The folder that [`Sample::file`] is relative to.
-    pub root: PathBuf,
-    /// How it is divided into splits.
-    pub protocol: Protocol,
-    /// The usable samples, in a fixed order.
-    pub samples: Vec<Sample>,
-    /// What is broken and could not be used, and why.
-    pub problems: Vec<Problem>,
-    /// What is sound but no sample, and why: a composite of many faces, say.
-    pub left_out: Vec<Problem>,
-}
-
-impl Dataset {
-    /// A dataset with its own splits and nothing to complain about.
-    pub fn new(name: &str, root: &Path, samples: Vec<Sample>) -> Self {
-        let (problems, left_out) = (Vec::new(), Vec::new());
-        let protocol = Protocol::default();
-        Self { name: name.to_owned(), root: root.to_owned(), protocol, samples, problems, left_out }
-    }
-
-    /// How many samples are in a split.
-    pub fn count(&self, split: Split) -> usize {
-        self.samples.iter().filter(|s| s.split == split).count()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Caches and their hashes are of this form: it must not change.
+    /// Caches and their hashes depend on this form.
     #[test]
-    fn ages_are_stored_as_ever_and_other_labels_beside_them() {
+    fn the_json_form_of_a_sample_is_stable() {
         let age = Sample::new("a.jpg", Split::Train).with(Task::Age, Annotation::value(31.5));
         let json = r#"{"file":"a.jpg","label":31.5,"sigma":null,"split":"train","sex":null,"race":null,"group":null}"#;
         assert_eq!(serde_json::to_string(&age).unwrap(), json);

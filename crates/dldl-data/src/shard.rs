@@ -1,40 +1,46 @@
-//! The tar shards of a cache, one member pair per sample: writing, and finding
-//! out what an interrupted writer left. What the members mean is in
-//! [`crate::cache`].
+//! The tar shards of a cache: writing them, and finding the valid samples in a shard
+//! that an interrupted writer left behind. The layout is described in [`crate::cache`].
 //!
-//! The picture `<key>.jpg` comes first and the metadata `<key>.json` last, so
-//! that a sample counts as soon as its metadata is whole; the metadata holds
-//! the picture's CRC-32.
+//! Each sample is a pair of members: the picture `<key>.jpg`, then the metadata
+//! `<key>.json`, which contains the CRC-32 of the picture. A sample is complete when its
+//! metadata is.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use crate::cache::CachedSample;
+use crate::cached_sample::CachedSample;
 
-/// Tar files are made of blocks of this many bytes.
+/// The block size of tar files in bytes.
 const BLOCK: u64 = 512;
+/// The largest crop in bytes: above the size of any JPEG of 4096 x 4096 pixels.
+const MAX_PICTURE: u64 = 128 << 20;
+/// The largest metadata of a sample in bytes.
+const MAX_METADATA: u64 = 1 << 20;
 
 /// A sample found in a shard.
 pub(crate) struct Member {
     pub(crate) sample: CachedSample,
-    /// Where the picture's bytes begin.
+    /// The position of the first byte of the picture.
     pub(crate) at: u64,
     pub(crate) len: usize,
-    /// Where the next sample begins.
+    /// The position of the next sample.
     pub(crate) end: u64,
 }
 
-/// The whole samples at the head of a shard, and why the rest of it (if there
-/// is a rest) is no whole sample.
+/// The complete samples at the beginning of a shard, and why the rest, if any, is not a
+/// complete sample.
 pub(crate) struct Scan {
     pub(crate) members: Vec<Member>,
     pub(crate) torn: Option<String>,
 }
 
-/// Reads the members' places and metadata, and with `verify` also the
-/// pictures, whose checksums are then compared. What is not whole ends the
-/// scan; only a failing disk is an error.
+/// Reads the positions and metadata of the members, and with `verify` also the
+/// pictures, whose checksums are then compared. The scan stops at the first member
+/// that is not valid; only I/O failures are errors.
+///
+/// Sizes in the file are not trusted: nothing is allocated for a member that is larger
+/// than a member can be, or that does not fit in the file.
 pub(crate) fn scan(path: &Path, verify: bool) -> io::Result<Scan> {
     let file = File::open(path)?;
     let file_len = file.metadata()?.len();
@@ -42,10 +48,16 @@ pub(crate) fn scan(path: &Path, verify: bool) -> io::Result<Scan> {
     let mut members = Vec::new();
     let mut picture: Option<(String, u64, u64, Option<u32>)> = None;
     let mut torn = None;
-    for entry in archive.entries_with_seek()? {
+    // Raw entries: the writer needs no extension headers, and reading one would buffer
+    // its content, whatever its size.
+    for entry in archive.entries_with_seek()?.raw(true) {
         let found = entry.map_err(|e| e.to_string()).and_then(|mut entry| {
             let name = entry.path().map_err(|e| e.to_string())?.to_string_lossy().into_owned();
             let (at, len) = (entry.raw_file_position(), entry.size());
+            let limit = if name.ends_with(".jpg") { MAX_PICTURE } else { MAX_METADATA };
+            if len > limit {
+                return Err(format!("{name} has {len} bytes, more than the limit of {limit}"));
+            }
             let end = at + len.next_multiple_of(BLOCK);
             if end > file_len {
                 return Err(format!("the file ends within {name}"));
@@ -57,7 +69,7 @@ pub(crate) fn scan(path: &Path, verify: bool) -> io::Result<Scan> {
             }
             let pair = name.strip_suffix(".json").zip(picture.take());
             let Some((key, (_, at, len, crc))) = pair.filter(|(key, p)| *key == p.0) else {
-                return Err(format!("{name} does not belong to a picture before it"));
+                return Err(format!("{name} does not follow a picture with the same key"));
             };
             let mut json = Vec::new();
             entry.read_to_end(&mut json).map_err(|e| e.to_string())?;
@@ -65,7 +77,7 @@ pub(crate) fn scan(path: &Path, verify: bool) -> io::Result<Scan> {
                 serde_json::from_slice(&json).map_err(|e| format!("{name}: {e}"))?;
             sample.key = key.to_owned();
             if crc.is_some_and(|crc| crc != sample.jpeg_crc32) {
-                return Err(format!("the bytes of {key}.jpg are not those that were written"));
+                return Err(format!("the checksum of {key}.jpg is wrong"));
             }
             Ok(Some(Member { sample, at, len: len as usize, end }))
         });
@@ -95,7 +107,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens or creates the file, cuts it at `keep` bytes, and goes on there.
+    /// Opens or creates the file, truncates it to `keep` bytes, and appends there.
     pub(crate) fn open(path: &Path, keep: u64) -> io::Result<Writer> {
         let mut file = File::options().create(true).write(true).truncate(false).open(path)?;
         file.set_len(keep)?;
@@ -107,14 +119,17 @@ impl Writer {
     pub(crate) fn append(&mut self, sample: &CachedSample, jpeg: &[u8]) -> io::Result<()> {
         let mut json = serde_json::to_vec(sample)?;
         json.push(b'\n');
+        if jpeg.len() as u64 > MAX_PICTURE || json.len() as u64 > MAX_METADATA {
+            return Err(io::Error::other("the sample is too large for a shard"));
+        }
         let mut blocks = Vec::with_capacity(jpeg.len() + json.len() + 4 * BLOCK as usize);
         member(&mut blocks, &format!("{}.jpg", sample.key), jpeg)?;
         member(&mut blocks, &format!("{}.json", sample.key), &json)?;
         self.file.write_all(&blocks)
     }
 
-    /// Writes the end mark (two empty blocks) and waits for the disk. Returns
-    /// the shard's length in bytes.
+    /// Writes the end marker (two empty blocks) and syncs the file. Returns its length
+    /// in bytes.
     pub(crate) fn finish(mut self) -> io::Result<u64> {
         self.file.write_all(&[0; 2 * BLOCK as usize])?;
         self.file.sync_all()?;
@@ -122,8 +137,8 @@ impl Writer {
     }
 }
 
-/// Appends one file as tar blocks. Owner and time are left at 0: the same
-/// samples give the same bytes.
+/// Appends one file as tar blocks. Owner and time are 0, so that the same samples give the
+/// same bytes.
 fn member(blocks: &mut Vec<u8>, name: &str, content: &[u8]) -> io::Result<()> {
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;

@@ -1,5 +1,5 @@
-//! Caches made, interrupted, damaged and read again, on made-up pictures and on
-//! a handful of real ones.
+//! Preparing, interrupting, damaging and reading caches, with synthetic pictures and a
+//! few real ones.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use dldl_label::Task;
 use dldl_net::Template;
 use tempfile::TempDir;
 
-/// A JPEG of a smooth pattern: a picture without a face.
+/// A JPEG file of a smooth pattern, without a face.
 fn picture(seed: usize) -> Vec<u8> {
     let (w, h) = (60 + seed % 7, 50 + seed % 5);
     let value = |x: usize, y: usize, c: usize| (x * (1 + seed % 3) + y * 2 + c * 40 + seed) as u8;
@@ -32,11 +32,11 @@ fn sample(file: &str, split: Split) -> Sample {
 }
 
 fn dataset(root: &Path, samples: Vec<Sample>) -> Dataset {
-    Dataset::new("made-up", root, samples)
+    Dataset::new("synthetic", root, samples)
 }
 
-/// 40 samples, of which numbers 3, 17 and 39 cannot be read.
-fn made_up(root: &Path) -> Dataset {
+/// 40 samples; numbers 3, 17 and 39 cannot be read.
+fn synthetic(root: &Path) -> Dataset {
     let samples = (0..40).map(|i| {
         let file = format!("{i}.jpg");
         let bytes = picture(i);
@@ -62,7 +62,7 @@ fn make(set: &Dataset, out: &Path, threads: usize) -> Report {
     prepare(set, out, &small(), threads, &|_| {}).unwrap()
 }
 
-/// All files of a folder but the lock.
+/// All files of a folder except the lock.
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     fs::read_dir(dir)
         .unwrap()
@@ -72,10 +72,10 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// The made-up dataset and its finished cache.
+/// The synthetic dataset and its complete cache.
 fn finished() -> (TempDir, Dataset, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    let set = made_up(dir.path());
+    let set = synthetic(dir.path());
     let out = dir.path().join("cache");
     make(&set, &out, 2);
     (dir, set, out)
@@ -90,9 +90,9 @@ fn unfinish(out: &Path) {
 }
 
 #[test]
-fn counts_failures_and_keeps_the_rest() {
+fn unreadable_pictures_are_counted_and_the_others_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let set = made_up(dir.path());
+    let set = synthetic(dir.path());
     let out = dir.path().join("cache");
     let last = AtomicUsize::new(0);
     let report = prepare(&set, &out, &small(), 2, &|p: Progress| {
@@ -124,7 +124,7 @@ fn counts_failures_and_keeps_the_rest() {
         assert!(!cached.aligned && cached.landmarks.is_none());
         let source = dldl_face::decode_file(&dir.path().join(&cached.sample.file)).unwrap();
         assert_eq!(cached.picture, [source.width(), source.height()]);
-        // What comes out of the cache is what the crop was, but for the JPEG.
+        // The crop is the same except for JPEG compression.
         let crop = cache.decode(i).unwrap();
         let expected = dldl_face::whole_picture(&source, 32);
         let off: u32 =
@@ -134,7 +134,7 @@ fn counts_failures_and_keeps_the_rest() {
 }
 
 #[test]
-fn thread_counts_make_no_difference_and_a_second_run_none_either() {
+fn files_depend_neither_on_threads_nor_on_reruns() {
     let (dir, set, out) = finished();
     let expected = contents(&out);
     for threads in [1, 3] {
@@ -148,7 +148,7 @@ fn thread_counts_make_no_difference_and_a_second_run_none_either() {
 }
 
 #[test]
-fn goes_on_wherever_it_was_interrupted() {
+fn a_rerun_continues_after_an_interruption_at_any_byte() {
     let (_dir, set, out) = finished();
     let expected = contents(&out);
     // The 20 training samples are in three shards.
@@ -166,14 +166,14 @@ fn goes_on_wherever_it_was_interrupted() {
         let report = make(&set, &out, 2);
         assert!(contents(&out) == expected, "another cache after a cut at {cut}");
         most = most.max(report.kept);
-        // All of the other finished shards, and the samples before the cut.
+        // All other complete shards, and the samples before the cut.
         assert!(report.kept >= 37 - 12, "{} kept after a cut at {cut}", report.kept);
     }
-    assert_eq!(most, 37 - 4, "a cut at the end loses no sample of that shard");
+    assert_eq!(most, 37 - 4, "a cut at the end loses no sample of the shard");
 }
 
 #[test]
-fn blocks_that_never_reached_the_disk_are_made_again() {
+fn zeroed_blocks_are_rebuilt() {
     let (_dir, set, out) = finished();
     let expected = contents(&out);
     let name = "test-00000.tar";
@@ -187,7 +187,7 @@ fn blocks_that_never_reached_the_disk_are_made_again() {
         make(&set, &out, 2);
         assert!(contents(&out) == expected, "{damage:?}");
     }
-    // The same with shards that were called finished.
+    // The same with complete shards.
     for damage in [0..20_000, 5_000..5_600] {
         let mut bytes = expected[name].clone();
         let end = damage.end.min(bytes.len());
@@ -199,7 +199,7 @@ fn blocks_that_never_reached_the_disk_are_made_again() {
 }
 
 #[test]
-fn a_mended_picture_is_picked_up() {
+fn a_repaired_picture_is_added() {
     let (dir, set, out) = finished();
     fs::write(dir.path().join("17.jpg"), picture(17)).unwrap();
     let report = make(&set, &out, 2);
@@ -210,13 +210,16 @@ fn a_mended_picture_is_picked_up() {
 }
 
 #[test]
-fn refuses_to_mix() {
+fn a_cache_with_other_samples_or_parameters_is_refused() {
     let (_dir, mut set, out) = finished();
     let before = contents(&out);
     let other = Parameters { jpeg_quality: 90, detector: None, ..small() };
     let message = prepare(&set, &out, &other, 1, &|_| {}).unwrap_err().to_string();
     assert!(message.contains("cache.json"), "{message}");
-    assert!(message.contains("parameters.jpeg_quality: 95 there, 90 asked for"), "{message}");
+    assert!(
+        message.contains("parameters.jpeg_quality: 95 in the cache, 90 requested"),
+        "{message}"
+    );
     assert!(message.contains("parameters.detector"), "{message}");
     set.samples[0] = set.samples[0].clone().with(Task::Age, Annotation::value(31.0));
     let error = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err();
@@ -226,26 +229,30 @@ fn refuses_to_mix() {
     fs::remove_file(out.join("cache.json")).unwrap();
     let message = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err().to_string();
     assert!(message.contains("cache.json") && message.contains(".tar"), "{message}");
-    for wrong in [
-        Parameters { crop_size: 0, ..small() },
-        Parameters { jpeg_quality: 0, ..small() },
-        Parameters { shard_samples: 0, ..small() },
-    ] {
-        let error = prepare(&set, &out.join("new"), &wrong, 1, &|_| {}).unwrap_err();
-        assert!(matches!(error, DataError::Parameter(_)), "{error}");
-    }
+    let refused = |parameters: Parameters| {
+        let new = out.join("new");
+        let error = prepare(&set, &new, &parameters, 1, &|_| {}).unwrap_err();
+        assert!(!new.exists(), "nothing is left behind");
+        error
+    };
+    let error = refused(Parameters { crop_size: 0, ..small() });
+    assert!(matches!(error, DataError::CropSize(0)), "{error}");
+    let error = refused(Parameters { jpeg_quality: 0, ..small() });
+    assert!(matches!(error, DataError::JpegQuality(0)), "{error}");
+    let error = refused(Parameters { shard_samples: 0, ..small() });
+    assert!(matches!(error, DataError::ShardSamples), "{error}");
 }
 
 #[test]
-fn a_second_run_at_the_same_time_is_refused() {
+fn a_concurrent_run_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let set = made_up(dir.path());
+    let set = synthetic(dir.path());
     let out = dir.path().join("cache");
     let tried = AtomicUsize::new(0);
     prepare(&set, &out, &small(), 1, &|_| {
         if tried.fetch_add(1, Ordering::Relaxed) == 0 {
             let message = prepare(&set, &out, &small(), 1, &|_| {}).unwrap_err().to_string();
-            assert!(message.contains("another run"), "{message}");
+            assert!(message.contains("another process"), "{message}");
         }
     })
     .unwrap();
@@ -253,7 +260,7 @@ fn a_second_run_at_the_same_time_is_refused() {
 }
 
 #[test]
-fn a_damaged_cache_names_the_file() {
+fn errors_of_a_damaged_cache_name_the_file() {
     let (_dir, _set, out) = finished();
     let path = out.join("val-00000.tar");
     let good = fs::read(&path).unwrap();
@@ -262,16 +269,19 @@ fn a_damaged_cache_names_the_file() {
         Cache::open(&out).map(|_| ()).unwrap_err().to_string()
     };
     let message = opened(&good[..good.len() - 700]);
-    assert!(message.contains("val-00000.tar") && message.contains("bytes long"), "{message}");
+    assert!(
+        message.contains("val-00000.tar") && message.contains("expected a file of"),
+        "{message}"
+    );
     let mut bad = good.clone();
     bad[0] ^= 1;
     let message = opened(&bad);
     assert!(message.contains("val-00000.tar"), "{message}");
     bad.fill(0);
     let message = opened(&bad);
-    assert!(message.contains("0 samples found, expected 7"), "{message}");
+    assert!(message.contains("expected 7 samples, found 0"), "{message}");
 
-    // A changed byte inside a picture shows when that picture is read.
+    // A changed byte in a picture is detected when the picture is read.
     let mut bad = good.clone();
     bad[512 + 300] ^= 16;
     fs::write(&path, &bad).unwrap();
@@ -289,23 +299,46 @@ fn a_damaged_cache_names_the_file() {
     assert!(message.contains("cache.json") && message.contains("manifest"), "{message}");
 }
 
-/// Where a real dataset lies; says so where it does not.
-fn shared_data(name: &str) -> Option<PathBuf> {
-    let base = std::env::var_os("DLDL_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let path = base.join(name);
-    if path.is_dir() {
-        return Some(path);
+/// Sizes in a cache are not trusted: they must be checked before anything is allocated.
+#[test]
+fn absurd_sizes_in_a_cache_are_refused() {
+    let (_dir, _set, out) = finished();
+    let manifest = fs::read_to_string(out.join("cache.json")).unwrap();
+    let with = |from: &str, to: &str| {
+        let text = manifest.replacen(from, to, 1);
+        assert_ne!(text, manifest);
+        fs::write(out.join("cache.json"), text).unwrap();
+        Cache::open(&out).map(|_| ()).unwrap_err()
+    };
+    let error = with("\"crop_size\": 32", "\"crop_size\": 4611686018427387904");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("crop size 4611686018427387904"), "{source}");
+    let error = with("\"val-00000.tar\"", "\"../cache/val-00000.tar\"");
+    assert!(error.to_string().contains("not the name of a shard"), "{error}");
+    fs::write(out.join("cache.json"), &manifest).unwrap();
+
+    // A sparse file of 64 GiB whose first picture claims nearly all of it, and a size
+    // near the end of 64 bits, in the base-256 notation of GNU tar.
+    let path = out.join("val-00000.tar");
+    let shard = fs::read(&path).unwrap();
+    for (size, len) in [(60u64 << 30, 64u64 << 30), (u64::MAX - 100, 1 << 20)] {
+        let mut bytes = shard.clone();
+        let mut header = tar::Header::new_ustar();
+        header.as_mut_bytes().copy_from_slice(&bytes[..512]);
+        header.set_size(size);
+        header.set_cksum();
+        bytes[..512].copy_from_slice(header.as_bytes());
+        fs::write(&path, &bytes).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+        let bytes = format!("\"bytes\": {}", shard.len());
+        let error = with(&bytes, &format!("\"bytes\": {len}"));
+        assert!(matches!(error, DataError::Corrupt { .. }), "{error}");
     }
-    eprintln!("skipped: no data at {}", path.display());
-    None
 }
 
 #[test]
 fn real_portraits_are_aligned() {
-    let Some(london) = shared_data("london") else { return };
+    let Some(london) = dldl_testdata::dataset("london") else { return };
     let dir = tempfile::tempdir().unwrap();
     let mut portraits: Vec<PathBuf> = fs::read_dir(london.join("images/neutral_front"))
         .unwrap()
@@ -324,8 +357,7 @@ fn real_portraits_are_aligned() {
     samples.push(sample("empty.jpg", Split::Test));
     let set = dataset(dir.path(), samples);
     let out = dir.path().join("cache");
-    // The face at half the default size, so that all of it is in the crop and
-    // the detector can be asked about it again.
+    // The face at half the default size, so that it is detected again in the crop.
     let mut template = Template::default_face();
     template.points = template.points.map(|p| p.map(|v| 0.25 + 0.5 * v));
     let parameters = Parameters { template: template.clone(), ..Parameters::default() };
@@ -342,7 +374,7 @@ fn real_portraits_are_aligned() {
         assert!(cached.aligned && cached.score.unwrap() > 0.9, "{cached:?}");
         let crop = cache.decode(i).unwrap();
         assert_eq!(crop.size(), 224);
-        // A face found in the crop has its points where the template wants them.
+        // The landmarks of the face in the crop are those of the template.
         let picture = dldl_face::Picture::new(224, 224, crop.into_rgb()).unwrap();
         let faces = detector.detect(&picture);
         let face = &faces[main_face(&faces, 224, 224).unwrap()];

@@ -246,9 +246,7 @@ fn shares(scores: &[f64], level: impl Fn(usize, usize) -> f64) -> [f64; LEVELS.l
 /// other parts, or of all if the others are too few.
 fn left_out(scores: &[f64], held: &[Held]) -> [f64; LEVELS.len()] {
     let fold = |one: &Held| {
-        let hash = one.person.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = dldl_data::fnv1a(one.person.as_bytes());
         ((hash >> 32) % FOLDS as u64) as usize
     };
     let folds: Vec<usize> = held.iter().map(fold).collect();

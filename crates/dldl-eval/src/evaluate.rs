@@ -32,7 +32,7 @@ impl Source {
     ///
     /// # Errors
     /// As [`dldl_data::load_with`] and [`Cache::open`], and
-    /// [`DataError::Parameter`] for a protocol other than that with which a cache was
+    /// [`DataError::CacheProtocol`] for a protocol other than that with which a cache was
     /// prepared.
     pub fn open_with(
         format: &str,
@@ -46,8 +46,8 @@ impl Source {
         let cache = Cache::open(root)?;
         let prepared = &cache.manifest().protocol;
         if *protocol != Protocol::default() && protocol != prepared {
-            let reason = format!("{protocol}: the cache was prepared with the protocol {prepared}");
-            return Err(DataError::Parameter(reason));
+            let (requested, prepared) = (protocol.clone(), prepared.clone());
+            return Err(DataError::CacheProtocol { requested, prepared });
         }
         Ok(Source::Cache(Box::new(cache)))
     }

@@ -280,7 +280,7 @@ fn evaluate_on(
     let source = Source::open_with(&test.dataset, &root, labels.as_deref(), &test.protocol)?;
     let split = match test.split.as_str() {
         "all" => None,
-        split => Some(split.parse::<Split>()?),
+        split => Some(split.parse::<Split>().map_err(|e| e.to_string())?),
     };
     let wanted = Options {
         task: test.task,

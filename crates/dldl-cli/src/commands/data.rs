@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use dldl_data::check::{Bin, Labeled, PerSplit};
-use dldl_data::{Checkup, FORMATS, Format, LabelInfo, Problem, Protocol, check};
+use dldl_data::check::{Bin, LabelReport, PerSplit};
+use dldl_data::{DatasetReport, FORMATS, Format, LabelInfo, Problem, Protocol, check};
 
 use crate::dataset_args::{self, PROTOCOL_HELP};
 use crate::outcome::{Outcome, UsageError};
@@ -122,11 +122,11 @@ fn check_one(args: &CheckArgs) -> Result<Outcome> {
         ReportFormat::Table => printing::print(&report(&found)?)?,
         ReportFormat::Json => {
             let mut json = serde_json::to_value(&found)?;
-            json["faults"] = found.faults().into();
+            json["faults"] = found.problem_count().into();
             printing::print(&serde_json::to_string_pretty(&json)?)?;
         }
     }
-    Ok(Outcome::of(found.faults()))
+    Ok(Outcome::of(found.problem_count()))
 }
 
 /// The most findings of a kind that are printed; JSON has all.
@@ -134,7 +134,7 @@ const SHOWN: usize = 10;
 /// Length of the longest bar of a histogram, in characters.
 const BAR: usize = 40;
 
-fn report(found: &Checkup) -> Result<String> {
+fn report(found: &DatasetReport) -> Result<String> {
     let mut text = String::new();
     let PerSplit { train, val, test } = found.samples;
     writeln!(
@@ -178,7 +178,7 @@ fn report(found: &Checkup) -> Result<String> {
     ] {
         section(&mut text, what, &list)?;
     }
-    match found.faults() {
+    match found.problem_count() {
         0 => text += "\nno problems found\n",
         1 => text += "\n1 problem found\n",
         n => writeln!(text, "\n{n} problems found")?,
@@ -200,7 +200,7 @@ fn section(text: &mut String, what: &str, list: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn task_report(text: &mut String, task: &Labeled) -> Result<()> {
+fn task_report(text: &mut String, task: &LabelReport) -> Result<()> {
     writeln!(
         text,
         "\n{}: {} labels from {:.2} to {:.2}, mean {:.2}",
@@ -213,7 +213,7 @@ fn task_report(text: &mut String, task: &Labeled) -> Result<()> {
     let kinds = [
         (task.single, "single values"),
         (task.with_sigma, "with the raters' standard deviation"),
-        (task.answers, "with the raters' answers"),
+        (task.ratings, "with individual ratings"),
         (task.ranges, "ranges"),
     ];
     let kinds: Vec<String> =

@@ -105,7 +105,7 @@ fn problems_are_listed() {
         "unreadable pictures: 1",
         "text.jpg: not a picture",
         "a.jpg = b.jpg (different labels; train 1, val 0, test 1)",
-        "line 6: `old` is no age",
+        "line 6: invalid age `old`: expected a number from 0 to 120",
         "4 problems found",
     ] {
         assert!(check.stdout.contains(part), "{part} in {}", check.stdout);
@@ -134,12 +134,17 @@ fn a_cache_keeps_its_protocol_and_is_not_mixed_with_another() {
     assert!(out.join("test-00000.tar").is_file());
     let other = prepare("subjects:2:2");
     assert_eq!(other.code, 1);
-    assert!(other.stderr.contains("\"subjects:2:1\" there, \"subjects:2:2\""), "{}", other.stderr);
+    assert!(
+        other.stderr.contains("\"subjects:2:1\" in the cache, \"subjects:2:2\""),
+        "{}",
+        other.stderr
+    );
     for (protocol, part) in [
-        ("fold:1", "no protocol"),
-        ("subjects:2:3", "the folds are 1 to 2"),
-        ("subjects:9:1", "cannot be divided into 9"),
-        ("leave-out:7", "nobody in fg-net"),
+        ("fold:1", "unknown protocol `fold:1`"),
+        ("subjects:2:3", "expected a fold from 1 to 2"),
+        ("subjects:9:1", "cannot divide 4 pictures or people into 9"),
+        ("kfold:99999999999:1", "cannot divide 12 pictures or people"),
+        ("leave-out:7", "unknown person `7` in fg-net"),
         ("published:1", "no published folds"),
     ] {
         let refused = prepare(protocol);

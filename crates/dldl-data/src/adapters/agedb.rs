@@ -1,67 +1,66 @@
-//! The adapters for two sets of faces from the web: AgeDB (Moschoglou et al.,
-//! CVPRW 2017), named `0_MariaCallas_35_f.jpg`, and AFAD (Niu et al., CVPR 2016),
-//! in folders of age and sex.
+//! AgeDB (Moschoglou et al., CVPRW 2017), with file names like
+//! `0_MariaCallas_35_f.jpg`, and AFAD (Niu et al., CVPR 2016), with folders by age and
+//! sex.
 
 use dldl_label::Task;
 
-use crate::adapters::fgnet::from_names;
+use crate::adapters::file_names;
 use crate::annotation::Annotation;
-use crate::format::{ONE_AGE, age};
-use crate::{Format, Sample, Sex, Split};
+use crate::files::stem;
+use crate::format::{SINGLE_AGE, age};
+use crate::{Format, Sample, Sex, Split, values};
 
-/// AgeDB: people of whom there are pictures at many ages.
+/// AgeDB: pictures of the same people at many ages.
 pub const AGEDB: Format = Format {
     name: "agedb",
     about: "AgeDB: pictures named 0_MariaCallas_35_f.jpg (number, person, age, sex) below ROOT",
-    tasks: &[age(ONE_AGE)],
-    splits: "none published; 80/10/10 by a hash of the person. subjects:5:FOLD keeps people apart, \
-             too",
+    tasks: &[age(SINGLE_AGE)],
+    splits: "none published; 80/10/10 by a hash of the person. subjects:5:FOLD keeps people apart, too",
     folds: &[],
     citation: "Moschoglou, Papaioannou, Sagonas, Deng, Kotsia, Zafeiriou: AgeDB: the first \
                manually collected, in-the-wild age database, CVPRW 2017",
     terms: "non-commercial research",
-    load: |root, labels| from_names("agedb", root, labels, agedb),
+    load: |root, labels| file_names::load("agedb", root, labels, agedb),
 };
 
-/// AFAD: Asian faces of a social network, the whole set or its parts.
+/// AFAD: Asian faces from a social network, the full set or AFAD-Lite.
 pub const AFAD: Format = Format {
     name: "afad",
-    about: "AFAD-Full or AFAD-Lite: folders Task::Age/111 (men) and Task::Age/112 (women) of pictures \
-            474596-0.jpg",
-    tasks: &[age(ONE_AGE)],
-    splits: "none published; 80/10/10 by a hash of the photograph. The publishers' is random:SEED",
+    about: "AFAD-Full or AFAD-Lite: folders AGE/111 (men) and AGE/112 (women) with pictures \
+            like 474596-0.jpg",
+    tasks: &[age(SINGLE_AGE)],
+    splits: "none published; 80/10/10 by a hash of the photograph. The publishers use a random split: \
+             random:SEED",
     folds: &[],
     citation: "Niu, Zhou, Wang, Gao, Hua: Ordinal regression with multiple output CNN for age \
                estimation, CVPR 2016",
     terms: "non-commercial research",
-    load: |root, labels| from_names("afad", root, labels, afad),
+    load: |root, labels| file_names::load("afad", root, labels, afad),
 };
 
 fn agedb(file: &str) -> Result<Sample, String> {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    let wrong = || "the name is not of the form 0_MariaCallas_35_f.jpg".to_owned();
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    // Names of people may hold the separator.
-    let (number, rest) = stem.split_once('_').ok_or_else(wrong)?;
+    let wrong = || "expected a name like 0_MariaCallas_35_f.jpg".to_owned();
+    // The person's name may contain underscores.
+    let (number, rest) = stem(file).split_once('_').ok_or_else(wrong)?;
     let (rest, sex) = rest.rsplit_once('_').ok_or_else(wrong)?;
     let (person, years) = rest.rsplit_once('_').ok_or_else(wrong)?;
     number.parse::<u32>().map_err(|_| wrong())?;
-    let years: u8 = years.parse().map_err(|_| format!("`{years}` is no age in years"))?;
+    let years = values::whole_age(years)?;
     let sex = match sex {
         "m" | "M" => Sex::Male,
         "f" | "F" => Sex::Female,
-        _ => return Err(format!("`{sex}` is no sex: m or f")),
+        _ => return Err(format!("invalid sex `{sex}`: expected m or f")),
     };
     let sample = Sample::new(file, Split::of_key(person));
     Ok(Sample { sex: Some(sex), group: Some(person.to_owned()), ..sample }
-        .with(Task::Age, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(years)))
 }
 
-/// The number before the dash is the photograph's, of which there may be several
-/// faces: they are of one group.
+/// The number before the dash identifies the photograph. Faces from one photograph form
+/// a group.
 fn afad(file: &str) -> Result<Sample, String> {
     let mut parts = file.rsplit('/');
-    let wrong = || "not in folders of the form 25/112".to_owned();
+    let wrong = || "expected a path like 25/112/474596-0.jpg".to_owned();
     let (name, sex, years) = (parts.next(), parts.next(), parts.next());
     let (Some(name), Some(sex), Some(years)) = (name, sex, years) else { return Err(wrong()) };
     let sex = match sex {
@@ -69,12 +68,12 @@ fn afad(file: &str) -> Result<Sample, String> {
         "112" => Sex::Female,
         _ => return Err(wrong()),
     };
-    let years: u8 = years.parse().map_err(|_| wrong())?;
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let years = values::whole_age(years)?;
+    let stem = stem(name);
     let photograph = stem.split_once('-').map_or(stem, |(number, _)| number);
     let sample = Sample::new(file, Split::of_key(photograph));
     Ok(Sample { sex: Some(sex), group: Some(photograph.to_owned()), ..sample }
-        .with(Task::Age, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(years)))
 }
 
 #[cfg(test)]
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_agedb_say_who_how_old_and_sex() {
+    fn agedb_file_names_are_parsed() {
         let files = [
             "AgeDB/0_MariaCallas_35_f.jpg",
             "AgeDB/12_MariaCallas_52_f.jpg",
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_afad_say_age_and_sex() {
+    fn afad_folders_are_parsed() {
         let files = [
             "AFAD-Full/15/111/474596-0.jpg",
             "AFAD-Full/15/112/474596-1.jpg",

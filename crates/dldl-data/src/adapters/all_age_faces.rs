@@ -1,23 +1,23 @@
-//! The adapter for All-Age-Faces (Cheng et al., 2019): Asian faces aged 2 to 80,
-//! one picture a person, named `00000A02.jpg` for person 0 at 2 years.
+//! All-Age-Faces (Cheng et al., 2019): Asian faces aged 2 to 80, one picture per
+//! person, with file names like `00000A02.jpg` (person 0, 2 years).
 
 use std::path::Path;
 
 use dldl_label::Task;
 
-use crate::adapters::csv::{Row, for_each_row};
 use crate::annotation::Annotation;
-use crate::files::Index;
-use crate::format::{ONE_AGE, age};
-use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+use crate::files::{Index, stem};
+use crate::format::{SINGLE_AGE, age};
+use crate::table::{Row, for_each_line, for_each_row};
+use crate::{DataError, Dataset, Format, Sample, Sex, Split, values};
 
-/// The published folders, or a table with the splits beside `images/`.
+/// The published folders, or a table with splits next to `images/`.
 pub const FORMAT: Format = Format {
     name: "all-age-faces",
     about: "`image sets/{train,val}.txt` and pictures 00000A02.jpg as published, or a table \
-            labels.csv of file,age,gender,split (gender 1 is female) beside images/",
-    tasks: &[age(ONE_AGE)],
-    splits: "labels.csv; as published val is for testing and a tenth of train for validation",
+            labels.csv of file,age,gender,split (gender 1 is female) next to images/",
+    tasks: &[age(SINGLE_AGE)],
+    splits: "labels.csv; otherwise the published val is test, and a tenth of train is val",
     folds: &[],
     citation: "Cheng, Li, Wang, Yu, Wang: Exploiting effective facial patches for robust gender \
                recognition, Tsinghua Science and Technology 24(3), 2019",
@@ -25,13 +25,12 @@ pub const FORMAT: Format = Format {
     load,
 };
 
-/// The publishers' numbers below this one are women's.
+/// Pictures with numbers below this one show women.
 const WOMEN: u32 = 7381;
 
-/// Reads `labels` or `labels.csv` in `root`, or, where there is none, the
-/// publishers' lists in `image sets`: age and sex are in the files' names (the
-/// numbers up to 7380 are women's), which are looked for in `original images`
-/// first and then anywhere.
+/// Reads `labels` or `labels.csv` in `root`. Without either, reads the published lists
+/// in `image sets`: age and sex are in the file names (numbers up to 7380 are women).
+/// Pictures are looked up in `original images` first, then anywhere.
 ///
 /// # Errors
 /// The table or the lists cannot be read.
@@ -48,51 +47,46 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         })?;
         return Ok(set);
     }
-    let index = Index::below(root)?;
+    let index = Index::new(root)?;
     for (list, split) in [("train.txt", Split::Train), ("val.txt", Split::Test)] {
-        let path = lists.join(list);
-        let text = std::fs::read_to_string(&path).map_err(DataError::io(&path))?;
-        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            match listed(&index, line, split) {
-                Ok(sample) => set.samples.push(sample),
-                Err(reason) => {
-                    let file = format!("{} line {}", path.display(), i + 1);
-                    set.problems.push(Problem { file, reason });
-                }
-            }
-        }
+        for_each_line(&lists.join(list), &mut set.problems, |line| {
+            set.samples.push(listed(&index, line, split)?);
+            Ok(())
+        })?;
     }
     Ok(set)
 }
 
 fn sample(row: &Row) -> Result<Sample, String> {
-    let file = row.needed("file")?;
-    let age = Annotation::value(row.number("age")?);
+    let file = row.required("file")?;
+    let age = Annotation::value(values::age(row.required("age")?)?);
     let sex = match row.cell("gender") {
         Some("0") => Some(Sex::Male),
         Some("1") => Some(Sex::Female),
-        Some(other) => return Err(format!("`{other}` is no gender: 0 is male, 1 is female")),
+        Some(other) => {
+            return Err(format!("invalid gender `{other}`: expected 0 (male) or 1 (female)"));
+        }
         None => None,
     };
-    let split = row.cell("split").map_or(Ok(Split::of_key(file)), str::parse)?;
+    let split = row.split()?.unwrap_or_else(|| Split::of_key(file));
     Ok(Sample { sex, ..Sample::new(format!("images/{file}"), split).with(Task::Age, age) })
 }
 
-/// One line of a published list: a name, and a gender that the name says, too.
+/// One line of a published list: a file name and a gender, which the name implies.
 fn listed(index: &Index, line: &str, split: Split) -> Result<Sample, String> {
     let name = line.split_whitespace().next().unwrap_or_default();
-    let wrong = || format!("`{name}` is not of the form 00000A02.jpg");
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let wrong = || format!("invalid name `{name}`: expected one like 00000A02.jpg");
+    let stem = stem(name);
     let (number, years) = stem.split_once('A').ok_or_else(wrong)?;
     let number: u32 = number.parse().map_err(|_| wrong())?;
-    let years: u8 = years.parse().map_err(|_| wrong())?;
+    let years = values::whole_age(years)?;
     let sex = if number < WOMEN { Sex::Female } else { Sex::Male };
     let file = match index.find(name, "original") {
         Some(file) => file.to_owned(),
         None => format!("original images/{name}"),
     };
     let split = if split == Split::Train { Split::of_train_key(stem) } else { split };
-    let age = Annotation::value(f64::from(years));
+    let age = Annotation::value(years);
     Ok(Sample { sex: Some(sex), ..Sample::new(file, split).with(Task::Age, age) })
 }
 
@@ -126,19 +120,19 @@ mod tests {
         assert_eq!(seen, expected);
         assert_eq!(set.samples[2].split, Split::Test);
         assert!(set.samples[..2].iter().all(|s| s.split != Split::Test));
-        assert!(set.problems[0].file.ends_with("train.txt line 3"), "{:?}", set.problems);
+        assert!(set.problems[0].file.ends_with("train.txt, line 3"), "{:?}", set.problems);
     }
 
     #[test]
-    fn the_real_set() {
+    fn the_real_set_is_read() {
         let Some(data) = crate::shared_data("all-age-faces") else { return };
         let set = crate::load("all-age-faces", &data, None).unwrap();
-        let index = Index::below(&data).unwrap();
+        let index = Index::new(&data).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (11_720, 0));
         assert!(set.count(Split::Test) > 0);
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
-            // What the table says is what the published names say.
+            // The table agrees with the published file names.
             let name = s.file.trim_start_matches("images/");
             let named = listed(&index, name, s.split).unwrap();
             assert_eq!((&named.file, &named.labels, named.sex), (&s.file, &s.labels, s.sex));

@@ -1,29 +1,28 @@
-//! The adapters for ChaLearn's apparent ages: the challenges of 2015 and 2016
-//! (Escalera et al.) and APPA-REAL (Agustsson et al., FG 2017), the pictures of
-//! 2016 with their true ages. Every label is the mean of some 38 guesses, with
-//! their standard deviation (spec 1.3).
+//! Apparent ages from ChaLearn: the challenges of 2015 and 2016 (Escalera et al.) and
+//! APPA-REAL (Agustsson et al., FG 2017), the pictures of 2016 with real ages. Each label
+//! is the mean and the standard deviation of about 38 guesses (spec 1.3).
 
 use std::path::{Path, PathBuf};
 
 use dldl_label::Task;
 
-use crate::adapters::csv::for_each_row;
 use crate::annotation::Annotation;
 use crate::files::Index;
-use crate::format::{LabelInfo, ONE_AGE, age};
-use crate::sheet::{self, number};
-use crate::{DataError, Dataset, Format, Problem, Sample, Split};
+use crate::format::{LabelInfo, SINGLE_AGE, age};
+use crate::sheet;
+use crate::table::for_each_row;
+use crate::{DataError, Dataset, Format, Problem, Sample, Split, values};
 
-const GUESSES: LabelInfo = age("the guesses' standard deviation of each picture");
+const GUESSES: LabelInfo = age("standard deviation of the guesses, per picture");
 
 /// The challenge of 2015.
 pub const CHALEARN15: Format = Format {
     name: "chalearn15",
     about: "ChaLearn LAP 2015: tables Train.csv and Validation.csv of name, mean and standard \
-            deviation (comma or semicolon, with or without header) beside their folders",
+            deviation (comma or semicolon, with or without header) next to the pictures' folders",
     tasks: &[GUESSES],
-    splits: "the paper's: the challenge's validation is for testing, a tenth of its train for \
-             validation; its own test part is not used",
+    splits: "those of the paper: the challenge's validation part is test, a tenth of its training \
+             part is val; its test part is not used",
     folds: &[],
     citation: "Escalera et al.: ChaLearn Looking at People 2015: Apparent age and cultural event \
                recognition datasets and results, ICCVW 2015",
@@ -38,9 +37,9 @@ pub const CHALEARN15: Format = Format {
 pub const CHALEARN16: Format = Format {
     name: "chalearn16",
     about: "ChaLearn LAP 2016: tables train_gt.csv, valid_gt.csv and test_gt.csv of image,mean,stdv \
-            beside their folders",
+            next to the pictures' folders",
     tasks: &[GUESSES],
-    splits: "the paper's: train and validation are learned from but for a tenth, test is for testing",
+    splits: "those of the paper: train and validation without a tenth are train, that tenth is val",
     folds: &[],
     citation: "Escalera et al.: ChaLearn Looking at People and Faces of the World: Face analysis \
                workshop and challenge, CVPRW 2016",
@@ -51,13 +50,13 @@ pub const CHALEARN16: Format = Format {
     },
 };
 
-/// The pictures of 2016 with true ages and the publishers' three splits.
+/// The pictures of 2016 with real ages and the published splits.
 pub const APPA_REAL: Format = Format {
     name: "appa-real",
-    about: "appa-real-release: gt_avg_{train,valid,test}.csv beside the folders train, valid and \
-            test of pictures X.jpg and their faces X.jpg_face.jpg, which are taken where there",
-    tasks: &[GUESSES, LabelInfo { task: Task::RealAge, ..age(ONE_AGE) }],
-    splits: "the publishers' train, valid and test",
+    about: "appa-real-release: gt_avg_{train,valid,test}.csv next to the folders train, valid and \
+            test; the face crops X.jpg_face.jpg are preferred to the pictures X.jpg",
+    tasks: &[GUESSES, LabelInfo { task: Task::RealAge, ..age(SINGLE_AGE) }],
+    splits: "published train, valid and test",
     folds: &[],
     citation: "Agustsson, Timofte, Escalera, Baro, Guyon, Rothe: Apparent and real age estimation \
                in still images with deep residual regressors on APPA-REAL database, FG 2017",
@@ -65,10 +64,10 @@ pub const APPA_REAL: Format = Format {
     load: appa_real,
 };
 
-/// Reads the tables in `labels` (a folder, by default `root`) whose names begin
-/// with the parts' names in upper or lower case: the picture's name, the mean and
-/// the standard deviation of the guesses. The pictures are looked for by name in
-/// a folder of their part first, and then anywhere below `root`.
+/// Reads the tables in `labels` (a folder, by default `root`) whose names begin with the
+/// name of a part, ignoring case. Columns: file name, mean and standard deviation of the
+/// guesses. Pictures are looked up in a folder of their part first, then anywhere below
+/// `root`.
 fn challenge(
     name: &str,
     root: &Path,
@@ -76,7 +75,7 @@ fn challenge(
     parts: &[(&str, Split)],
 ) -> Result<Dataset, DataError> {
     let folder = labels.unwrap_or(root);
-    let index = Index::below(root)?;
+    let index = Index::new(root)?;
     let mut set = Dataset::new(name, root, Vec::new());
     for &(part, split) in parts {
         let path = table(folder, part)?;
@@ -99,7 +98,7 @@ fn challenge(
     Ok(set)
 }
 
-/// The one table in `folder` whose name begins with `part`.
+/// The only table in `folder` whose name begins with `part`.
 fn table(folder: &Path, part: &str) -> Result<PathBuf, DataError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(DataError::io(folder))? {
@@ -112,8 +111,8 @@ fn table(folder: &Path, part: &str) -> Result<PathBuf, DataError> {
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(DataError::table(folder, format!("no table whose name begins with `{part}`"))),
-        n => Err(DataError::table(folder, format!("{n} tables whose names begin with `{part}`"))),
+        0 => Err(DataError::table(folder, format!("there is no table `{part}*`"))),
+        n => Err(DataError::table(folder, format!("there are {n} tables `{part}*`: keep one"))),
     }
 }
 
@@ -123,9 +122,9 @@ fn guessed(
     split: Split,
     cells: [Option<&str>; 3],
 ) -> Result<Sample, String> {
-    let name = cells[0].ok_or("no picture")?;
-    let mean = number(cells[1].ok_or("no mean")?, "age")?;
-    let sigma = cells[2].map(|cell| number(cell, "standard deviation")).transpose()?;
+    let name = cells[0].ok_or("missing file name")?;
+    let mean = values::age(cells[1].ok_or("missing mean")?)?;
+    let sigma = cells[2].map(|cell| values::number(cell, "standard deviation")).transpose()?;
     let file = index.find(name, part).map_or_else(|| format!("{part}/{name}"), str::to_owned);
     let split = if split == Split::Train { Split::of_train_key(name) } else { split };
     Ok(Sample::new(file, split).with(Task::Age, Annotation::Value { mean, sigma }))
@@ -137,20 +136,20 @@ fn appa_real(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let mut set = Dataset::new(APPA_REAL.name, root, Vec::new());
     for (part, split) in [("train", Split::Train), ("valid", Split::Val), ("test", Split::Test)] {
         let table = folder.join(format!("gt_avg_{part}.csv"));
-        let needed = ["file_name", "apparent_age_avg", "apparent_age_std"];
+        let required = ["file_name", "apparent_age_avg", "apparent_age_std"];
         let samples = &mut set.samples;
-        for_each_row(&table, &needed, &mut set.problems, |row| {
-            let name = row.needed("file_name")?;
+        for_each_row(&table, &required, &mut set.problems, |row| {
+            let name = row.required("file_name")?;
             let whole = format!("{part}/{name}");
             let face = format!("{whole}_face.jpg");
-            // The face alone, so that the label's face is not confused with another.
+            // A whole picture may show several faces.
             let whole_only = root.join(&whole).is_file() && !root.join(&face).is_file();
-            let mean = row.number("apparent_age_avg")?;
+            let mean = values::age(row.required("apparent_age_avg")?)?;
             let sigma = Some(row.number("apparent_age_std")?);
             let mut sample = Sample::new(if whole_only { whole } else { face }, split)
                 .with(Task::Age, Annotation::Value { mean, sigma });
-            if row.cell("real_age").is_some() {
-                sample = sample.with(Task::RealAge, Annotation::value(row.number("real_age")?));
+            if let Some(cell) = row.cell("real_age") {
+                sample = sample.with(Task::RealAge, Annotation::value(values::age(cell)?));
             }
             samples.push(sample);
             Ok(())
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_of_2015_has_semicolons_and_its_validation_is_for_testing() {
+    fn the_challenge_of_2015_uses_semicolons_and_tests_on_its_validation_part() {
         let train: String =
             (0..300).map(|i| format!("image_{i}.jpg;{}.5;4.25\n", i % 90)).collect();
         let dir = folder(&[
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_of_2016_learns_from_train_and_validation() {
+    fn the_challenge_of_2016_trains_on_train_and_validation() {
         let head = "image,mean,stdv\n";
         let rows = |from: usize, n: usize| -> String {
             (from..from + n).map(|i| format!("{i:06}.jpg,{}.0,3.0\n", 10 + i % 50)).collect()
@@ -213,18 +212,18 @@ mod tests {
         assert_eq!((train + val, test), (200, 50));
         assert!((8..40).contains(&val), "{val}");
         assert!(set.problems.is_empty());
-        // The tables may lie apart from the pictures; two of one part are too many.
+        // Tables may be in a folder of their own, one per part.
         let apart = folder(&[("train.csv", ""), ("Train_old.csv", ""), ("valid.txt", "")]);
         let refused = |part: &Path| {
             crate::load("chalearn16", dir.path(), Some(part)).unwrap_err().to_string()
         };
         assert!(refused(apart.path()).contains("2 tables"), "{}", refused(apart.path()));
         std::fs::remove_file(apart.path().join("train.csv")).unwrap();
-        assert!(refused(apart.path()).contains("begins with `test`"));
+        assert!(refused(apart.path()).contains("no table `test*`"));
     }
 
     #[test]
-    fn faces_are_preferred_to_whole_pictures() {
+    fn face_crops_are_preferred_to_whole_pictures() {
         let head = "file_name,num_ratings,apparent_age_avg,apparent_age_std,real_age\n";
         let dir = folder(&[
             ("gt_avg_train.csv", &format!("{head}000000.jpg,36,5,1.5,4\n000001.jpg,9,old,1,2\n")),
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_real_tables() {
+    fn the_real_tables_are_read() {
         let Some(data) = crate::shared_data("appa-real") else { return };
         let set = crate::load("appa-real", &data, None).unwrap();
         assert_eq!(set.problems, []);

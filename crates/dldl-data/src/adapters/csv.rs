@@ -1,78 +1,64 @@
-//! The adapter for a plain table of labels, and the reading of tables for the
-//! other adapters.
+//! A table of labels in CSV format, for datasets of the user.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use dldl_label::Task;
 
 use crate::annotation::Annotation;
 use crate::format::{age, attractiveness};
-use crate::sheet::number;
-use crate::{DataError, Dataset, Format, Problem, Sample, Split};
+use crate::table::{Row, for_each_row};
+use crate::{DataError, Dataset, Format, Sample, Split, values};
 
-/// A header `file,age[,sigma][,group][,split]` and one picture a line.
+/// A table with the header `file,age[,sigma][,group][,split]`, one picture per line.
 pub const FORMAT: Format = Format {
     name: "csv",
-    about: "a table `file,age[,sigma][,attractiveness][,group][,split]` with a header, files \
+    about: "a table `file,age[,sigma][,attractiveness][,group][,split]` with a header; files are \
             relative to the root",
     tasks: &[
-        age("the column sigma where filled; else sigma is assumed"),
-        attractiveness(
-            5.0,
-            "the column attractiveness_sigma where filled; else sigma is assumed",
-            0.5,
-        ),
+        age("column sigma; sigma assumed if empty"),
+        attractiveness(5.0, "column attractiveness_sigma; sigma assumed if empty", 0.5),
     ],
-    splits: "the column split; where empty a hash of the group or the file's name: 80/10/10",
+    splits: "column split; if empty, a hash of the group or file name: 80/10/10",
     folds: &[],
     citation: "the owner of the table",
     terms: "those of the owner",
     load,
 };
 
-/// Reads the dataset that `labels` (by default `labels.csv` in `root`)
-/// describes. The first line names the columns, in any order: `file` (relative
-/// to `root`) and one of `age` and `attractiveness` are needed; `sigma` and
-/// `attractiveness_sigma` (the raters' standard deviations), `group` (samples
-/// that must stay in one split), `identity` (who it is) and `split` (train, val
-/// or test) may be there, or be empty; others are ignored.
+/// Reads the table `labels`, by default `labels.csv` in `root`. The first line names
+/// the columns, in any order. Required: `file` (relative to `root`), and `age` (0 to 120
+/// years) or `attractiveness` (0 to 100). Optional, also per line: `sigma` and
+/// `attractiveness_sigma` (the raters' standard deviations), `group` (samples that must
+/// stay in one split), `identity` (the person) and `split` (train, val or test). Other
+/// columns are ignored.
 ///
-/// A sample without a split is given one by [`Split::of_key`] of its group, or
-/// of its file's name where there is no group. A line that cannot be used is
-/// reported in [`Dataset::problems`] with its number, and the others are kept.
-/// Whether the pictures exist is not looked at.
+/// A sample without a split gets [`Split::of_key`] of its group, or of its file name if
+/// it has no group. Invalid lines are reported in [`Dataset::problems`] by number.
+/// Whether the pictures exist is not checked.
 ///
 /// # Errors
-/// The table cannot be read, or a needed column is missing.
-pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
+/// The table cannot be read, or a required column is missing.
+fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let default = root.join("labels.csv");
     let path = labels.unwrap_or(&default);
     let mut dataset = Dataset::new(FORMAT.name, root, Vec::new());
     for_each_row(path, &["file", "age|attractiveness"], &mut dataset.problems, |row| {
-        let file = row.needed("file")?;
+        let file = row.required("file")?;
         let group = row.cell("group");
-        let split = match row.cell("split") {
-            Some(name) => name.parse()?,
-            None => Split::of_key(group.unwrap_or(file)),
-        };
+        let split = row.split()?.unwrap_or_else(|| Split::of_key(group.unwrap_or(file)));
         let mut sample = Sample::new(file, split);
         sample.group = group.map(str::to_owned);
         sample.identity = row.cell("identity").map(str::to_owned);
         if let Some(cell) = row.cell("age") {
-            let mean = finite(cell).filter(|v| *v >= 0.0);
-            let mean =
-                mean.ok_or_else(|| format!("`{cell}` is no age: use a number, 0 or more"))?;
-            sample =
-                sample.with(Task::Age, Annotation::Value { mean, sigma: spread(row, "sigma")? });
+            let (mean, sigma) = (values::age(cell)?, sigma(row, "sigma")?);
+            sample = sample.with(Task::Age, Annotation::Value { mean, sigma });
         }
         if let Some(cell) = row.cell("attractiveness") {
-            let mean = finite(cell).ok_or_else(|| format!("`{cell}` is no score: use a number"))?;
-            let sigma = spread(row, "attractiveness_sigma")?;
+            let (mean, sigma) = (values::score(cell)?, sigma(row, "attractiveness_sigma")?);
             sample = sample.with(Task::Attractiveness, Annotation::Value { mean, sigma });
         }
         if sample.labels.is_empty() {
-            return Err("no `age`".to_owned());
+            return Err("missing `age` or `attractiveness`".to_owned());
         }
         dataset.samples.push(sample);
         Ok(())
@@ -80,90 +66,8 @@ pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     Ok(dataset)
 }
 
-/// A standard deviation, where the column has one.
-fn spread(row: &Row, column: &str) -> Result<Option<f64>, String> {
-    let sigma = row.cell(column).map(|cell| {
-        let value = finite(cell).filter(|v| *v >= 0.0);
-        value.ok_or_else(|| format!("`{cell}` is no sigma: use a number, 0 or more"))
-    });
-    sigma.transpose()
-}
-
-fn finite(cell: &str) -> Option<f64> {
-    cell.parse().ok().filter(|v: &f64| v.is_finite())
-}
-
-/// One line of a table, its cells by column name.
-pub(crate) struct Row<'a> {
-    columns: &'a HashMap<String, usize>,
-    record: &'a ::csv::StringRecord,
-}
-
-impl<'a> Row<'a> {
-    /// The cell of a column, none where it is empty or not there.
-    pub(crate) fn cell(&self, column: &str) -> Option<&'a str> {
-        let index = *self.columns.get(column)?;
-        self.record.get(index).filter(|cell| !cell.is_empty())
-    }
-
-    /// A number of 0 or more in a column that must not be empty.
-    pub(crate) fn number(&self, column: &str) -> Result<f64, String> {
-        number(self.needed(column)?, column)
-    }
-
-    /// The cell of a column that must not be empty.
-    pub(crate) fn needed(&self, column: &str) -> Result<&'a str, String> {
-        self.cell(column).ok_or_else(|| format!("no `{column}`"))
-    }
-}
-
-/// Calls `each` with every line of the table at `path`; what it (or the
-/// parsing of the line) finds wrong becomes a problem that names the line.
-pub(crate) fn for_each_row(
-    path: &Path,
-    needed: &[&str],
-    problems: &mut Vec<Problem>,
-    mut each: impl FnMut(&Row) -> Result<(), String>,
-) -> Result<(), DataError> {
-    let broken = |e: ::csv::Error| match e.into_kind() {
-        ::csv::ErrorKind::Io(source) => DataError::Io { path: path.to_owned(), source },
-        other => DataError::table(path, format!("cannot be read as a table: {other:?}")),
-    };
-    let mut reader = ::csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(::csv::Trim::All)
-        .from_path(path)
-        .map_err(broken)?;
-    let columns: HashMap<String, usize> = reader
-        .headers()
-        .map_err(broken)?
-        .iter()
-        .enumerate()
-        // Spreadsheets put a byte order mark before the first name.
-        .map(|(i, name)| (name.trim_start_matches('\u{feff}').to_owned(), i))
-        .collect();
-    for column in needed {
-        // Alternatives are divided by bars; the first is the usual one.
-        if !column.split('|').any(|name| columns.contains_key(name)) {
-            let column = column.split('|').next().unwrap_or_default();
-            let reason = format!("line 1: the header has no column `{column}`");
-            return Err(DataError::table(path, reason));
-        }
-    }
-    let mut record = ::csv::StringRecord::new();
-    loop {
-        let line = reader.position().line();
-        let outcome = match reader.read_record(&mut record) {
-            Ok(false) => return Ok(()),
-            Ok(true) => each(&Row { columns: &columns, record: &record }),
-            Err(e) if e.is_io_error() => return Err(broken(e)),
-            Err(_) => Err("not UTF-8".to_owned()),
-        };
-        if let Err(reason) = outcome {
-            let line = record.position().map_or(line, |p| p.line());
-            problems.push(Problem { file: format!("{} line {line}", path.display()), reason });
-        }
-    }
+fn sigma(row: &Row, column: &str) -> Result<Option<f64>, String> {
+    row.cell(column).map(|cell| values::number(cell, column)).transpose()
 }
 
 #[cfg(test)]
@@ -177,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_any_column_order_and_ignores_other_columns() {
+    fn columns_may_have_any_order_and_unknown_ones_are_ignored() {
         let table = b"\xef\xbb\xbfsplit,note, age ,file,sigma,group\n\
             test,x,31.5,a/b.jpg,2.25,7\nval,\"x, y\",4,c.png,,\n";
         let set = read(table).unwrap();
@@ -194,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn either_label_will_do() {
+    fn a_row_needs_one_of_the_two_labels() {
         let table = b"file,age,attractiveness,attractiveness_sigma,identity,split\n\
             a.jpg,30,2.5,0.5,me,train\nb.jpg,,4,,,train\nc.jpg,,,,,train\n";
         let set = read(table).unwrap();
@@ -207,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_rows_are_named_by_line_and_the_others_kept() {
+    fn invalid_rows_are_reported_by_line_and_the_others_kept() {
         let table = b"file,age,split,sigma\na.jpg,old,train,\n\nb.jpg,30,train,\nc.jpg,-1,,\n\
             d.jpg,inf,,\ne.jpg,,,\n,3,,\nf.jpg,3,holdout,\ng.jpg,3,test,wide\nh\xff.jpg,3,,\n\
             i.jpg\nj.jpg,12,val,1\n";
@@ -217,13 +121,13 @@ mod tests {
         let lines: Vec<&str> =
             set.problems.iter().map(|p| p.file.rsplit(' ').next().unwrap()).collect();
         assert_eq!(lines, ["2", "5", "6", "7", "8", "9", "10", "11", "12"]);
-        assert!(set.problems[0].reason.contains("`old` is no age"), "{:?}", set.problems[0]);
-        assert!(set.problems[5].reason.contains("`holdout` is no split"));
-        assert!(set.problems[6].reason.contains("`wide` is no sigma"));
+        assert!(set.problems[0].reason.contains("invalid age `old`"), "{:?}", set.problems[0]);
+        assert!(set.problems[5].reason.contains("unknown split `holdout`"));
+        assert!(set.problems[6].reason.contains("invalid sigma `wide`"));
     }
 
     #[test]
-    fn splits_by_hash_where_none_is_given() {
+    fn samples_without_a_split_get_one_by_hash() {
         let mut table = String::from("file,age,group\n");
         for i in 0..2000 {
             table += &format!("{i}.jpg,30,{}\n", i / 2);
@@ -236,6 +140,21 @@ mod tests {
         for (share, expected) in shares.into_iter().zip([0.8, 0.1, 0.1]) {
             assert!((share - expected).abs() < 0.03, "{shares:?}");
         }
+    }
+
+    #[test]
+    fn implausible_labels_are_problems_that_name_the_line() {
+        let table = b"file,age,attractiveness\na.jpg,30,\nb.jpg,2014,\nc.jpg,-31,\n\
+            d.jpg,20140101,\ne.jpg,1e12,\nf.jpg,120,\ng.jpg,,1e12\nh.jpg,,10\n";
+        let set = read(table).unwrap();
+        let files: Vec<&str> = set.samples.iter().map(|s| s.file.as_str()).collect();
+        assert_eq!(files, ["a.jpg", "f.jpg", "h.jpg"]);
+        let first = &set.problems[0];
+        assert!(first.file.ends_with("labels.csv, line 3"), "{first:?}");
+        assert_eq!(first.reason, "invalid age `2014`: expected a number from 0 to 120");
+        let lines: Vec<&str> =
+            set.problems.iter().map(|p| p.file.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(lines, ["3", "4", "5", "6", "8"]);
     }
 
     #[test]

@@ -1,21 +1,21 @@
-//! The adapter for FairFace (Karkkainen and Joo, WACV 2021): ages are ranges.
+//! FairFace (Karkkainen and Joo, WACV 2021), with ages as ranges.
 
 use std::path::Path;
 
 use dldl_label::Task;
 
-use crate::adapters::csv::{Row, for_each_row};
 use crate::annotation::Annotation;
 use crate::format::age;
-use crate::{DataError, Dataset, Format, Sample, Sex, Split};
+use crate::table::{Row, for_each_row};
+use crate::{DataError, Dataset, Format, Sample, Sex, Split, values};
 
-/// The published tables, or the one of the validation part beside `images/`.
+/// The published tables, or that of the validation part next to `images/`.
 pub const FORMAT: Format = Format {
     name: "fairface",
-    about: "fairface_label_{train,val}.csv beside train/ and val/ as published, or labels_val.csv \
-            beside images/; ages are ranges",
-    tasks: &[age("the range itself, uniform: 0-2, 3-9, 10-19, ... 70 and more")],
-    splits: "the publishers' val is for testing, a tenth of their train for validation",
+    about: "fairface_label_{train,val}.csv next to train/ and val/ as published, or labels_val.csv \
+            next to images/; ages are ranges",
+    tasks: &[age("uniform over the range: 0-2, 3-9, 10-19, ..., 70 and more")],
+    splits: "the published val is test, a tenth of the published train is val",
     folds: &[],
     citation: "Karkkainen, Joo: FairFace: Face attribute dataset for balanced race, gender, and \
                age, WACV 2021",
@@ -23,9 +23,9 @@ pub const FORMAT: Format = Format {
     load,
 };
 
-/// Reads `labels`, or those of `fairface_label_train.csv`, `fairface_label_val.csv`
-/// and `labels_val.csv` that are in `root`. The pictures are in `images/` or else
-/// in `root` itself.
+/// Reads `labels`, or else `fairface_label_train.csv` and `fairface_label_val.csv` in
+/// `root`, or else `labels_val.csv`. The pictures are in `images/` if it exists, else in
+/// `root`.
 ///
 /// # Errors
 /// A table cannot be read, or there is none.
@@ -54,23 +54,25 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     Ok(set)
 }
 
-/// The publishers' validation part is nobody's to learn from: it is the test
-/// split. Their open range is closed at 89 years.
+/// The published validation part is the test split. The open range ("more than 70") ends
+/// at 89 years.
 fn sample(row: &Row) -> Result<Sample, String> {
-    let (file, cell) = (row.needed("file")?, row.needed("age")?);
-    let years = |text: &str| text.parse::<u8>().ok().map(f64::from);
+    let (file, cell) = (row.required("file")?, row.required("age")?);
+    let years = |text: &str| values::whole_age(text).ok();
     let ends = match cell.to_ascii_lowercase().strip_prefix("more than ") {
         Some(low) => years(low).map(|low| [low, low.max(89.0)]),
         None => cell.split_once('-').and_then(|(a, b)| Some([years(a)?, years(b)?])),
     };
-    let interval = ends.filter(|[a, b]| a <= b).ok_or_else(|| format!("`{cell}` is no range"))?;
+    let interval = ends
+        .filter(|[a, b]| a <= b)
+        .ok_or_else(|| format!("invalid age range `{cell}`: expected one like 20-29"))?;
     let sex = match row.cell("gender") {
         Some("Male") => Some(Sex::Male),
         Some("Female") => Some(Sex::Female),
         _ => None,
     };
     let split = if file.starts_with("train/") { Split::of_train_key(file) } else { Split::Test };
-    let split = row.cell("split").map_or(Ok(split), str::parse)?;
+    let split = row.split()?.unwrap_or(split);
     let race = row.cell("race").map(str::to_owned);
     Ok(Sample {
         sex,
@@ -85,24 +87,24 @@ mod tests {
     use dldl_label::LabelSet;
 
     #[test]
-    fn ranges_of_age_are_ranges() {
+    fn age_ranges_become_intervals() {
         let dir = tempfile::tempdir().unwrap();
         let table = "file,age,gender,race\nval/1.webp,3-9,Male,East Asian\n\
             val/2.webp,more than 70,,\nval/3.webp,young,,\ntrain/4.webp,0-2,Female,White\n";
         std::fs::write(dir.path().join("labels_val.csv"), table).unwrap();
         std::fs::create_dir(dir.path().join("images")).unwrap();
         let set = crate::load("fairface", dir.path(), None).unwrap();
-        let ratings: Vec<&Annotation> =
+        let ages: Vec<&Annotation> =
             set.samples.iter().filter_map(|s| s.annotation(Task::Age)).collect();
         let range = |low, high| Annotation::Interval { interval: [low, high] };
-        assert_eq!(ratings, [&range(3.0, 9.0), &range(70.0, 89.0), &range(0.0, 2.0)]);
+        assert_eq!(ages, [&range(3.0, 9.0), &range(70.0, 89.0), &range(0.0, 2.0)]);
         assert_eq!((set.samples[0].split, set.samples[0].sex), (Split::Test, Some(Sex::Male)));
         assert_eq!(set.samples[0].file, "images/val/1.webp");
         assert!(set.problems[0].reason.contains("`young`"), "{:?}", set.problems);
     }
 
     #[test]
-    fn the_published_tables_are_read_and_nothing_of_train_is_for_testing() {
+    fn the_published_tables_are_read_and_only_val_is_tested_on() {
         let dir = tempfile::tempdir().unwrap();
         let head = "file,age,gender,race,service_test\n";
         let train: String =
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_range_is_a_distribution_over_its_years_and_no_others() {
+    fn real_ranges_become_uniform_distributions() {
         let Some(data) = crate::shared_data("fairface") else { return };
         let set = crate::load("fairface", &data, None).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (5000, 0));

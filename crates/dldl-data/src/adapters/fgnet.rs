@@ -1,83 +1,51 @@
-//! The adapter for FG-NET (Lanitis, Cootes, 2002): 82 people over the years,
-//! pictures named `001A02.JPG` for person 1 at 2 years, `010A07b.JPG` where there
-//! are several.
-
-use std::path::Path;
+//! FG-NET (Lanitis, Cootes, 2002): 82 people at several ages, with file names like
+//! `001A02.JPG` (person 1, 2 years). A letter distinguishes pictures of the same age
+//! (`010A07b.JPG`).
 
 use dldl_label::Task;
 
+use crate::adapters::file_names;
 use crate::annotation::Annotation;
-use crate::files::sorted_pictures;
-use crate::format::{ONE_AGE, age};
-use crate::{DataError, Dataset, Format, Problem, Sample, Split};
+use crate::files::stem;
+use crate::format::{SINGLE_AGE, age};
+use crate::values::is_digits;
+use crate::{Format, Sample, Split, values};
 
-/// The pictures, in whatever folder.
+/// The pictures, in any folder.
 pub const FORMAT: Format = Format {
     name: "fg-net",
-    about: "FG-NET: pictures named 001A02.JPG (person 001 at 2 years) in ROOT/images or anywhere \
+    about: "FG-NET: pictures named like 001A02.JPG (person 001, 2 years) in ROOT/images or anywhere \
             below ROOT",
-    tasks: &[age(ONE_AGE)],
-    splits: "none published; 80/10/10 by a hash of the person. Usual is leave-out:PERSON, once for \
-             each of 82",
+    tasks: &[age(SINGLE_AGE)],
+    splits: "none published; 80/10/10 by a hash of the person. Customary: leave-out:PERSON for each \
+             of 82 people",
     folds: &[],
     citation: "Lanitis, Taylor, Cootes: Toward automatic simulation of aging effects on face \
                images, PAMI 24(4), 2002",
     terms: "research",
-    load,
+    load: |root, labels| file_names::load("fg-net", root, labels, parse),
 };
 
-fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
-    from_names(FORMAT.name, root, labels, named)
-}
-
-/// Reads the pictures below `root`, whose labels are in their paths.
-///
-/// # Errors
-/// A folder cannot be read, or there is a table, which has no meaning here.
-pub(crate) fn from_names(
-    name: &str,
-    root: &Path,
-    labels: Option<&Path>,
-    parse: fn(&str) -> Result<Sample, String>,
-) -> Result<Dataset, DataError> {
-    if let Some(table) = labels {
-        let reason =
-            format!("the labels of {name} are in the names of its pictures, not in a table");
-        return Err(DataError::table(table, reason));
-    }
-    let mut set = Dataset::new(name, root, Vec::new());
-    for file in sorted_pictures(root)? {
-        match parse(&file) {
-            Ok(sample) => set.samples.push(sample),
-            Err(reason) => set.problems.push(Problem { file, reason }),
-        }
-    }
-    Ok(set)
-}
-
-fn named(file: &str) -> Result<Sample, String> {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    let wrong = || "the name is not of the form 001A02.JPG".to_owned();
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let (person, rest) = stem.split_once(['A', 'a']).ok_or_else(wrong)?;
-    // A letter tells pictures of one age apart.
+fn parse(file: &str) -> Result<Sample, String> {
+    let wrong = || "expected a name like 001A02.JPG".to_owned();
+    let (person, rest) = stem(file).split_once(['A', 'a']).ok_or_else(wrong)?;
     let years = rest.strip_suffix(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest);
-    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    if !digits(person) || !digits(years) {
+    if !is_digits(person) || !is_digits(years) {
         return Err(wrong());
     }
-    let years: u8 = years.parse().map_err(|_| wrong())?;
+    let years = values::whole_age(years)?;
     let sample = Sample::new(file, Split::of_key(person));
     Ok(Sample { group: Some(person.to_owned()), ..sample }
-        .with(Task::Age, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(years)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
-    fn people_are_over_the_years_and_one_is_left_out() {
+    fn file_names_are_parsed_and_one_person_is_left_out() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("images")).unwrap();
         for name in
@@ -104,6 +72,6 @@ mod tests {
         assert_eq!(seen, expected);
         assert_eq!(set.problems.len(), 2);
         let table = crate::load("fg-net", dir.path(), Some(Path::new("x.csv")));
-        assert!(table.unwrap_err().to_string().contains("not in a table"));
+        assert!(table.unwrap_err().to_string().contains("not from a table"));
     }
 }

@@ -1,29 +1,27 @@
-//! The adapter for the Face Research Lab London Set (DeBruine and Jones, 2017):
-//! 102 people, neutral and smiling, whose neutral pictures 2,513 people rated 1
-//! to 7.
+//! Face Research Lab London Set (DeBruine and Jones, 2017): 102 people, neutral and
+//! smiling. 2,513 people rated the neutral pictures from 1 to 7.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use dldl_label::Task;
 
-use crate::adapters::csv::{Row, for_each_row};
 use crate::annotation::Annotation;
-use crate::files::{Index, sorted_pictures};
-use crate::format::{ONE_AGE, age, attractiveness};
+use crate::files::{Index, pictures};
+use crate::format::{LabelInfo, SINGLE_AGE, age, attractiveness};
 use crate::sheet;
-use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+use crate::table::{Row, for_each_row};
+use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split, values};
 
-/// One table of people and their ratings, or the publishers' two.
+const SCORES: LabelInfo = attractiveness(7.0, "individual ratings of the neutral pictures", 1.0);
+
+/// One table of people and ratings, or the two published tables.
 pub const FORMAT: Format = Format {
     name: "london",
-    about: "labels.csv of file,identity,age,sex,ethnicity,mean,n1..n7 beside images/, or \
-            london_faces_info.csv and london_faces_ratings.csv beside neutral_front/ and \
+    about: "labels.csv of file,identity,age,sex,ethnicity,mean,n1..n7 next to images/, or \
+            london_faces_info.csv and london_faces_ratings.csv next to neutral_front/ and \
             smiling_front/ as published",
-    tasks: &[
-        attractiveness(7.0, "the raters' answers, of the neutral pictures", 1.0),
-        age(ONE_AGE),
-    ],
+    tasks: &[SCORES, age(SINGLE_AGE)],
     splits: "none published; 80/10/10 by a hash of the person",
     folds: &[],
     citation: "DeBruine, Jones: Face Research Lab London Set, figshare, 2017, doi \
@@ -35,10 +33,9 @@ pub const FORMAT: Format = Format {
 const INFO: &str = "london_faces_info.csv";
 const RATINGS: &str = "london_faces_ratings.csv";
 
-/// Reads `labels` or `labels.csv` in `root`, or, where there is none, the
-/// publishers' tables. A picture of which neither an age nor ratings are known is
-/// left out, and so is what is in no table: the composites, which are faces of
-/// nobody.
+/// Reads `labels` or `labels.csv` in `root`, or else the published tables. Pictures
+/// without age and ratings are left out, and so are pictures in no table: the composites
+/// of several faces.
 ///
 /// # Errors
 /// A table cannot be read.
@@ -47,8 +44,8 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let default = root.join("labels.csv");
     if labels.is_some() || default.is_file() || !root.join(INFO).is_file() {
         let Dataset { samples, problems, left_out, .. } = &mut set;
-        let needed = ["file", "identity"];
-        for_each_row(labels.unwrap_or(&default), &needed, problems, |row| {
+        let required = ["file", "identity"];
+        for_each_row(labels.unwrap_or(&default), &required, problems, |row| {
             add(sample(row)?, samples, left_out);
             Ok(())
         })?;
@@ -61,12 +58,12 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         .map(|s| s.file.as_str())
         .chain(set.left_out.iter().map(|p| p.file.as_str()))
         .collect();
-    let mut others = sorted_pictures(root)?;
+    let mut others = pictures(root, "")?;
     others.retain(|file| !known.contains(file.as_str()));
     set.left_out.extend(others.into_iter().map(|file| {
         let reason = match file.split('/').any(|folder| folder == "composite") {
-            true => "a composite of many faces is nobody's",
-            false => "in no table of labels",
+            true => "a composite of several faces",
+            false => "not in any table of labels",
         };
         Problem { file, reason: reason.to_owned() }
     }));
@@ -75,14 +72,14 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
 
 fn add(sample: Sample, samples: &mut Vec<Sample>, left_out: &mut Vec<Problem>) {
     if sample.labels.is_empty() {
-        let reason = "neither an age nor ratings are known".to_owned();
+        let reason = "no age and no ratings".to_owned();
         left_out.push(Problem { file: sample.file, reason });
     } else {
         samples.push(sample);
     }
 }
 
-/// A picture of a person, with what is known of the person.
+/// A picture of a person, with the facts about the person.
 fn portrait(
     file: String,
     person: &str,
@@ -91,23 +88,23 @@ fn portrait(
     let sex = match sex {
         Some("female") => Some(Sex::Female),
         Some("male") => Some(Sex::Male),
-        Some(other) => return Err(format!("`{other}` is no sex: female or male")),
+        Some(other) => return Err(format!("invalid sex `{other}`: expected female or male")),
         None => None,
     };
     let group = Some(person.to_owned());
     let race = ethnicity.map(str::to_owned);
     let sample = Sample { sex, race, group, ..Sample::new(file, Split::of_key(person)) };
     Ok(match years {
-        Some(years) => sample.with(Task::Age, Annotation::value(sheet::number(years, "age")?)),
+        Some(years) => sample.with(Task::Age, Annotation::value(values::age(years)?)),
         None => sample,
     })
 }
 
 fn sample(row: &Row) -> Result<Sample, String> {
-    let (file, person) = (row.needed("file")?, row.needed("identity")?);
+    let (file, person) = (row.required("file")?, row.required("identity")?);
     let known = ["age", "sex", "ethnicity"].map(|column| row.cell(column));
     let mut sample = portrait(format!("images/{file}"), person, known)?;
-    if row.cell("mean").is_some() {
+    if let Some(mean) = row.cell("mean") {
         let mut histogram = Vec::new();
         for score in 1..=7u8 {
             let count = row.number(&format!("n{score}"))?;
@@ -115,26 +112,26 @@ fn sample(row: &Row) -> Result<Sample, String> {
                 histogram.push([f64::from(score), count]);
             }
         }
-        let mean = row.number("mean")?;
+        let mean = values::score_of(&SCORES, mean)?;
         if histogram.is_empty() {
-            return Err("a mean of no ratings".to_owned());
+            return Err("a mean without ratings".to_owned());
         }
         sample = sample.with(Task::Attractiveness, Annotation::Histogram { mean, histogram });
     }
-    if let Some(split) = row.cell("split") {
-        sample.split = split.parse()?;
+    if let Some(split) = row.split()? {
+        sample.split = split;
     }
     Ok(sample)
 }
 
-/// The publishers' tables: a line per person, and a line per rater with a column
-/// per person. Pictures of person X001 are `001_03` (neutral) and `001_08`.
+/// The published tables: one line per person, and one line per rater with a column per
+/// person. The pictures of person X001 are `001_03` (neutral) and `001_08` (smiling).
 fn published(root: &Path, set: &mut Dataset) -> Result<(), DataError> {
-    let index = Index::below(root)?;
-    let answers = answers(&root.join(RATINGS))?;
+    let index = Index::new(root)?;
+    let ratings = ratings(&root.join(RATINGS))?;
     let Dataset { samples, problems, left_out, .. } = set;
     for_each_row(&root.join(INFO), &["face_id", "face_age"], problems, |row| {
-        let id = row.needed("face_id")?;
+        let id = row.required("face_id")?;
         let person = id.trim_start_matches('X');
         let known = ["face_age", "face_sex", "face_eth"].map(|column| row.cell(column));
         let mut of = |folder: &str, number: &str, neutral: bool| -> Result<(), String> {
@@ -142,7 +139,7 @@ fn published(root: &Path, set: &mut Dataset) -> Result<(), DataError> {
             let file =
                 index.find(&name, folder).map_or_else(|| format!("{folder}/{name}"), str::to_owned);
             let mut sample = portrait(file, person, known)?;
-            if let Some(counts) = answers.get(id).filter(|_| neutral) {
+            if let Some(counts) = ratings.get(id).filter(|_| neutral) {
                 let histogram: Vec<[f64; 2]> =
                     counts.iter().map(|(&score, &n)| [f64::from(score), f64::from(n)]).collect();
                 let count: f64 = histogram.iter().map(|[_, n]| n).sum();
@@ -158,10 +155,10 @@ fn published(root: &Path, set: &mut Dataset) -> Result<(), DataError> {
     })
 }
 
-/// How often each score was given, by the person's column. What is no score 1 to
-/// 7 is no answer.
-fn answers(path: &Path) -> Result<HashMap<String, BTreeMap<u8, u32>>, DataError> {
-    let mut answers: HashMap<String, BTreeMap<u8, u32>> = HashMap::new();
+/// How often each score was given, by column. Cells other than 1 to 7 are missing
+/// ratings.
+fn ratings(path: &Path) -> Result<HashMap<String, BTreeMap<u8, u32>>, DataError> {
+    let mut ratings: HashMap<String, BTreeMap<u8, u32>> = HashMap::new();
     for sheet in sheet::read(path)? {
         let Some((header, raters)) = sheet.rows.split_first() else { continue };
         for rater in raters {
@@ -170,12 +167,12 @@ fn answers(path: &Path) -> Result<HashMap<String, BTreeMap<u8, u32>>, DataError>
                 if let Ok(score @ 1..=7) = cell.parse::<u8>()
                     && person
                 {
-                    *answers.entry(column.clone()).or_default().entry(score).or_default() += 1;
+                    *ratings.entry(column.clone()).or_default().entry(score).or_default() += 1;
                 }
             }
         }
     }
-    Ok(answers)
+    Ok(ratings)
 }
 
 #[cfg(test)]
@@ -209,8 +206,8 @@ mod tests {
             ["neutral_front/001_03.jpg", "smiling_front/001_08.jpg", "neutral_front/031_03.jpg"];
         assert_eq!(files, expected);
         let mean = 11.0 / 3.0;
-        let answers = Annotation::Histogram { mean, histogram: vec![[3.0, 2.0], [5.0, 1.0]] };
-        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&answers));
+        let ratings = Annotation::Histogram { mean, histogram: vec![[3.0, 2.0], [5.0, 1.0]] };
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&ratings));
         assert_eq!(set.samples[1].labels.len(), 1);
         assert_eq!(set.samples[1].annotation(Task::Age), Some(&Annotation::value(24.0)));
         assert_eq!(set.samples[0].split, set.samples[1].split);
@@ -220,15 +217,15 @@ mod tests {
         );
         let left: Vec<&str> = set.left_out.iter().map(|p| p.reason.as_str()).collect();
         assert_eq!(left.len(), 2);
-        assert!(left[0].contains("neither") && left[1].contains("nobody"), "{left:?}");
+        assert!(left[0].contains("no age") && left[1].contains("composite"), "{left:?}");
     }
 
     #[test]
-    fn the_real_answers_are_distributions_with_the_published_mean_and_spread() {
+    fn real_ratings_have_the_published_mean_and_standard_deviation() {
         let Some(data) = crate::shared_data("london") else { return };
         let set = crate::load("london", &data, None).unwrap();
         assert_eq!(set.problems, []);
-        // Two of the 102 people have no age: their smiling pictures have no label.
+        // Two of the 102 people have no age, so their smiling pictures have no label.
         assert_eq!((set.samples.len(), set.left_out.len()), (202, 12));
         let composites = set.left_out.iter().filter(|p| p.reason.contains("composite"));
         assert_eq!(composites.count(), 10);
@@ -236,11 +233,11 @@ mod tests {
         let people: std::collections::HashSet<&str> =
             set.samples.iter().filter_map(|s| s.group.as_deref()).collect();
         assert_eq!(people.len(), 102);
-        // The table's own mean and standard deviation, of 2,513 ratings each.
+        // Mean and standard deviation in the table, of 2,513 ratings each.
         let mut published = HashMap::new();
         for_each_row(&data.join("labels.csv"), &["mean", "std"], &mut Vec::new(), |row| {
             if row.cell("mean").is_some() {
-                let file = format!("images/{}", row.needed("file")?);
+                let file = format!("images/{}", row.required("file")?);
                 published.insert(file, (row.number("mean")?, row.number("std")?));
             }
             Ok(())

@@ -1,28 +1,26 @@
-//! The adapter for MEBeauty (Lebedeva, Guo, Ying, 2021): scores 1 to 10, with all
-//! their answers where the table has them.
+//! MEBeauty (Lebedeva, Guo, Ying, 2021): scores from 1 to 10, with the individual
+//! ratings if the table has them.
 
 use std::path::Path;
 
 use dldl_label::Task;
 
-use crate::adapters::csv::{Row, for_each_row};
 use crate::annotation::Annotation;
 use crate::files::Index;
-use crate::format::attractiveness;
-use crate::sheet::number;
-use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+use crate::format::{LabelInfo, attractiveness};
+use crate::table::{Row, for_each_line, for_each_row};
+use crate::{DataError, Dataset, Format, Sample, Sex, Split, values};
 
-/// A table with the answers beside `images/`, or the publishers' lists of means.
+const SCORES: LabelInfo =
+    attractiveness(10.0, "individual ratings; sigma assumed for the published lists", 1.0);
+
+/// A table with individual ratings next to `images/`, or the published lists of means.
 pub const FORMAT: Format = Format {
     name: "mebeauty",
-    about: "a table labels.csv of file,split,official_mean,n1..n10 beside images/SEX/RACE/, or \
+    about: "a table labels.csv of file,split,official_mean,n1..n10 next to images/SEX/RACE/, or \
             scores/{train,val,test}_2022.txt as published (means only)",
-    tasks: &[attractiveness(
-        10.0,
-        "the raters' answers; of the published lists none: assumed",
-        1.0,
-    )],
-    splits: "the publishers' train, val and test",
+    tasks: &[SCORES],
+    splits: "published train, val and test",
     folds: &[],
     citation: "Lebedeva, Guo, Ying: MEBeauty: a multi-ethnic facial beauty dataset in-the-wild, \
                Neural Computing and Applications, 2021",
@@ -30,9 +28,8 @@ pub const FORMAT: Format = Format {
     load,
 };
 
-/// Reads `labels` or `labels.csv` in `root`, or, where there is none, the
-/// publishers' lists of means in `scores`, whose paths end in
-/// `images/SEX/RACE/NAME`.
+/// Reads `labels` or `labels.csv` in `root`, or else the published lists of means in
+/// `scores`, with paths that end in `images/SEX/RACE/NAME`.
 ///
 /// # Errors
 /// The table or the lists cannot be read.
@@ -42,33 +39,27 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let lists = root.join("scores");
     if labels.is_some() || default.is_file() || !lists.is_dir() {
         let samples = &mut set.samples;
-        let needed = ["file", "official_mean", "n1", "n10"];
-        for_each_row(labels.unwrap_or(&default), &needed, &mut set.problems, |row| {
+        let required = ["file", "official_mean", "n1", "n10"];
+        for_each_row(labels.unwrap_or(&default), &required, &mut set.problems, |row| {
             samples.push(sample(row)?);
             Ok(())
         })?;
         return Ok(set);
     }
-    let index = Index::below(root)?;
+    let index = Index::new(root)?;
     for split in Split::ALL {
         let path = lists.join(format!("{split}_2022.txt"));
-        let text = std::fs::read_to_string(&path).map_err(DataError::io(&path))?;
-        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            match listed(root, &index, line, split) {
-                Ok(sample) => set.samples.push(sample),
-                Err(reason) => {
-                    let file = format!("{} line {}", path.display(), i + 1);
-                    set.problems.push(Problem { file, reason });
-                }
-            }
-        }
+        for_each_line(&path, &mut set.problems, |line| {
+            set.samples.push(listed(root, &index, line, split)?);
+            Ok(())
+        })?;
     }
     Ok(set)
 }
 
 fn sample(row: &Row) -> Result<Sample, String> {
-    let file = row.needed("file")?;
-    let mean = row.number("official_mean")?;
+    let file = row.required("file")?;
+    let mean = values::score_of(&SCORES, row.required("official_mean")?)?;
     let mut histogram = Vec::new();
     for score in 1..=10u8 {
         let count = row.number(&format!("n{score}"))?;
@@ -80,20 +71,19 @@ fn sample(row: &Row) -> Result<Sample, String> {
         true => Annotation::value(mean),
         false => Annotation::Histogram { mean, histogram },
     };
-    let split = row.cell("split").map_or(Ok(Split::of_key(file)), str::parse)?;
+    let split = row.split()?.unwrap_or_else(|| Split::of_key(file));
     Ok(labeled(format!("images/{file}"), file, split, rating))
 }
 
-/// One line of a published list: a path, in quotes where it has blanks, and a
-/// score.
+/// One line of a published list: a path, quoted if it contains spaces, and a score.
 fn listed(root: &Path, index: &Index, line: &str, split: Split) -> Result<Sample, String> {
     let (path, score) =
-        line.trim().rsplit_once(char::is_whitespace).ok_or("not a path and a score")?;
-    let mean = number(score, "score")?;
+        line.rsplit_once(char::is_whitespace).ok_or("expected a path and a score")?;
+    let mean = values::score_of(&SCORES, score)?;
     let path = path.trim().trim_matches('"');
-    let (_, inner) = path.rsplit_once("images/").ok_or("the path is not in `images/`")?;
+    let (_, inner) = path.rsplit_once("images/").ok_or("expected a path in `images/`")?;
     let mut file = format!("images/{inner}");
-    // Different people's pictures have the same name: only in its own folder.
+    // File names are unique per folder only.
     if !root.join(&file).is_file()
         && let Some((folder, _)) = inner.rsplit_once('/')
     {
@@ -105,7 +95,7 @@ fn listed(root: &Path, index: &Index, line: &str, split: Split) -> Result<Sample
     Ok(labeled(file, inner, split, Annotation::value(mean)))
 }
 
-/// Sex and race are the folders of the picture.
+/// Sex and race are the folders of a picture.
 fn labeled(file: String, inner: &str, split: Split, rating: Annotation) -> Sample {
     let mut folders = inner.split('/');
     let sex = match folders.next() {
@@ -123,15 +113,15 @@ mod tests {
     use dldl_label::LabelSet;
 
     #[test]
-    fn answers_are_kept_with_the_published_mean() {
+    fn individual_ratings_are_kept_with_the_published_mean() {
         let dir = tempfile::tempdir().unwrap();
         let table = "file,split,official_mean,n_ratings,mean,std,n1,n2,n3,n4,n5,n6,n7,n8,n9,n10\n\
             female/black/a.webp,train,3.79,3,4,1,1,0,2,0,0,0,0,0,0,0\n\
             x.webp,test,5,0,,,0,0,0,0,0,0,0,0,0,0\n";
         std::fs::write(dir.path().join("labels.csv"), table).unwrap();
         let set = crate::load("mebeauty", dir.path(), None).unwrap();
-        let answers = Annotation::Histogram { mean: 3.79, histogram: vec![[1.0, 1.0], [3.0, 2.0]] };
-        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&answers));
+        let ratings = Annotation::Histogram { mean: 3.79, histogram: vec![[1.0, 1.0], [3.0, 2.0]] };
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&ratings));
         assert_eq!(set.samples[0].race.as_deref(), Some("black"));
         assert_eq!(set.samples[1].annotation(Task::Attractiveness), Some(&Annotation::value(5.0)));
         assert_eq!((set.samples[1].sex, set.samples[1].split), (None, Split::Test));
@@ -160,11 +150,11 @@ mod tests {
         assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&Annotation::value(3.79)));
         assert_eq!((set.samples[1].split, set.samples[1].sex), (Split::Val, Some(Sex::Male)));
         assert_eq!(set.problems.len(), 2);
-        assert!(set.problems[1].reason.contains("`high` is no score"), "{:?}", set.problems);
+        assert!(set.problems[1].reason.contains("invalid score `high`"), "{:?}", set.problems);
     }
 
     #[test]
-    fn the_real_answers_are_distributions_with_their_own_mean_and_spread() {
+    fn real_ratings_keep_their_mean_and_standard_deviation() {
         let Some(data) = crate::shared_data("mebeauty") else { return };
         let set = crate::load("mebeauty", &data, None).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (2372, 0));

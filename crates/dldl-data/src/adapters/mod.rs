@@ -1,6 +1,6 @@
-//! Datasets as their publishers lay them out, one file each: a function from a root
-//! folder to a [`Dataset`](crate::Dataset), and a [`Format`](crate::Format) that says
-//! what the labels and splits are and whose work it is.
+//! One file per published dataset layout: a function from a root folder to a
+//! [`Dataset`](crate::Dataset), and a [`Format`](crate::Format) that describes labels,
+//! splits and origin. [`crate::registry`] lists them.
 
 pub(crate) mod agedb;
 pub(crate) mod all_age_faces;
@@ -9,6 +9,7 @@ pub(crate) mod chalearn;
 pub(crate) mod csv;
 pub(crate) mod fairface;
 pub(crate) mod fgnet;
+mod file_names;
 pub(crate) mod london;
 pub(crate) mod mebeauty;
 pub(crate) mod morph;

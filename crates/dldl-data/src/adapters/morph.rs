@@ -1,26 +1,28 @@
-//! The adapter for MORPH Album 2 (Ricanek and Tesafaye, FG 2006): pictures named
-//! `009055_1M54.JPG`, the person's number, the number of the picture, sex and age.
+//! MORPH Album 2 (Ricanek and Tesafaye, FG 2006), with file names like
+//! `009055_1M54.JPG`: person, number of the picture, sex and age.
 
 use std::path::{Path, PathBuf};
 
 use dldl_label::Task;
 
+use crate::adapters::file_names;
 use crate::annotation::Annotation;
-use crate::files::{Index, sorted_pictures};
+use crate::files::{Index, pictures, stem};
 use crate::format::{LabelInfo, age};
 use crate::sheet;
-use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+use crate::values::is_digits;
+use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split, values};
 
-const AGES: LabelInfo = age("one age, no spread: sigma is 2 years, as in the paper");
+const AGES: LabelInfo = age("single value, sigma of 2 years as in the paper");
 
 /// The published table, or the pictures alone.
 pub const FORMAT: Format = Format {
     name: "morph",
     about: "MORPH Album 2: a table morph*.csv (photo,age,gender,race,id_num) and pictures named \
-            009055_1M54.JPG, or the pictures alone",
+            like 009055_1M54.JPG, or the pictures alone",
     tasks: &[AGES],
-    splits: "none published; 80/10/10 by a hash of the person. The paper's is random:SEED, by \
-             picture; subjects:5:FOLD keeps people apart",
+    splits: "none published; 80/10/10 by a hash of the person. The paper divides by picture: \
+             random:SEED. subjects:5:FOLD keeps people apart",
     folds: &[],
     citation: "Ricanek, Tesafaye: MORPH: A longitudinal image database of normal adult \
                age-progression, FG 2006",
@@ -28,13 +30,12 @@ pub const FORMAT: Format = Format {
     load,
 };
 
-/// Reads `labels`, or the one table in `root` whose name begins with `morph`, or
-/// else the names of the pictures below `root`. Age and sex are in the names,
-/// too: a row that says otherwise than its picture's name is a problem.
+/// Reads `labels`, or the only table in `root` whose name begins with `morph`, or else the
+/// file names of the pictures below `root`. Age and sex are in the file names too: a row
+/// that contradicts the name of its picture is a problem.
 ///
 /// # Errors
-/// The folder or the table cannot be read, or the table has no columns `photo`
-/// and `age`.
+/// The folder or the table cannot be read, or the table has no columns `photo` and `age`.
 fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let mut set = Dataset::new(FORMAT.name, root, Vec::new());
     let table = match labels {
@@ -42,19 +43,15 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         None => table(root)?,
     };
     let Some(table) = table else {
-        for file in sorted_pictures(root)? {
-            match named(&file) {
-                Ok(sample) => set.samples.push(sample),
-                Err(reason) => set.problems.push(Problem { file, reason }),
-            }
-        }
+        file_names::add(&mut set, pictures(root, "")?, parse);
         return Ok(set);
     };
-    let index = Index::below(root)?;
+    let index = Index::new(root)?;
     let columns = ["photo", "age", "gender", "race", "id_num"];
     let sheets = sheet::read(&table)?;
     let lines = sheets.iter().find_map(|sheet| sheet.select(&columns, 2));
-    let lines = lines.ok_or_else(|| DataError::table(&table, "no columns `photo` and `age`"))?;
+    let lines =
+        lines.ok_or_else(|| DataError::table(&table, "there are no columns `photo` and `age`"))?;
     for line in lines {
         match row(root, &index, &line) {
             Ok(sample) => set.samples.push(sample),
@@ -76,19 +73,19 @@ fn table(root: &Path) -> Result<Option<PathBuf>, DataError> {
     match found.len() {
         0 | 1 => Ok(found.pop()),
         n => {
-            let reason = format!("{n} tables whose names begin with `morph`: name one as labels");
+            let reason = format!("there are {n} tables `morph*`: choose one with --labels");
             Err(DataError::table(root, reason))
         }
     }
 }
 
 fn row(root: &Path, index: &Index, line: &sheet::Line) -> Result<Sample, String> {
-    let photo = line.cells[0].ok_or("no `photo`")?.replace('\\', "/");
-    let years = line.number(1, "age")?.ok_or("no `age`")?;
+    let photo = line.cells[0].ok_or("missing `photo`")?.replace('\\', "/");
+    let years = line.age(1)?.ok_or("missing `age`")?;
     let sex = match line.cells[2] {
         Some("M") => Some(Sex::Male),
         Some("F") => Some(Sex::Female),
-        Some(other) => return Err(format!("`{other}` is no gender: M or F")),
+        Some(other) => return Err(format!("invalid gender `{other}`: expected M or F")),
         None => None,
     };
     let race = match line.cells[3] {
@@ -102,13 +99,13 @@ fn row(root: &Path, index: &Index, line: &sheet::Line) -> Result<Sample, String>
     let there = root.join(&photo).is_file().then_some(photo.as_str());
     let file = there.or_else(|| index.find(&photo, "album2")).unwrap_or(&photo).to_owned();
     let rating = Annotation::value(years);
-    let (group, sex) = match named(&photo) {
+    let (group, sex) = match parse(&photo) {
         Ok(named) => {
             if named.annotation(Task::Age) != Some(&rating) {
-                return Err(format!("{years} years, but the picture is named {photo}"));
+                return Err(format!("the age of {years} contradicts the file name {photo}"));
             }
             if sex.is_some() && sex != named.sex {
-                return Err(format!("the sex is not that of the picture's name {photo}"));
+                return Err(format!("the sex contradicts the file name {photo}"));
             }
             (named.group, named.sex)
         }
@@ -119,23 +116,21 @@ fn row(root: &Path, index: &Index, line: &sheet::Line) -> Result<Sample, String>
     Ok(Sample { sex, race, group, ..Sample::new(file, split).with(Task::Age, rating) })
 }
 
-/// What a picture's name says.
-fn named(file: &str) -> Result<Sample, String> {
+/// Parses a file name.
+fn parse(file: &str) -> Result<Sample, String> {
     let name = file.rsplit('/').next().unwrap_or(file);
-    let wrong = || format!("`{name}` is not of the form 009055_1M54.JPG");
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let (person, rest) = stem.split_once('_').ok_or_else(wrong)?;
+    let wrong = || format!("invalid name `{name}`: expected one like 009055_1M54.JPG");
+    let (person, rest) = stem(name).split_once('_').ok_or_else(wrong)?;
     let at = rest.find(['M', 'F']).ok_or_else(wrong)?;
     let (number, years) = (&rest[..at], &rest[at + 1..]);
-    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    if !digits(person) || !digits(number) || !digits(years) {
+    if !is_digits(person) || !is_digits(number) || !is_digits(years) {
         return Err(wrong());
     }
-    let years: u8 = years.parse().map_err(|_| wrong())?;
+    let years = values::whole_age(years)?;
     let sex = if rest.as_bytes()[at] == b'M' { Sex::Male } else { Sex::Female };
     let sample = Sample::new(file, Split::of_key(person));
     Ok(Sample { sex: Some(sex), group: Some(person.to_owned()), ..sample }
-        .with(Task::Age, Annotation::value(f64::from(years))))
+        .with(Task::Age, Annotation::value(years)))
 }
 
 #[cfg(test)]
@@ -151,7 +146,7 @@ mod tests {
         55,0,,,H,F,,40,0,,Album2/renamed.JPG\n";
 
     #[test]
-    fn rows_are_compared_with_the_names_of_their_pictures() {
+    fn rows_that_contradict_file_names_are_problems() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("MORPH_2008_nonCommercial.csv"), TABLE).unwrap();
         std::fs::create_dir(dir.path().join("aligned")).unwrap();
@@ -167,12 +162,12 @@ mod tests {
         assert_eq!((first.group.as_deref(), first.split), (Some("009055"), set.samples[1].split));
         assert_eq!(set.samples[2].group.as_deref(), Some("55"));
         let reasons: Vec<&str> = set.problems.iter().map(|p| p.reason.as_str()).collect();
-        assert!(reasons[0].contains("30 years") && reasons[1].contains("sex"), "{reasons:?}");
-        assert!(reasons[2].contains("no `age`"), "{reasons:?}");
+        assert!(reasons[0].contains("age of 30") && reasons[1].contains("sex"), "{reasons:?}");
+        assert!(reasons[2].contains("missing `age`"), "{reasons:?}");
     }
 
     #[test]
-    fn without_a_table_the_names_say_all() {
+    fn without_a_table_file_names_are_parsed() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("Album2")).unwrap();
         for file in ["Album2/100000_0F45.JPG", "Album2/x_0F45.JPG", "Album2/100001_01M16.jpg"] {
@@ -184,9 +179,9 @@ mod tests {
         assert_eq!(set.samples[1].group.as_deref(), Some("100001"));
     }
 
-    /// The paper divides by picture, the later benchmarks by person.
+    /// The paper divides by picture, later benchmarks by person.
     #[test]
-    fn protocols_divide_pictures_or_people() {
+    fn protocols_divide_by_picture_or_by_person() {
         let dir = tempfile::tempdir().unwrap();
         for person in 0..40 {
             for picture in 0..4 {

@@ -1,49 +1,52 @@
-//! The adapters for pictures without labels of ages: a folder per person, to
-//! learn who it is, and a plain list, to learn from a teacher's embeddings.
+//! Pictures without age labels, for pretraining: a folder per person (identities as
+//! classes), and a plain list (embeddings of a teacher network as targets).
 
 use std::path::Path;
 
-use crate::files::sorted_pictures;
+use crate::files::pictures;
+use crate::table::for_each_line;
 use crate::{DataError, Dataset, Format, Sample, Split};
 
-/// A folder per person.
+/// One folder per person.
 pub const FORMAT: Format = Format {
     name: "people",
-    about: "a folder per person with pictures in it (MS-Celeb, VGGFace2, CASIA), for `dldl pretrain`",
+    about: "one folder of pictures per person (MS-Celeb, VGGFace2, CASIA), for `dldl pretrain`",
     tasks: &[],
-    splits: "a tenth of everyone's pictures but their first for validation, none for testing",
+    splits: "a tenth of each person's pictures except the first is val, no test",
     folds: &[],
-    citation: "Guo et al.: MS-Celeb-1M, ECCV 2016, or whoever published the folders",
-    terms: "those of the publisher; MS-Celeb-1M was withdrawn by its own",
+    citation: "Guo et al.: MS-Celeb-1M, ECCV 2016, or the publisher of the folders",
+    terms: "those of the publisher; MS-Celeb-1M was withdrawn by its publisher",
     load: people,
 };
 
 /// A list of pictures.
 pub const LIST: Format = Format {
     name: "list",
-    about: "a list of pictures, one a line (pictures.txt), for `dldl pretrain` with a teacher",
+    about: "a list of pictures, one per line (pictures.txt), for `dldl pretrain` with a teacher",
     tasks: &[],
-    splits: "a tenth for validation by a hash of the name, none for testing",
+    splits: "a tenth by a hash of the name is val, no test",
     folds: &[],
     citation: "the owner of the pictures",
     terms: "those of the owner",
     load: list,
 };
 
-/// Reads the pictures in the folders of `root`; the folder's path is the
-/// person. The first picture of a person is for training, and so are those of
-/// the others that [`Split::of_key`] does not call `val`: nobody is in the
-/// validation part who is not learned.
+/// Reads the pictures in the folders of `root`; the path of the folder is the identity.
+/// The first picture of each person is for training, so that every identity is trained
+/// on; the others are split by [`Split::of_train_key`].
 ///
 /// # Errors
-/// A folder cannot be read, or there is a table, which has no meaning here.
+/// A folder cannot be read, or a table of labels is given.
 fn people(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     if let Some(table) = labels {
-        return Err(DataError::table(table, "people are told apart by their folders, not a table"));
+        return Err(DataError::table(
+            table,
+            "people takes identities from folders, not from a table",
+        ));
     }
     let mut samples: Vec<Sample> = Vec::new();
-    for file in sorted_pictures(root)? {
-        // Pictures beside the folders are nobody's.
+    for file in pictures(root, "")? {
+        // Pictures directly in `root` have no identity.
         let Some((person, _)) = file.rsplit_once('/') else { continue };
         let known = samples.last().is_some_and(|last| last.identity.as_deref() == Some(person));
         let split = if known { Split::of_train_key(&file) } else { Split::Train };
@@ -53,19 +56,20 @@ fn people(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     Ok(Dataset::new(FORMAT.name, root, samples))
 }
 
-/// Reads a list of paths relative to `root`, by default `pictures.txt` there.
-/// One in ten is for validation, by [`Split::of_key`].
+/// Reads a list of paths relative to `root`, by default `pictures.txt` in `root`, split
+/// by [`Split::of_train_key`].
 ///
 /// # Errors
 /// The list cannot be read.
 fn list(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let default = root.join("pictures.txt");
     let path = labels.unwrap_or(&default);
-    let text = std::fs::read_to_string(path).map_err(DataError::io(path))?;
-    let sample = |line: &str| Sample::new(line, Split::of_train_key(line));
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let samples = lines.map(sample).collect();
-    Ok(Dataset::new(LIST.name, root, samples))
+    let mut set = Dataset::new(LIST.name, root, Vec::new());
+    for_each_line(path, &mut set.problems, |line| {
+        set.samples.push(Sample::new(line, Split::of_train_key(line)));
+        Ok(())
+    })?;
+    Ok(set)
 }
 
 #[cfg(test)]
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_people_and_everyone_is_learned() {
+    fn folders_are_identities_and_each_is_trained_on() {
         let dir = tempfile::tempdir().unwrap();
         for person in 0..30 {
             let folder = dir.path().join(format!("p{person:02}"));
@@ -93,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_lists() {
+    fn lists_have_one_picture_per_line() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("pictures.txt"), "b/a.jpg\n\n c.png\n").unwrap();
         let set = crate::load("list", dir.path(), None).unwrap();

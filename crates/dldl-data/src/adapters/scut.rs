@@ -1,8 +1,7 @@
-//! The adapter for SCUT-FBP5500 (Liang et al., ICPR 2018): lists of file names
-//! with the mean score, 1 to 5, of 60 raters. What the lists give is the mean
-//! alone, and a spread is an assumption of whoever trains, unless the publishers'
-//! workbook of all ratings is there. SCUT-FBP, the older set, is in
-//! [`crate::adapters::scut500`].
+//! SCUT-FBP5500 (Liang et al., ICPR 2018): lists of file names with the mean score, 1 to
+//! 5, of 60 raters. The lists have no standard deviations, so sigma is assumed unless the
+//! published workbook of individual ratings is present. The older set SCUT-FBP is in
+//! [`super::scut500`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,28 +9,31 @@ use std::path::{Path, PathBuf};
 use dldl_label::Task;
 
 use crate::annotation::Annotation;
+use crate::files::Index;
 use crate::format::{LabelInfo, attractiveness};
 use crate::sheet;
-use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+use crate::table::for_each_line;
+use crate::{DataError, Dataset, Format, Sample, Sex, Split, values};
 
 const LISTS: &str = "train_test_files";
 
-const TASKS: &[LabelInfo] = &[attractiveness(
+const SCORES: LabelInfo = attractiveness(
     5.0,
-    "the 60 answers where All_Ratings.xlsx is there; else the mean alone: sigma is assumed",
+    "60 individual ratings with All_Ratings.xlsx, else mean only, sigma assumed",
     0.5,
-)];
+);
+const TASKS: &[LabelInfo] = &[SCORES];
 const CITATION: &str = "Liang, Lin, Jin, Xie, Li: SCUT-FBP5500: a diverse benchmark dataset for \
                         multi-paradigm facial beauty prediction, ICPR 2018";
 const TERMS: &str = "non-commercial research";
 
-/// The publishers' split of 60 % and 40 %.
+/// The published split of 60 % and 40 %.
 pub const FORMAT: Format = Format {
     name: "scut-fbp5500",
-    about: "SCUT-FBP5500 as published, its 60/40 split; validation is a tenth of the train part",
+    about: "SCUT-FBP5500 as published, with the 60/40 split",
     tasks: TASKS,
-    splits: "the publishers' 60/40 and, as published:1 to published:5, their five folds; a tenth \
-             of train for validation",
+    splits: "published 60/40 split, and five folds as published:1 to published:5; a tenth of train \
+             is val",
     folds: &NAMES,
     citation: CITATION,
     terms: TERMS,
@@ -43,12 +45,12 @@ pub const FORMAT: Format = Format {
 const NAMES: [&str; 5] =
     ["scut-fbp5500-1", "scut-fbp5500-2", "scut-fbp5500-3", "scut-fbp5500-4", "scut-fbp5500-5"];
 
-/// The publishers' five folds.
+/// The five published folds.
 pub const FOLDS: [Format; 5] = [fold::<1>(), fold::<2>(), fold::<3>(), fold::<4>(), fold::<5>()];
 
 const fn fold<const N: usize>() -> Format {
     const ABOUT: [&str; 5] = [
-        "the same, the first of the publishers' five folds",
+        "the same, the first of the five published folds",
         "the second fold",
         "the third fold",
         "the fourth fold",
@@ -58,7 +60,7 @@ const fn fold<const N: usize>() -> Format {
         name: NAMES[N - 1],
         about: ABOUT[N - 1],
         tasks: TASKS,
-        splits: "the publishers' fold of 4400/1100, a tenth of train for validation",
+        splits: "published fold of 4400/1100; a tenth of train is val",
         folds: &[],
         citation: CITATION,
         terms: TERMS,
@@ -69,15 +71,14 @@ const fn fold<const N: usize>() -> Format {
     }
 }
 
-/// Reads `train{suffix}.txt` and `test{suffix}.txt` in `labels`, by default the
-/// folder `lists` of the publishers' `train_test_files`. Sex and race are in the
-/// file names: `AF` to `CM`. The publishers have no validation part: it is that
-/// tenth of the train list whose names [`Split::of_key`] calls `val`. The answers
-/// are those of `All_Ratings.xlsx` or `All_Ratings.csv` in `root`, where it is
-/// there; the mean is the lists'.
+/// Reads `train{suffix}.txt` and `test{suffix}.txt` in `labels`, by default the folder
+/// `lists` in `train_test_files`. Sex and race are in the file names (`AF` to `CM`). No
+/// validation part is published; the train list is split by [`Split::of_train_key`].
+/// Individual ratings come from `All_Ratings.xlsx` or `All_Ratings.csv` in `root`, if
+/// present; the mean is that of the lists.
 ///
 /// # Errors
-/// A list cannot be read, or the workbook of ratings is broken.
+/// A list cannot be read, or the workbook of ratings is invalid.
 fn load(
     root: &Path,
     labels: Option<&Path>,
@@ -86,58 +87,55 @@ fn load(
     suffix: &str,
 ) -> Result<Dataset, DataError> {
     let folder = labels.map_or_else(|| root.join(LISTS).join(lists), PathBuf::from);
-    let answers = answers(root)?;
+    let ratings = ratings(root)?;
+    let index = Index::new(root)?;
     let mut set = Dataset::new(name, root, Vec::new());
     for split in [Split::Train, Split::Test] {
         let path = folder.join(format!("{split}{suffix}.txt"));
-        let text = std::fs::read_to_string(&path).map_err(DataError::io(&path))?;
-        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            match parse(root, &answers, line, split) {
-                Ok(sample) => set.samples.push(sample),
-                Err(reason) => {
-                    let file = format!("{} line {}", path.display(), i + 1);
-                    set.problems.push(Problem { file, reason });
-                }
-            }
-        }
+        for_each_line(&path, &mut set.problems, |line| {
+            set.samples.push(parse(&index, &ratings, line, split)?);
+            Ok(())
+        })?;
     }
     Ok(set)
 }
 
-/// How often each score was given to a picture, by the picture's name.
-type Answers = HashMap<String, BTreeMap<u8, u32>>;
+/// How often each score was given, by file name.
+type Ratings = HashMap<String, BTreeMap<u8, u32>>;
 
-/// The publishers' workbook: a row for each of the 60 ratings of each picture, in
-/// the sheet `ALL` (the others are its parts).
-fn answers(root: &Path) -> Result<Answers, DataError> {
-    let mut answers = Answers::new();
+/// The published workbook: one row per rating in the sheet `ALL`; the other sheets are
+/// parts of it.
+fn ratings(root: &Path) -> Result<Ratings, DataError> {
+    let mut ratings = Ratings::new();
     let paths = ["All_Ratings.xlsx", "All_Ratings.csv"].map(|name| root.join(name));
-    let Some(path) = paths.iter().find(|path| path.is_file()) else { return Ok(answers) };
+    let Some(path) = paths.iter().find(|path| path.is_file()) else { return Ok(ratings) };
     let mut sheets = sheet::read(path)?;
     if sheets.iter().any(|sheet| sheet.name == "ALL") {
         sheets.retain(|sheet| sheet.name == "ALL");
     }
     for sheet in &sheets {
         let lines = sheet.select(&["Filename", "Rating"], 2);
-        for line in lines.ok_or_else(|| DataError::table(path, "no columns Filename, Rating"))? {
+        for line in lines
+            .ok_or_else(|| DataError::table(path, "there are no columns `Filename` and `Rating`"))?
+        {
             let score = line.cells[1].and_then(|cell| cell.parse().ok());
             let (Some(file), Some(score @ 1..=5)) = (line.cells[0], score) else {
-                return Err(DataError::table(path, format!("{}: no rating 1 to 5", line.place)));
+                return Err(DataError::table(
+                    path,
+                    format!("{}: expected a rating from 1 to 5", line.place),
+                ));
             };
-            *answers.entry(file.to_owned()).or_default().entry(score).or_default() += 1;
+            *ratings.entry(file.to_owned()).or_default().entry(score).or_default() += 1;
         }
     }
-    Ok(answers)
+    Ok(ratings)
 }
 
-/// One line: a file's name and its score.
-fn parse(root: &Path, answers: &Answers, line: &str, split: Split) -> Result<Sample, String> {
+/// One line of a list: file name and score.
+fn parse(index: &Index, ratings: &Ratings, line: &str, split: Split) -> Result<Sample, String> {
     let (file, score) =
-        line.trim().rsplit_once(char::is_whitespace).ok_or("not a name and a score")?;
-    let mean: f64 = score.parse().map_err(|_| format!("`{score}` is no score"))?;
-    if !(1.0..=5.0).contains(&mean) {
-        return Err(format!("the score {mean} is not within 1..=5"));
-    }
+        line.rsplit_once(char::is_whitespace).ok_or("expected a file name and a score")?;
+    let mean = values::score_of(&SCORES, score)?;
     let file = file.trim();
     let race = match file.chars().next() {
         Some('A') => Some("Asian"),
@@ -150,7 +148,7 @@ fn parse(root: &Path, answers: &Answers, line: &str, split: Split) -> Result<Sam
         _ => None,
     };
     let split = if split == Split::Train { Split::of_train_key(file) } else { split };
-    let rating = match answers.get(file) {
+    let rating = match ratings.get(file) {
         Some(counts) => {
             let histogram =
                 counts.iter().map(|(&score, &n)| [f64::from(score), f64::from(n)]).collect();
@@ -158,18 +156,9 @@ fn parse(root: &Path, answers: &Answers, line: &str, split: Split) -> Result<Sam
         }
         None => Annotation::value(mean),
     };
-    let sample = Sample::new(stored(root, file), split);
+    let path = index.find(file, "images").map_or_else(|| format!("Images/{file}"), str::to_owned);
+    let sample = Sample::new(path, split);
     Ok(Sample { sex, race: race.map(str::to_owned), ..sample }.with(Task::Attractiveness, rating))
-}
-
-/// Where the picture is: the lists say `.jpg`, a copy of the set may hold other
-/// formats.
-fn stored(root: &Path, file: &str) -> String {
-    let listed = format!("Images/{file}");
-    let (stem, _) = listed.rsplit_once('.').unwrap_or((&listed, ""));
-    let others = ["webp", "png", "jpeg"].map(|ending| format!("{stem}.{ending}"));
-    let there = |path: &&String| root.join(path).is_file();
-    [&listed].into_iter().chain(&others).find(there).unwrap_or(&listed).clone()
 }
 
 #[cfg(test)]
@@ -177,13 +166,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_say_name_and_score() {
-        let parse = |line: &str| parse(Path::new("/nowhere"), &Answers::new(), line, Split::Test);
+    fn lines_are_parsed() {
+        let empty = tempfile::tempdir().unwrap();
+        let index = Index::new(empty.path()).unwrap();
+        let parse = |line: &str| parse(&index, &Ratings::new(), line, Split::Test);
         let sample = parse("CM643.jpg 2.883333").unwrap();
         assert_eq!((sample.file.as_str(), sample.split), ("Images/CM643.jpg", Split::Test));
         assert_eq!((sample.sex, sample.race.as_deref()), (Some(Sex::Male), Some("Caucasian")));
         assert_eq!(sample.annotation(Task::Attractiveness), Some(&Annotation::value(2.883333)));
-        for (line, part) in [("a.jpg", "not a name"), ("a.jpg x", "no score"), ("a.jpg 7", "1..=5")]
+        for (line, part) in
+            [("a.jpg", "a file name"), ("a.jpg x", "invalid score `x`"), ("a.jpg 7", "1 to 5")]
         {
             let reason = parse(line).unwrap_err();
             assert!(reason.contains(part), "{line}: {reason}");
@@ -191,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn all_answers_are_read_where_they_are() {
+    fn individual_ratings_are_read_if_present() {
         let dir = tempfile::tempdir().unwrap();
         let lists = dir.path().join(LISTS).join("split_of_60%training and 40%testing");
         std::fs::create_dir_all(&lists).unwrap();
@@ -201,16 +193,16 @@ mod tests {
         let rows = "1,CF437.jpg,3,\n2,CF437.jpg,2,3\n3,CF437.jpg,3,\n4,CF437.jpg,3,\n";
         std::fs::write(&table, format!("Rater,Filename,Rating,original Rating\n{rows}")).unwrap();
         let set = crate::load("scut-fbp5500", dir.path(), None).unwrap();
-        let answers = Annotation::Histogram { mean: 2.75, histogram: vec![[2.0, 1.0], [3.0, 3.0]] };
-        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&answers));
+        let ratings = Annotation::Histogram { mean: 2.75, histogram: vec![[2.0, 1.0], [3.0, 3.0]] };
+        assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&ratings));
         assert_eq!(set.samples[1].annotation(Task::Attractiveness), Some(&Annotation::value(2.5)));
         std::fs::write(&table, "Filename,Rating\nCF437.jpg,6\n").unwrap();
         let message = crate::load("scut-fbp5500", dir.path(), None).unwrap_err().to_string();
-        assert!(message.contains("line 2: no rating 1 to 5"), "{message}");
+        assert!(message.contains("line 2: expected a rating from 1 to 5"), "{message}");
     }
 
     #[test]
-    fn a_fold_has_one_cache_by_either_name() {
+    fn a_fold_is_the_same_by_either_name() {
         let Some(data) = crate::shared_data("scut-fbp5500") else { return };
         let by_protocol =
             crate::load_with("scut-fbp5500", &data, None, &"published:3".parse().unwrap()).unwrap();
@@ -218,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_real_set() {
+    fn the_real_set_is_read() {
         let Some(data) = crate::shared_data("scut-fbp5500") else { return };
         let set = crate::load("scut-fbp5500", &data, None).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (5500, 0));

@@ -1,5 +1,5 @@
-//! The adapter for SCUT-FBP (Xie et al., SMC 2015): 500 Asian women, rated 1 to 5
-//! by 70 people. SCUT-FBP5500, its successor, is in [`crate::adapters::scut`].
+//! SCUT-FBP (Xie et al., SMC 2015): 500 Asian women, rated from 1 to 5 by 70 people. Its
+//! successor SCUT-FBP5500 is in [`super::scut`].
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,21 @@ use dldl_label::Task;
 
 use crate::annotation::Annotation;
 use crate::files::Index;
-use crate::format::attractiveness;
-use crate::sheet::{self, number};
+use crate::format::{LabelInfo, attractiveness};
+use crate::sheet;
+use crate::values::{number, score_of};
 use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
 
-/// The published workbook beside the pictures.
+const SCORES: LabelInfo =
+    attractiveness(5.0, "standard deviation of the ratings, per picture", 0.5);
+
+/// The published workbook next to the pictures.
 pub const FORMAT: Format = Format {
     name: "scut-fbp",
     about: "SCUT-FBP: `Rating_Collection/Attractiveness label.xlsx` (or .csv) and \
             Data_Collection/SCUT-FBP-1.jpg",
-    tasks: &[attractiveness(5.0, "the raters' standard deviation of each picture", 0.5)],
-    splits: "none published; 80/10/10 by a hash of the name. The paper's 400/100 is random:SEED",
+    tasks: &[SCORES],
+    splits: "none published; 80/10/10 by a hash of the name. The paper divides 400/100: random:SEED",
     folds: &[],
     citation: "Xie, Liang, Jin, Xu, Li: SCUT-FBP: a benchmark dataset for facial beauty perception, \
                SMC 2015",
@@ -25,9 +29,9 @@ pub const FORMAT: Format = Format {
     load,
 };
 
-/// Reads the first three columns of `labels`, or of the publishers' table in
-/// `root` or its folder `Rating_Collection`: the picture's number, the mean and
-/// the standard deviation of its ratings.
+/// Reads the first three columns of `labels`, or of the published table in `root` or its
+/// folder `Rating_Collection`: number of the picture, mean and standard deviation of the
+/// ratings.
 ///
 /// # Errors
 /// The table cannot be read, or there is none.
@@ -36,12 +40,12 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         Some(table) => table.to_owned(),
         None => table(root)?,
     };
-    let index = Index::below(root)?;
+    let index = Index::new(root)?;
     let mut set = Dataset::new(FORMAT.name, root, Vec::new());
     for sheet in sheet::read(&table)? {
         for row in 0..sheet.rows.len() {
             let cells = [0, 1, 2].map(|column| sheet.cell(row, column));
-            // The words above the numbers, and what is below them.
+            // The header, and empty lines below the numbers.
             let header = cells[0].is_none_or(|cell| cell.parse::<f64>().is_err());
             if header && (row == 0 || cells.iter().all(Option::is_none)) {
                 continue;
@@ -60,17 +64,16 @@ fn table(root: &Path) -> Result<PathBuf, DataError> {
     let folders = [root.join("Rating_Collection"), root.to_owned()];
     let paths = folders.iter().flat_map(|folder| names.map(|name| folder.join(name)));
     let found = paths.into_iter().find(|path| path.is_file());
-    found.ok_or_else(|| DataError::table(root, "no `Rating_Collection/Attractiveness label.xlsx`"))
+    found.ok_or_else(|| {
+        DataError::table(root, "there is no `Rating_Collection/Attractiveness label.xlsx`")
+    })
 }
 
 fn rated(index: &Index, cells: [Option<&str>; 3]) -> Result<Sample, String> {
-    let number_of = number(cells[0].ok_or("no number of a picture")?, "number of a picture")?;
-    let mean = number(cells[1].ok_or("no score")?, "score")?;
-    if !(1.0..=5.0).contains(&mean) {
-        return Err(format!("the score {mean} is not within 1..=5"));
-    }
+    let picture = number(cells[0].ok_or("missing number of the picture")?, "picture number")?;
+    let mean = score_of(&SCORES, cells[1].ok_or("missing score")?)?;
     let sigma = cells[2].map(|cell| number(cell, "standard deviation")).transpose()?;
-    let name = format!("SCUT-FBP-{number_of}.jpg");
+    let name = format!("SCUT-FBP-{picture}.jpg");
     let found = index.find(&name, "data_collection");
     let file = found.map_or_else(|| format!("Data_Collection/{name}"), str::to_owned);
     let sample = Sample::new(file, Split::of_key(&name));
@@ -82,10 +85,10 @@ fn rated(index: &Index, cells: [Option<&str>; 3]) -> Result<Sample, String> {
 mod tests {
     use super::*;
 
-    /// The workbook is written by openpyxl, see tools/fixtures_tables.py: 50
-    /// pictures, of which number 7 has no score and number 9 one of 55.
+    /// The workbook is written by openpyxl (tools/fixtures_tables.py). Of its 50 pictures,
+    /// number 7 has no score and number 9 has the score 55.
     #[test]
-    fn the_workbook_and_its_export_say_the_same() {
+    fn the_workbook_and_its_export_are_read_alike() {
         let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/scut-fbp.xlsx");
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("Rating_Collection");
@@ -98,7 +101,7 @@ mod tests {
         let rating = Annotation::Value { mean: 2.5125, sigma: Some(0.75) };
         assert_eq!(first.annotation(Task::Attractiveness), Some(&rating));
         let reasons: Vec<&str> = set.problems.iter().map(|p| p.reason.as_str()).collect();
-        assert_eq!(reasons, ["no score", "the score 55 is not within 1..=5"]);
+        assert_eq!(reasons, ["missing score", "invalid score `55`: expected a number from 1 to 5"]);
         assert!(set.problems[0].file.ends_with("line 8"), "{:?}", set.problems);
 
         let mut text = String::from("#Image,Attractiveness label,Standard deviation\n");
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_papers_division_is_four_to_one() {
+    fn the_division_of_the_paper_is_four_to_one() {
         let dir = tempfile::tempdir().unwrap();
         let text: String = (1..=500).map(|i| format!("{i},3.0,0.5\n")).collect();
         std::fs::write(dir.path().join("Attractiveness label.csv"), text).unwrap();

@@ -1,124 +1,106 @@
-//! The adapter for UTKFace (Zhang, Song, Qi, CVPR 2017): the labels are in the
-//! published file names.
+//! UTKFace (Zhang, Song, Qi, CVPR 2017), with the labels in the file names.
 
 use std::path::Path;
 
 use dldl_label::Task;
 
-use crate::adapters::csv::for_each_row;
+use crate::adapters::file_names;
 use crate::annotation::Annotation;
 use crate::files::pictures;
-use crate::format::{ONE_AGE, age};
-use crate::{DataError, Dataset, Format, Problem, Sample, Sex, Split};
+use crate::format::{SINGLE_AGE, age};
+use crate::table::for_each_row;
+use crate::{DataError, Dataset, Format, Sample, Sex, Split, values};
 
-/// Pictures named `age_gender_race_time.*`, the splits in `labels.csv`.
+/// Pictures named `age_gender_race_time.*`, with splits in `labels.csv`.
 pub const FORMAT: Format = Format {
     name: "utkface",
-    about: "pictures named age_gender_race_time.*, splits in labels.csv (file,group,split) if there",
-    tasks: &[age(ONE_AGE)],
-    splits: "labels.csv; without one a hash of the photograph's time stamp: 80/10/10",
+    about: "pictures named age_gender_race_time.*; splits in labels.csv (file,group,split), optional",
+    tasks: &[age(SINGLE_AGE)],
+    splits: "labels.csv; otherwise a hash of the time stamp: 80/10/10",
     folds: &[],
-    citation: "Zhang, Song, Qi: Age progression/regression by conditional adversarial autoencoder, CVPR 2017",
+    citation: "Zhang, Song, Qi: Age progression/regression by conditional adversarial \
+               autoencoder, CVPR 2017",
     terms: "non-commercial research",
     load,
 };
 
-/// The names' fourth field, in the publishers' words.
+/// The meaning of the third field of a name.
 const RACES: [&str; 5] = ["White", "Black", "Asian", "Indian", "Others"];
 
-/// What the file names call older than this is taken for a slip of the pen.
-const OLDEST: u32 = 125;
-
-/// Reads UTKFace. Age, sex and race are parsed from the file names, whatever
-/// the picture's format; a name that does not parse is reported in
-/// [`Dataset::problems`]. The pictures are in `images/` or else in `root`
-/// itself.
+/// Reads UTKFace. Age, sex and race are parsed from the file names, with any picture
+/// extension; names that do not parse are reported in [`Dataset::problems`]. The pictures
+/// are in `images/` if it exists, else in `root`.
 ///
-/// With a table of labels (`labels`, or `labels.csv` in `root`), its column
-/// `file` says which pictures are in the set, and its columns `group` and
-/// `split` are taken where they are filled. Without one, all pictures in the
-/// folder and the folders below it are in the set, in the order of their
-/// paths. The names' time stamp stands for a missing group, because the same
-/// photograph was published under more than one name, and [`Split::of_key`] of
-/// the group for a missing split.
+/// With a table (`labels`, or `labels.csv` in `root`), the column `file` lists the
+/// pictures of the set, and `group` and `split` are used unless empty. Without a table,
+/// all pictures in the folder and below belong to the set, sorted by path. The default
+/// group is the time stamp in the name, because some photographs were published under
+/// several names; the default split is [`Split::of_key`] of the group.
 ///
 /// # Errors
 /// The folder or the table cannot be read, or the table has no column `file`.
-pub fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
+fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     let inner = if root.join("images").is_dir() { "images/" } else { "" };
     let default = root.join("labels.csv");
     let table = labels.or_else(|| default.is_file().then_some(default.as_path()));
     let mut set = Dataset::new(FORMAT.name, root, Vec::new());
-    let samples = &mut set.samples;
     if let Some(table) = table {
+        let samples = &mut set.samples;
         for_each_row(table, &["file"], &mut set.problems, |row| {
-            let file = row.needed("file")?;
+            let file = row.required("file")?;
             let mut sample = parse(file).map_err(|e| format!("{file}: {e}"))?;
             sample.file = format!("{inner}{file}");
             if let Some(group) = row.cell("group") {
                 sample.group = Some(group.to_owned());
                 sample.split = Split::of_key(group);
             }
-            if let Some(split) = row.cell("split") {
-                sample.split = split.parse()?;
+            if let Some(split) = row.split()? {
+                sample.split = split;
             }
             samples.push(sample);
             Ok(())
         })?;
     } else {
-        let mut files = Vec::new();
-        pictures(root, inner.trim_end_matches('/'), &mut files)?;
-        files.sort();
-        for file in files {
-            match parse(&file) {
-                Ok(sample) => samples.push(sample),
-                Err(reason) => set.problems.push(Problem { file, reason }),
-            }
-        }
+        file_names::add(&mut set, pictures(root, inner.trim_end_matches('/'))?, parse);
     }
     Ok(set)
 }
 
-/// Reads the labels in one file name `age_gender_race_time.*`. The published
-/// set has three names without a race (`39_1_20170116174525125.jpg`): their
-/// age and sex are good, so they are kept.
+/// Parses a file name `age_gender_race_time.*`. Three published names have no race
+/// (`39_1_20170116174525125.jpg`); they are kept, because age and sex are valid.
 fn parse(file: &str) -> Result<Sample, String> {
     let name = file.rsplit('/').next().unwrap_or(file);
     let fields: Vec<&str> = name.split('_').collect();
     let (age, gender, race, time) = match fields[..] {
         [age, gender, race, time] => (age, gender, Some(race), time),
         [age, gender, time] => (age, gender, None, time),
-        _ => return Err("the name is not of the form age_gender_race_time".to_owned()),
+        _ => return Err("expected a name like age_gender_race_time.jpg".to_owned()),
     };
-    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let years: u32 = age
-        .parse()
-        .ok()
-        .filter(|years| *years <= OLDEST && digits(age))
-        .ok_or_else(|| format!("`{age}` is no age in years"))?;
+    let years = values::whole_age(age)?;
     let sex = match gender {
         "0" => Sex::Male,
         "1" => Sex::Female,
-        _ => return Err(format!("`{gender}` is no gender: 0 is male, 1 is female")),
+        _ => {
+            return Err(format!("invalid gender `{gender}`: expected 0 (male) or 1 (female)"));
+        }
     };
     let race = match race {
         None => None,
         Some(race) => match race.parse::<usize>().ok().and_then(|i| RACES.get(i)) {
             Some(name) => Some((*name).to_owned()),
-            None => return Err(format!("`{race}` is no race: the names use 0..4")),
+            None => return Err(format!("invalid race `{race}`: expected a number from 0 to 4")),
         },
     };
-    // A few published names lack the dot after the time, or have a blank there.
+    // A few published names have a space after the time, or no dot.
     let time = &time[..time.bytes().take_while(u8::is_ascii_digit).count()];
     if time.len() < 8 {
-        return Err("the name has no time stamp".to_owned());
+        return Err("missing time stamp in the name".to_owned());
     }
     Ok(Sample {
         sex: Some(sex),
         race,
         group: Some(time.to_owned()),
-        ..Sample::new(file, Split::of_key(time))
-            .with(Task::Age, Annotation::value(f64::from(years)))
+        ..Sample::new(file, Split::of_key(time)).with(Task::Age, Annotation::value(years))
     })
 }
 
@@ -127,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_parse_whatever_the_picture_format() {
+    fn names_parse_with_any_extension() {
         for ending in [".jpg", ".jpg.chip.jpg", ".jpg.chip.webp", ".png", " .jpg", "jpg.chip.jpg"] {
             let s = parse(&format!("part1/26_1_3_20170116200018422{ending}")).unwrap();
             assert_eq!(
@@ -144,16 +126,16 @@ mod tests {
     }
 
     #[test]
-    fn malformed_names_say_what_is_wrong() {
+    fn malformed_names_are_refused_with_the_reason() {
         for (name, part) in [
             ("portrait.jpg", "age_gender_race_time"),
-            ("x_1_3_20170116200018422.jpg", "`x` is no age"),
-            ("-4_1_3_20170116200018422.jpg", "`-4` is no age"),
-            ("+4_1_3_20170116200018422.jpg", "`+4` is no age"),
-            ("999_1_3_20170116200018422.jpg", "`999` is no age"),
-            ("26_2_3_20170116200018422.jpg", "`2` is no gender"),
-            ("26_1_7_20170116200018422.jpg", "`7` is no race"),
-            ("26_1_3_.jpg", "no time stamp"),
+            ("x_1_3_20170116200018422.jpg", "invalid age `x`"),
+            ("-4_1_3_20170116200018422.jpg", "invalid age `-4`"),
+            ("+4_1_3_20170116200018422.jpg", "invalid age `+4`"),
+            ("999_1_3_20170116200018422.jpg", "invalid age `999`"),
+            ("26_2_3_20170116200018422.jpg", "invalid gender `2`"),
+            ("26_1_7_20170116200018422.jpg", "invalid race `7`"),
+            ("26_1_3_.jpg", "missing time stamp"),
             ("26_1_3_1_20170116200018422.jpg", "age_gender_race_time"),
         ] {
             let reason = parse(name).unwrap_err();
@@ -162,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_without_labels_is_walked_in_order_and_keeps_photographs_together() {
+    fn a_folder_without_a_table_is_read_in_order_with_photographs_grouped() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("part2")).unwrap();
         for name in [
@@ -190,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn table_gives_split_and_group() {
+    fn a_table_sets_split_and_group() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("images")).unwrap();
         let table = "file,age,gender,race,group,split\n\
@@ -207,12 +189,12 @@ mod tests {
         assert_eq!(set.samples[1].group.as_deref(), Some("11"));
         assert_eq!(set.samples[2].group.as_deref(), Some("20170116200018503"));
         assert_eq!(set.problems.len(), 1);
-        assert!(set.problems[0].file.ends_with("line 4"), "{:?}", set.problems);
+        assert!(set.problems[0].file.ends_with(", line 4"), "{:?}", set.problems);
         assert!(set.problems[0].reason.contains("seven.jpg"));
     }
 
     #[test]
-    fn the_real_set() {
+    fn the_real_set_is_read() {
         let Some(data) = crate::shared_data("utkface") else { return };
         let set = load(&data, None).unwrap();
         assert_eq!(set.problems, []);

@@ -1,4 +1,4 @@
-//! How many samples have which labels.
+//! Statistics of the labels of a dataset.
 
 use std::collections::BTreeMap;
 
@@ -8,49 +8,52 @@ use serde::Serialize;
 use super::PerSplit;
 use crate::{Annotation, LabelInfo, Sample};
 
-/// The labels of one task.
+/// The most bins of a histogram.
+const MAX_BINS: usize = 200;
+
+/// Statistics of the labels of one task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Labeled {
+pub struct LabelReport {
     /// The task.
     pub task: Task,
-    /// Samples with such a label.
+    /// Samples with a label of this task.
     pub samples: PerSplit,
-    /// The lowest mean of a label.
+    /// The lowest label; of ratings and ranges, their mean.
     pub min: f64,
-    /// The mean over the samples of the labels' means.
+    /// The mean label.
     pub mean: f64,
-    /// The highest mean of a label.
+    /// The highest label.
     pub max: f64,
-    /// Labels that are one number.
+    /// Labels with a single value.
     pub single: usize,
-    /// Labels that are a number with its raters' standard deviation.
+    /// Labels with a mean and a standard deviation.
     pub with_sigma: usize,
-    /// Labels that are the answers of raters.
-    pub answers: usize,
+    /// Labels with individual ratings.
+    pub ratings: usize,
     /// Labels that are ranges.
     pub ranges: usize,
-    /// The mean of the standard deviations that are known.
+    /// The mean of the known standard deviations.
     pub mean_sigma: Option<f64>,
-    /// Labels whose mean lies outside of the dataset's label set; they are taken
-    /// for its nearest end.
+    /// Labels outside of the label set of the dataset; in training they count as its
+    /// nearest end.
     pub outside: usize,
-    /// The histogram of the labels' means.
+    /// The histogram of the labels, of at most 200 bins.
     pub bins: Vec<Bin>,
 }
 
-/// One bar of a histogram.
+/// One bin of a histogram.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bin {
-    /// The least label in it.
+    /// The lower end.
     pub from: f64,
-    /// The bar ends here; the end belongs to it only where the labels are ranges.
+    /// The upper end, which belongs to the next bin, except if the labels are ranges.
     pub to: f64,
     /// How many samples.
     pub samples: PerSplit,
 }
 
-/// The labels of all tasks that any sample has. `known` has the tasks' label sets.
-pub(super) fn of(samples: &[Sample], known: &[LabelInfo]) -> Vec<Labeled> {
+/// Statistics of all tasks with labels. `known` are the label sets of the dataset.
+pub(super) fn of(samples: &[Sample], known: &[LabelInfo]) -> Vec<LabelReport> {
     let mut by_task: BTreeMap<Task, Vec<(&Sample, &Annotation)>> = BTreeMap::new();
     for sample in samples {
         for (task, annotation) in &sample.labels {
@@ -63,21 +66,21 @@ pub(super) fn of(samples: &[Sample], known: &[LabelInfo]) -> Vec<Labeled> {
     by_task.into_iter().map(task).collect()
 }
 
-fn one(task: Task, labels: &[(&Sample, &Annotation)], known: Option<&LabelInfo>) -> Labeled {
+fn one(task: Task, labels: &[(&Sample, &Annotation)], known: Option<&LabelInfo>) -> LabelReport {
     let means = || labels.iter().map(|(_, annotation)| annotation.mean());
     let count = |what: fn(&Annotation) -> bool| labels.iter().filter(|(_, r)| what(r)).count();
     let sigmas: Vec<f64> = labels.iter().filter_map(|(_, annotation)| annotation.sigma()).collect();
     let ranges = count(|r| matches!(r, Annotation::Interval { .. }));
     let outside = known
         .map_or(0, |task| means().filter(|mean| !(task.min..=task.max).contains(mean)).count());
-    // Years in bands of five, and scores in steps that give some ten bars.
+    // Bins of five years; for scores, a width that gives about ten bins.
     let width = match known {
         Some(task) if task.step < 1.0 && task.max - task.min <= 6.0 => 0.5,
         Some(task) if task.step < 1.0 => 1.0,
         _ => 5.0,
     };
     let all_ranges = ranges == labels.len();
-    Labeled {
+    LabelReport {
         task,
         samples: PerSplit::of(labels.iter().map(|(sample, _)| *sample)),
         min: means().fold(f64::INFINITY, f64::min),
@@ -85,43 +88,97 @@ fn one(task: Task, labels: &[(&Sample, &Annotation)], known: Option<&LabelInfo>)
         max: means().fold(f64::NEG_INFINITY, f64::max),
         single: count(|r| matches!(r, Annotation::Value { sigma: None, .. })),
         with_sigma: count(|r| matches!(r, Annotation::Value { sigma: Some(_), .. })),
-        answers: count(|r| matches!(r, Annotation::Histogram { .. })),
+        ratings: count(|r| matches!(r, Annotation::Histogram { .. })),
         ranges,
         mean_sigma: (!sigmas.is_empty()).then(|| sigmas.iter().sum::<f64>() / sigmas.len() as f64),
         outside,
-        bins: if all_ranges { by_range(labels) } else { by_mean(labels, width) },
+        bins: if all_ranges { by_range(labels) } else { None }
+            .unwrap_or_else(|| by_mean(labels, width)),
     }
 }
 
-/// A bar for each range.
-fn by_range(labels: &[(&Sample, &Annotation)]) -> Vec<Bin> {
+/// A bin for each range; none if there are too many different ranges.
+fn by_range(labels: &[(&Sample, &Annotation)]) -> Option<Vec<Bin>> {
     let mut bins: Vec<Bin> = Vec::new();
     for (sample, annotation) in labels {
         let Annotation::Interval { interval: [from, to] } = **annotation else { continue };
-        let at = bins.iter().position(|bin| (bin.from, bin.to) == (from, to));
-        let at = at.unwrap_or_else(|| {
-            bins.push(Bin { from, to, samples: PerSplit::default() });
-            bins.len() - 1
-        });
+        let at = match bins.iter().position(|bin| (bin.from, bin.to) == (from, to)) {
+            Some(at) => at,
+            None if bins.len() == MAX_BINS => return None,
+            None => {
+                bins.push(Bin { from, to, samples: PerSplit::default() });
+                bins.len() - 1
+            }
+        };
         bins[at].samples.add(sample.split);
     }
     bins.sort_by(|a, b| a.from.total_cmp(&b.from).then(a.to.total_cmp(&b.to)));
+    Some(bins)
+}
+
+/// Bins of equal width without gaps, wider than `width` if there would be too many.
+fn by_mean(labels: &[(&Sample, &Annotation)], mut width: f64) -> Vec<Bin> {
+    let means = || labels.iter().map(|(_, a)| a.mean()).filter(|mean| mean.is_finite());
+    let (low, high) = (means().fold(f64::INFINITY, f64::min), means().fold(f64::MIN, f64::max));
+    if low > high {
+        return Vec::new();
+    }
+    let index = |mean: f64, width: f64| (mean / width).floor() - (low / width).floor();
+    while index(high, width) >= MAX_BINS as f64 {
+        width *= 10.0;
+    }
+    let first = (low / width).floor();
+    let bin = |i: usize| Bin {
+        from: (first + i as f64) * width,
+        to: (first + (i + 1) as f64) * width,
+        samples: PerSplit::default(),
+    };
+    let mut bins: Vec<Bin> = (0..=index(high, width) as usize).map(bin).collect();
+    for (sample, annotation) in labels.iter().filter(|(_, a)| a.mean().is_finite()) {
+        bins[index(annotation.mean(), width) as usize].samples.add(sample.split);
+    }
     bins
 }
 
-/// Bars of one width, without gaps from the lowest to the highest.
-fn by_mean(labels: &[(&Sample, &Annotation)], width: f64) -> Vec<Bin> {
-    let number = |annotation: &Annotation| (annotation.mean() / width).floor() as i64;
-    let mut counts: BTreeMap<i64, PerSplit> = BTreeMap::new();
-    for (sample, annotation) in labels {
-        counts.entry(number(annotation)).or_default().add(sample.split);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Split;
+
+    fn bins(means: &[f64]) -> Vec<Bin> {
+        let sample = |&mean: &f64| {
+            Sample::new("a.jpg", Split::Train).with(Task::Age, Annotation::value(mean))
+        };
+        let samples: Vec<Sample> = means.iter().map(sample).collect();
+        of(&samples, &[crate::format::age("")]).remove(0).bins
     }
-    let ends = counts.first_key_value().zip(counts.last_key_value());
-    let Some(((&first, _), (&last, _))) = ends else { return Vec::new() };
-    let bin = |i: i64| Bin {
-        from: i as f64 * width,
-        to: (i + 1) as f64 * width,
-        samples: counts.get(&i).copied().unwrap_or_default(),
-    };
-    (first..=last).map(bin).collect()
+
+    /// A date as an age, or a slipped digit, must cost neither memory nor pages of output.
+    #[test]
+    fn histograms_of_absurd_labels_stay_small() {
+        for means in [
+            &[30.0, 20_140_101.0][..],
+            &[30.0, 1e12],
+            &[-1e300, 1e300],
+            &[1e300],
+            &[f64::MIN, f64::MAX],
+            &[30.0, f64::NAN],
+        ] {
+            let bins = bins(means);
+            assert!((1..=MAX_BINS).contains(&bins.len()), "{means:?}: {} bins", bins.len());
+            let total: usize = bins.iter().map(|bin| bin.samples.total()).sum();
+            assert_eq!(total, means.iter().filter(|mean| mean.is_finite()).count(), "{means:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_different_ranges_are_binned_by_their_mean() {
+        let range = |i: u32| {
+            let interval = [f64::from(i) / 100.0, f64::from(i) / 100.0 + 1.0];
+            Sample::new("a.jpg", Split::Train).with(Task::Age, Annotation::Interval { interval })
+        };
+        let samples: Vec<Sample> = (0..5000).map(range).collect();
+        let report = of(&samples, &[]).remove(0);
+        assert_eq!((report.ranges, report.bins.len()), (5000, 11));
+    }
 }

@@ -1,4 +1,4 @@
-//! Checks of made-up folders with every fault, and of the real sets.
+//! Checks of synthetic folders with every kind of problem, and of real datasets.
 
 use super::*;
 
@@ -10,8 +10,8 @@ fn jpeg(seed: u8) -> Vec<u8> {
     bytes
 }
 
-/// A csv dataset with these rows `file,age,group,split` and pictures.
-fn made(rows: &str, pictures: &[(&str, Vec<u8>)]) -> Checkup {
+/// Checks a csv dataset with these rows `file,age,group,split` and pictures.
+fn report_of(rows: &str, pictures: &[(&str, Vec<u8>)]) -> DatasetReport {
     let dir = tempfile::tempdir().unwrap();
     for (file, bytes) in pictures {
         std::fs::write(dir.path().join(file), bytes).unwrap();
@@ -22,12 +22,12 @@ fn made(rows: &str, pictures: &[(&str, Vec<u8>)]) -> Checkup {
 }
 
 #[test]
-fn a_sound_dataset_has_no_faults() {
-    let found = made(
+fn a_valid_dataset_has_no_problems() {
+    let found = report_of(
         "a.jpg,3,1,train\nb.jpg,4.9,1,train\nc.jpg,17,2,val\nd.jpg,20,,test\n",
         &[("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("c.jpg", jpeg(3)), ("d.jpg", jpeg(4))],
     );
-    assert_eq!(found.faults(), 0, "{found:?}");
+    assert_eq!(found.problem_count(), 0, "{found:?}");
     assert_eq!(found.samples, PerSplit { train: 2, val: 1, test: 1 });
     assert_eq!((found.groups, found.identities), (2, 0));
     assert_eq!(found.sexes["unknown"], 4);
@@ -35,17 +35,17 @@ fn a_sound_dataset_has_no_faults() {
     assert_eq!((ages.task, ages.single, ages.outside), (Task::Age, 4, 0));
     assert_eq!((ages.min, ages.max), (3.0, 20.0));
     assert!((ages.mean - 11.225).abs() < 1e-12);
-    let bars: Vec<(f64, f64, usize)> =
+    let bins: Vec<(f64, f64, usize)> =
         ages.bins.iter().map(|b| (b.from, b.to, b.samples.total())).collect();
     let expected =
         [(0.0, 5.0, 2), (5.0, 10.0, 0), (10.0, 15.0, 0), (15.0, 20.0, 1), (20.0, 25.0, 1)];
-    assert_eq!(bars, expected);
+    assert_eq!(bins, expected);
 }
 
 #[test]
-fn every_fault_is_found_and_counted_once() {
+fn every_problem_is_found_and_counted_once() {
     let whole = jpeg(1);
-    let found = made(
+    let found = report_of(
         "gone.jpg,30,,train\ncut.jpg,30,,train\nword.jpg,30,,train\nempty.jpg,30,,train\n\
          p.jpg,20,9,train\nq.jpg,21,9,test\nr.jpg,old,,train\ns.jpg,120,,train\n",
         &[
@@ -61,16 +61,17 @@ fn every_fault_is_found_and_counted_once() {
     let unreadable: Vec<&str> = found.unreadable.iter().map(|p| p.file.as_str()).collect();
     assert_eq!(unreadable, ["cut.jpg", "word.jpg", "empty.jpg"]);
     assert!(found.unreadable[0].reason.contains("truncated"), "{:?}", found.unreadable);
-    let divided = Divided { group: "9".into(), splits: PerSplit { train: 1, val: 0, test: 1 } };
+    let divided =
+        DividedGroup { group: "9".into(), splits: PerSplit { train: 1, val: 0, test: 1 } };
     assert_eq!(found.divided, [divided]);
-    assert_eq!((found.problems.len(), found.faults()), (1, 6));
-    // An age outside of the label set is no fault, but told.
+    assert_eq!((found.problems.len(), found.problem_count()), (1, 6));
+    // An age outside of the label set is reported, but not a problem.
     assert_eq!(found.tasks[0].outside, 1);
 }
 
 #[test]
 fn duplicates_are_judged_by_their_labels_and_splits() {
-    let found = made(
+    let found = report_of(
         "a.jpg,30,,train\nb.jpg,30,,train\n\
          c.jpg,30,,train\nd.jpg,31,,train\n\
          e.jpg,30,,train\nf.jpg,30,,test\n\
@@ -98,13 +99,12 @@ fn duplicates_are_judged_by_their_labels_and_splits() {
         (vec!["g.jpg", "g.jpg"], true, true),
     ];
     assert_eq!(seen, expected);
-    assert_eq!(found.faults(), 3);
+    assert_eq!(found.problem_count(), 3);
 }
 
-/// The real sets as they are, with the faults that they have. Counts of labels
-/// are those of the tables; the pictures of the large sets are read elsewhere.
+/// Numbers of labels are those of the published tables. The pictures are not read.
 #[test]
-fn the_real_labels() {
+fn the_real_labels_are_counted() {
     for (name, task, counts, kinds) in [
         ("fairface", Task::Age, 5000, [0, 0, 0, 5000]),
         ("all-age-faces", Task::Age, 11_720, [11_720, 0, 0, 0]),
@@ -118,33 +118,33 @@ fn the_real_labels() {
         let tasks = labels::of(&set.samples, format.tasks);
         let found = tasks.iter().find(|t| t.task == task).unwrap();
         assert_eq!(found.samples.total(), counts, "{name}");
-        let seen = [found.single, found.with_sigma, found.answers, found.ranges];
+        let seen = [found.single, found.with_sigma, found.ratings, found.ranges];
         assert_eq!((seen, found.outside), (kinds, 0), "{name}");
-        let bars: usize = found.bins.iter().map(|b| b.samples.total()).sum();
-        assert_eq!(bars, counts, "{name}");
-        // FairFace's nine ranges are its bars.
+        let binned: usize = found.bins.iter().map(|b| b.samples.total()).sum();
+        assert_eq!(binned, counts, "{name}");
+        // FairFace has nine ranges.
         assert!(name != "fairface" || found.bins.len() == 9, "{:?}", found.bins);
     }
 }
 
 #[test]
-fn the_real_portraits_are_sound() {
+fn the_real_portraits_have_no_problems() {
     let Some(data) = crate::shared_data("london") else { return };
     let set = crate::load("london", &data, None).unwrap();
     let found = check(&set, 0, &|_| {}).unwrap();
-    assert_eq!((found.faults(), found.groups), (0, 102), "{found:?}");
+    assert_eq!((found.problem_count(), found.groups), (0, 102), "{found:?}");
     assert_eq!((found.duplicates.len(), found.left_out.len()), (0, 12));
     assert_eq!((found.sexes["female"] + found.sexes["male"], found.races.len()), (202, 5));
 }
 
-/// As docs/datasets.md says; the pictures were compared by another program, too.
+/// The numbers in docs/datasets.md, confirmed by another program.
 #[test]
-fn the_real_duplicates() {
+fn the_real_duplicates_are_found() {
     for (name, pairs, with_test) in [("mebeauty", 38, 13), ("fairface", 1, 0)] {
         let Some(data) = crate::shared_data(name) else { continue };
         let set = crate::load(name, &data, None).unwrap();
         let found = check(&set, 0, &|_| {}).unwrap();
-        assert_eq!((found.duplicates.len(), found.faults()), (pairs, pairs), "{name}");
+        assert_eq!((found.duplicates.len(), found.problem_count()), (pairs, pairs), "{name}");
         assert!(found.duplicates.iter().all(|d| d.contradicting && d.files.len() == 2));
         let across = found.duplicates.iter().filter(|d| d.splits.test > 0 && d.splits.divided());
         assert_eq!(across.count(), with_test, "{name}");

@@ -74,7 +74,7 @@ impl TrainConfig {
         if let Some(what) = self.schedule.problem() {
             return fail(format!("schedule: {what}"));
         }
-        self.augment.check().map_err(TrainError::Config)
+        self.augment.check().map_err(|e| TrainError::Config(e.to_string()))
     }
 
     /// Whether a run of `self` may go on with `other`: everything that shapes

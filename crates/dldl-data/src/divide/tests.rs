@@ -1,4 +1,4 @@
-//! What is promised of every protocol, on made-up datasets.
+//! Properties of every protocol, on synthetic datasets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ fn people(count: usize) -> Dataset {
 }
 
 fn divided(protocol: &str, mut set: Dataset) -> Dataset {
-    protocol.parse::<Protocol>().unwrap().apply(&mut set).unwrap();
+    set.divide(&protocol.parse().unwrap()).unwrap();
     set
 }
 
@@ -31,42 +31,7 @@ fn splits(set: &Dataset) -> BTreeMap<&str, Split> {
 }
 
 #[test]
-fn text_comes_back() {
-    for text in [
-        "published",
-        "published:3",
-        "random:18446744073709551615",
-        "kfold:10:10",
-        "subjects:5:1",
-        "leave-out:001",
-        "leave-out:a:b",
-    ] {
-        let protocol: Protocol = text.parse().unwrap();
-        assert_eq!(protocol.to_string(), text);
-        let json = serde_json::to_string(&protocol).unwrap();
-        assert_eq!(json, format!("\"{text}\""));
-        assert_eq!(serde_json::from_str::<Protocol>(&json).unwrap(), protocol);
-    }
-    for (text, part) in [
-        ("", "no protocol"),
-        ("official", "no protocol"),
-        ("random", "no protocol"),
-        ("random:x", "no protocol"),
-        ("kfold:5", "no protocol"),
-        ("published:", "no protocol"),
-        ("leave-out:", "no protocol"),
-        ("published:0", "count from 1"),
-        ("kfold:1:1", "2 folds or more"),
-        ("subjects:5:0", "1 to 5"),
-        ("subjects:5:6", "1 to 5"),
-    ] {
-        let reason = text.parse::<Protocol>().unwrap_err();
-        assert!(reason.contains(part), "{text}: {reason}");
-    }
-}
-
-#[test]
-fn four_fifths_exactly_and_another_seed_is_another_division() {
+fn random_takes_a_fifth_for_testing_and_depends_on_the_seed() {
     let one = divided("random:1", people(250));
     let n = one.samples.len();
     assert_eq!(one.count(Split::Test), n.div_ceil(5));
@@ -78,7 +43,7 @@ fn four_fifths_exactly_and_another_seed_is_another_division() {
 }
 
 #[test]
-fn folds_are_a_partition_of_even_size() {
+fn folds_are_a_partition_into_equal_parts() {
     for kind in ["kfold", "subjects"] {
         let sets: Vec<Dataset> =
             (1..=5).map(|fold| divided(&format!("{kind}:5:{fold}"), people(250))).collect();
@@ -99,7 +64,7 @@ fn folds_are_a_partition_of_even_size() {
 }
 
 #[test]
-fn nobody_is_on_both_sides_of_a_subject_exclusive_division() {
+fn subject_exclusive_protocols_keep_each_person_in_one_split() {
     for protocol in ["subjects:5:2", "leave-out:p6"] {
         let set = divided(protocol, people(90));
         let mut where_is: BTreeMap<&str, BTreeSet<Split>> = BTreeMap::new();
@@ -109,7 +74,7 @@ fn nobody_is_on_both_sides_of_a_subject_exclusive_division() {
         assert!(where_is.values().all(|splits| splits.len() == 1), "{protocol}");
         assert!(set.count(Split::Val) > 0 && set.count(Split::Train) > 0);
     }
-    // By picture they are: that is what the protocol means.
+    // A division by picture does not.
     let set = divided("kfold:5:2", people(90));
     let of = |person: &str| -> BTreeSet<Split> {
         let theirs = set.samples.iter().filter(|s| s.group.as_deref() == Some(person));
@@ -119,35 +84,49 @@ fn nobody_is_on_both_sides_of_a_subject_exclusive_division() {
 }
 
 #[test]
-fn one_person_is_left_out() {
+fn leave_out_tests_on_exactly_one_person() {
     let set = divided("leave-out:p6", people(20));
     for s in &set.samples {
         assert_eq!(s.split == Split::Test, s.group.as_deref() == Some("p6"), "{s:?}");
     }
-    // Of two people there is nobody left to choose by.
+    // With two people, nobody is left for validation.
     assert_eq!(divided("leave-out:p0", people(2)).count(Split::Val), 0);
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn impossible_divisions_are_refused() {
     let refused = |protocol: &str, set: &mut Dataset| {
-        protocol.parse::<Protocol>().unwrap().apply(set).unwrap_err().to_string()
+        set.divide(&protocol.parse().unwrap()).unwrap_err().to_string()
     };
     let message = refused("leave-out:p99", &mut people(5));
-    assert!(message.contains("p99") && message.contains("but p0, p1, p2"), "{message}");
-    assert!(refused("published:2", &mut people(5)).contains("when it is read"));
-    assert!(refused("subjects:5:1", &mut people(4)).contains("4 cannot be divided into 5"));
+    assert!(message.contains("p99") && message.contains("p0, p1, p2"), "{message}");
+    assert!(refused("published:2", &mut people(5)).contains("when a dataset is loaded"));
+    assert!(refused("subjects:5:1", &mut people(4)).contains("cannot divide 4"));
     let mut nobody = people(9);
     nobody.samples.iter_mut().for_each(|s| s.group = None);
-    assert!(refused("subjects:5:1", &mut nobody).contains("does not say who"));
-    assert!(refused("leave-out:p1", &mut nobody).contains("does not say who"));
+    assert!(refused("subjects:5:1", &mut nobody).contains("does not identify people"));
+    assert!(refused("leave-out:p1", &mut nobody).contains("does not identify people"));
     let out_of_range = Protocol::KFold { k: 3, fold: 4, subject_exclusive: false };
-    assert!(out_of_range.apply(&mut people(9)).unwrap_err().to_string().contains("1 to 3"));
+    assert!(matches!(people(9).divide(&out_of_range), Err(DataError::Protocol(_))));
+}
+
+/// Neither memory nor time may depend on a number of folds that is not checked
+/// against the dataset.
+#[test]
+fn absurd_numbers_of_folds_are_refused_before_anything_is_allocated() {
+    for protocol in ["kfold:99999999999:1", "subjects:18446744073709551615:1", "kfold:26:1"] {
+        let error = people(6).divide(&protocol.parse().unwrap()).unwrap_err();
+        assert!(matches!(error, DataError::TooFewForFolds { .. }), "{protocol}: {error}");
+    }
+    let samples = (0..50_000).map(|i| Sample::new(format!("{i}.jpg"), Split::Train)).collect();
+    let mut set = Dataset::new("made-up", "/nowhere".as_ref(), samples);
+    set.divide(&"kfold:50000:7".parse().unwrap()).unwrap();
+    assert_eq!(set.count(Split::Test), 1);
 }
 
 proptest! {
     #[test]
-    fn neither_order_nor_picture_format_matters(seed in any::<u64>(), turn in 0usize..40) {
+    fn the_division_depends_neither_on_order_nor_on_picture_format(seed in any::<u64>(), turn in 0usize..40) {
         let random = format!("random:{seed}");
         for protocol in [random.as_str(), "kfold:4:2", "subjects:3:3", "leave-out:p4"] {
             let set = divided(protocol, people(12));

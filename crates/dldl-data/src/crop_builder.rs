@@ -1,32 +1,32 @@
-//! From one picture to one sample of a cache: decode, detect, align, compress.
-//! How samples become files is in [`mod@crate::prepare`].
+//! From a picture to a sample of a cache: decode, detect, align, compress. The samples
+//! are written by [`mod@crate::prepare`].
 
 use std::path::Path;
 
 use dldl_face::{Detector, crop_main_face_in_file};
 use dldl_net::Crop;
 
-use crate::cache::CachedSample;
+use crate::cached_sample::CachedSample;
 use crate::{Parameters, Sample};
 
-/// A picture made into a sample, or why not.
-pub(crate) type Made = Result<(CachedSample, Vec<u8>), String>;
+/// A sample and its crop as a JPEG file, or why the picture cannot be used.
+pub(crate) type CropResult = Result<(CachedSample, Vec<u8>), String>;
 
-/// Makes crops of pictures; the same for all threads.
-pub(crate) struct Maker<'a> {
+/// Builds the crops of a cache. Shared by all threads.
+pub(crate) struct CropBuilder<'a> {
     root: &'a Path,
     parameters: &'a Parameters,
     detector: Option<Detector>,
 }
 
-impl<'a> Maker<'a> {
-    /// Pictures lie below `root`.
-    pub(crate) fn new(root: &'a Path, parameters: &'a Parameters) -> Maker<'a> {
-        Maker { root, parameters, detector: parameters.detector.map(Detector::new) }
+impl<'a> CropBuilder<'a> {
+    /// `root` is the folder of the pictures.
+    pub(crate) fn new(root: &'a Path, parameters: &'a Parameters) -> CropBuilder<'a> {
+        CropBuilder { root, parameters, detector: parameters.detector.map(Detector::new) }
     }
 
-    /// Makes the sample with this number in the dataset.
-    pub(crate) fn make(&self, index: usize, sample: &Sample) -> Made {
+    /// Builds the sample with this index in the dataset.
+    pub(crate) fn build(&self, index: usize, sample: &Sample) -> CropResult {
         let path = self.root.join(&sample.file);
         let Parameters { template, crop_size, jpeg_quality, .. } = self.parameters;
         let main = crop_main_face_in_file(&path, self.detector.as_ref(), template, *crop_size)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use dldl::{NetError, models};
 use dldl_net::onnx;
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     };
     match written {
         Err(e @ NetError::Crop(_)) => return Err(UsageError::new(e).into()),
-        other => other?,
+        other => other.with_context(|| args.out.display().to_string())?,
     }
     printing::print(&format!("{} written to {}", weights.info.name, args.out.display()))?;
     Ok(Outcome::Complete)

@@ -96,7 +96,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         quantized.describe(|info| info.figures.push(figure))?;
     }
     let bytes = quantized.to_bytes()?.len();
-    quantized.save(&args.out)?;
+    quantized.save(&args.out).with_context(|| args.out.display().to_string())?;
     let mut text = format!(
         "{} written to {}: {} bytes instead of {}, calibrated on {} crops",
         quantized.info().name,

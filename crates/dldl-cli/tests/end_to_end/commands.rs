@@ -206,6 +206,9 @@ fn results_go_through_links_and_into_devices() {
     let missing = figure(&dir.path().join("no/such.svg"));
     assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
     assert!(missing.stderr.contains("cannot write") && missing.stderr.contains("no/such.svg"));
+    let missing = run(dldl().args(["export", "--out", "no/such.onnx"]));
+    assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
+    assert!(missing.stderr.contains("no/such.onnx"), "{}", missing.stderr);
 }
 
 /// A dataset of three usable pictures, one of them without a face, a missing picture and

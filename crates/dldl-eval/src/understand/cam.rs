@@ -4,23 +4,24 @@ use dldl::{Crop, Distribution, Engine, Head, NetError};
 
 use super::{Map, Measure, head_of};
 
-/// A step in a logit: small against what bends the expectation, large against the
-/// seven digits of an f32.
+/// The difference step in a logit: small compared with the curvature of the
+/// expectation, large compared with the rounding of an f32.
 const STEP: f32 = 0.01;
 
-/// How the expectation of a head's distribution moves with each of its outputs, in
-/// units of the label. For a softmax it is `p_k (l_k - y^) / temperature`
-/// (specification 1.6); it is taken by differences, so that it holds for every
-/// method, also for those whose own answer is a count and has no slope.
+/// The derivative of the expectation of a head's distribution with respect to each of
+/// its logits, in units of the label. For a softmax it is
+/// `p_k (l_k - y^) / temperature` (specification 1.6). It is computed by central
+/// differences, which also works for methods whose estimate is a count and has no
+/// derivative.
 ///
 /// # Errors
 /// As [`Head::decode`].
 pub fn slope(head: &Head, logits: &[f32]) -> Result<Vec<f64>, NetError> {
-    let mut moved = logits.to_vec();
+    let mut shifted = logits.to_vec();
     let mut at = |k: usize, value: f32| -> Result<f64, NetError> {
-        let own = std::mem::replace(&mut moved[k], value);
-        let expectation = head.decode(&moved).map(|d| d.expectation());
-        moved[k] = own;
+        let own = std::mem::replace(&mut shifted[k], value);
+        let expectation = head.decode(&shifted).map(|d| d.expectation());
+        shifted[k] = own;
         expectation
     };
     let one = |(k, &x): (usize, &f32)| {
@@ -30,18 +31,18 @@ pub fn slope(head: &Head, logits: &[f32]) -> Result<Vec<f64>, NetError> {
     logits.iter().enumerate().map(one).collect()
 }
 
-/// The class activation map of a crop, and the estimate. At each place of the last
+/// The class activation map of a crop, and the estimate. At each position of the last
 /// feature map `F` it is `sum_c a_c F_c` with `a_c = sum_k s_k W_kc`, where `W` is the
-/// last layer and `s` the [`slope`]: what the place adds to the estimate to first
-/// order, so that the mean over the places is `d y / d f . f` for the features `f`.
-/// As the estimate is that of the mean of crop and mirror image, the map is the mean
-/// of both ones', the second mirrored back.
+/// last layer and `s` the [`slope`]: the contribution of the position to the estimate,
+/// to first order. The mean over the positions is `d y / d f . f` for the features `f`.
+/// Like the estimate, the map is the mean of those of the crop and its mirror image,
+/// the second one mirrored back.
 ///
 /// # Errors
 /// [`NetError`] for a quantized model, or as [`Engine::run`].
 ///
 /// # Panics
-/// If the model has no head number `head`.
+/// If the model has no head with index `head`.
 pub fn cam(engine: &Engine, head: usize, crop: &Crop) -> Result<(Map, f64), NetError> {
     let (head, range) = head_of(engine, head);
     let features = engine.info().net.features();
@@ -49,16 +50,16 @@ pub fn cam(engine: &Engine, head: usize, crop: &Crop) -> Result<(Map, f64), NetE
     let mut views = Vec::new();
     let mut mean: Option<Map> = None;
     for mirrored in [false, true] {
-        let seen = engine.feature_map(crop, mirrored)?;
-        let logits = &seen.logits[range.clone()];
+        let output = engine.feature_map(crop, mirrored)?;
+        let logits = &output.logits[range.clone()];
         let slope = slope(&head, logits)?;
-        let mut pull = vec![0.0; features];
+        let mut channel_weights = vec![0.0; features];
         for (row, s) in weight.chunks(features).zip(&slope) {
-            for (sum, w) in pull.iter_mut().zip(row) {
+            for (sum, w) in channel_weights.iter_mut().zip(row) {
                 *sum += s * f64::from(*w);
             }
         }
-        let (rows, columns) = (seen.height, seen.width);
+        let (rows, columns) = (output.height, output.width);
         let map = mean.get_or_insert_with(|| Map {
             name: "features".into(),
             measure: Measure::Contribution,
@@ -66,7 +67,7 @@ pub fn cam(engine: &Engine, head: usize, crop: &Crop) -> Result<(Map, f64), NetE
             columns,
             values: vec![0.0; rows * columns],
         });
-        for (plane, a) in seen.values.chunks(rows * columns).zip(&pull) {
+        for (plane, a) in output.values.chunks(rows * columns).zip(&channel_weights) {
             for (i, f) in plane.iter().enumerate() {
                 let (y, x) = (i / columns, i % columns);
                 let x = if mirrored { columns - 1 - x } else { x };
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slope_of_a_softmax_is_the_formulas() {
+    fn the_slope_of_a_softmax_matches_the_formula() {
         let mut info = models::info(models::DEFAULT_MODEL).unwrap();
         let mut head = info.heads.remove(0);
         head.calibration = None;
@@ -106,9 +107,10 @@ mod tests {
         }
     }
 
-    /// Ranking answers with a count, which has no slope; the sum of its sigmoids has.
+    /// The estimate of Ranking is a count, which has no derivative; the sum of the
+    /// sigmoids has one.
     #[test]
-    fn the_slope_of_ranks_is_that_of_their_sigmoids() {
+    fn the_slope_of_ranking_is_that_of_its_sigmoids() {
         let labels = dldl::LabelSet::age();
         let method = "ranking-bce".parse().unwrap();
         let head = Head::new(dldl::Task::Age, labels, method);
@@ -119,10 +121,10 @@ mod tests {
         }
     }
 
-    /// The mean over the places says how the estimate moves when all features grow
-    /// together: here by differences through the last layer.
+    /// The mean over the positions is the derivative of the estimate when all features
+    /// are scaled together, here by differences through the last layer.
     #[test]
-    fn the_mean_of_the_map_is_the_pull_of_the_features() {
+    fn the_mean_of_the_map_is_the_derivative_by_the_feature_scale() {
         let weights = Weights::random("random", NetSpec::tiny_age(101)).unwrap();
         let engine = Engine::from_weights(&weights).unwrap();
         let crop = crop(96);
@@ -132,11 +134,11 @@ mod tests {
         let bias = weights.tensor("fc.bias");
         let views = [crop.clone(), crop.flipped()].map(|view| {
             let logits = engine.logits(&[view]).unwrap().remove(0);
-            let grown = |by: f32| -> f64 {
+            let scaled = |by: f32| -> f64 {
                 let moved = logits.iter().zip(bias).map(|(x, b)| (1.0 + by) * (x - b) + b);
                 head.decode(&moved.collect::<Vec<f32>>()).unwrap().expectation()
             };
-            ((grown(1e-3) - grown(-1e-3)) / 2e-3, grown(0.0))
+            ((scaled(1e-3) - scaled(-1e-3)) / 2e-3, scaled(0.0))
         });
         let mean = map.values.iter().sum::<f64>() / 9.0;
         let expected = (views[0].0 + views[1].0) / 2.0;

@@ -1,10 +1,10 @@
-//! Colors for numbers: a sequential map for amounts and a diverging one for what
-//! is above or below 0. Both become steadily lighter or darker and keep their order
-//! for color-blind eyes and in gray.
+//! Color maps: a sequential one for amounts and a diverging one for signed values.
+//! Their lightness is monotonic, so they remain readable for color-blind people and in
+//! grayscale.
 
 use dldl_plot::Color;
 
-/// Viridis (Smith, van der Walt and Firing, matplotlib), at every eighth.
+/// Viridis (Smith, van der Walt and Firing, matplotlib), at multiples of 1/8.
 const VIRIDIS: [Color; 9] = [
     [68, 1, 84],
     [71, 44, 122],
@@ -30,12 +30,12 @@ const BLUE_RED: [Color; 9] = [
     [178, 24, 43],
 ];
 
-/// Viridis at `t` in 0..=1; what is beyond counts as the end.
+/// Viridis at `t`, clamped to 0..=1.
 pub fn viridis(t: f64) -> Color {
     between(&VIRIDIS, t)
 }
 
-/// Blue for -1, nearly white for 0, red for 1.
+/// Blue at -1, almost white at 0, red at 1; clamped.
 pub fn blue_red(t: f64) -> Color {
     between(&BLUE_RED, 0.5 + 0.5 * t)
 }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn viridis_becomes_steadily_lighter() {
+    fn viridis_lightness_increases() {
         let steps: Vec<f64> = (0..=64).map(|i| luminance(viridis(f64::from(i) / 64.0))).collect();
         assert!(steps.windows(2).all(|pair| pair[0] < pair[1]), "{steps:?}");
         assert_eq!(viridis(-3.0), [0x44, 0x01, 0x54]);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn blue_red_is_lightest_at_0_and_darkens_to_both_sides() {
+    fn blue_red_is_lightest_at_0_and_darkens_toward_both_ends() {
         for side in [-1.0, 1.0] {
             let steps = (0..=32).map(|i| luminance(blue_red(side * f64::from(i) / 32.0)));
             let steps: Vec<f64> = steps.collect();

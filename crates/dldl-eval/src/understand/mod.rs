@@ -1,8 +1,8 @@
-//! What a model looks at (specification 5.7), as data: class activation maps for
-//! the expectation ([`cam()`]) and the estimate under occlusion ([`occlusion()`]), of
-//! one face or averaged over a set by band ([`over_set`]); and the link between
-//! Ranking and label distributions on trained models ([`ranking`]). Painting maps as a
-//! bitmap is in `paint`, as part of a page in [`crate::page`].
+//! Interpretation of models (specification 5.7): class activation maps of the
+//! expectation ([`cam()`]) and estimates under occlusion ([`occlusion()`]), of one face
+//! or averaged over a dataset by band ([`over_set`]); and the relation between Ranking
+//! and label distributions in trained models ([`ranking`]). `paint` draws maps as a
+//! bitmap, [`crate::page`] as part of a report.
 
 mod cam;
 pub mod color;
@@ -26,46 +26,46 @@ pub(crate) use ranking_figure::learned_plots;
 pub use ranking_figure::{learned_figure, theorem_figure};
 pub use set::{SetOptions, over_set};
 
-/// Why there are no maps.
+/// Why maps cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnderstandError {
-    /// The set has nothing that fits.
+    /// The dataset has no suitable samples.
     #[error(transparent)]
     Set(#[from] EvalError),
-    /// The model cannot run, or cannot give such maps.
+    /// The model cannot run, or does not support such maps.
     #[error(transparent)]
     Model(#[from] NetError),
 }
 
-/// How one finds out what a model looks at.
+/// The method of interpretation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Class activation maps for the expectation.
+    /// Class activation maps of the expectation.
     Cam,
-    /// Covering parts of the picture.
+    /// Occlusion of parts of the picture.
     Occlusion,
 }
 
-/// What the numbers of a map are, all in units of the label.
+/// The quantity that a map shows, in units of the label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
-    /// What a place adds to the estimate, to first order; below 0 it lowers it.
+    /// The contribution of a position to the estimate, to first order.
     Contribution,
-    /// The estimate with this part covered, less that of the picture as it is.
+    /// The estimate with this part covered, minus that of the intact picture.
     Change,
-    /// The mean absolute error over a set with this part covered.
+    /// The mean absolute error over a dataset with this part covered.
     Mae,
 }
 
 impl Measure {
-    /// Whether 0 divides the numbers into two kinds.
+    /// Whether its sign has a meaning.
     pub fn signed(self) -> bool {
         self != Self::Mae
     }
 
-    /// In words.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Contribution => "contribution to the estimate",
@@ -75,24 +75,24 @@ impl Measure {
     }
 }
 
-/// Numbers over the crop: its rows and columns divided into equal parts.
+/// Values over the crop, which is divided into equal rows and columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Map {
     /// How the crop was divided: `features`, `vertical strips`, `horizontal
     /// strips` or `grid`.
     pub name: String,
-    /// What the numbers are.
+    /// The quantity.
     pub measure: Measure,
-    /// Rows of parts.
+    /// The number of rows.
     pub rows: usize,
-    /// Columns of parts.
+    /// The number of columns.
     pub columns: usize,
-    /// `[rows][columns]`, from the top.
+    /// `[rows][columns]`, from the top left.
     pub values: Vec<f64>,
 }
 
 impl Map {
-    /// The smallest and the largest number.
+    /// The smallest and the largest value.
     pub fn range(&self) -> (f64, f64) {
         let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
         self.values.iter().fold((low, high), |(low, high), &v| (low.min(v), high.max(v)))
@@ -102,54 +102,54 @@ impl Map {
 /// The maps of one face, or the mean maps of several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// Which ones: `face 1`, `all`, `20-29`.
+    /// Its name: `face 1`, `all`, `20-29`.
     pub name: String,
-    /// How many faces.
+    /// The number of faces.
     pub n: usize,
-    /// The mean estimate (of crop and mirror image), in units of the label.
+    /// The mean estimate, each fused over crop and mirror image, in units of the label.
     pub estimate: f64,
-    /// The mean truth, where it is known.
+    /// The mean true label, if known.
     pub truth: Option<f64>,
-    /// The mean absolute error, where the truth is known.
+    /// The mean absolute error, if the true labels are known.
     pub mae: Option<f64>,
     /// The maps.
     pub maps: Vec<Map>,
-    /// The crop, or the mean of the crops: none where these are so few that
-    /// their mean would still show a person.
+    /// The crop, or the mean of the crops; `None` for so few crops that their mean would
+    /// still show a recognizable person.
     #[serde(skip)]
     pub face: Option<Crop>,
 }
 
-/// Maps and what they are of.
+/// Maps of a picture or a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Maps {
-    /// How they were made.
+    /// The method of interpretation.
     pub kind: Kind,
     /// The model's name.
     pub model: String,
-    /// What it estimates.
+    /// The task.
     pub task: Task,
-    /// Unit and digits of the numbers.
+    /// Unit, digits and bands of the values.
     pub scale: Scale,
     /// The picture's name, or the dataset's with its split.
     pub of: String,
     /// Side of the crops in pixels.
     pub size: usize,
-    /// The faces or the bands.
+    /// The faces, or all faces and the bands.
     pub groups: Vec<Group>,
-    /// The pictures that could not be used, and why.
+    /// The pictures that failed, with the reason.
     #[serde(default)]
     pub failed: Vec<Problem>,
 }
 
 impl Maps {
-    /// The maps of crops of one picture, named `face 1`, `face 2` and so on.
+    /// Computes the maps of the crops of one picture, named `face 1`, `face 2` and so on.
     ///
     /// # Errors
     /// [`NetError`] if the model cannot run, or, for [`Kind::Cam`], is quantized.
     ///
     /// # Panics
-    /// If the model has no head number `head`.
+    /// If the model has no head with index `head`.
     pub fn of_crops(
         kind: Kind,
         engine: &Engine,
@@ -176,9 +176,9 @@ impl Maps {
         Ok(Self { kind, model, task, scale, of: picture.into(), size, groups, failed: vec![] })
     }
 
-    /// As indented JSON.
+    /// The maps as indented JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("maps are plain data")
+        serde_json::to_string_pretty(self).expect("maps can be written as JSON")
     }
 }
 
@@ -195,18 +195,18 @@ fn maps_of(
             Ok((estimate, vec![map]))
         }
         Kind::Occlusion => {
-            let seen = occlusion(engine, head, crop)?;
-            let change = |v: f64| v - seen.intact;
-            let maps = Pattern::ALL.into_iter().zip(&seen.covered);
+            let occluded = occlusion(engine, head, crop)?;
+            let change = |v: f64| v - occluded.intact;
+            let maps = Pattern::ALL.into_iter().zip(&occluded.covered);
             let maps = maps.map(|(p, values)| {
                 p.map(Measure::Change, values.iter().copied().map(change).collect())
             });
-            Ok((seen.intact, maps.collect()))
+            Ok((occluded.intact, maps.collect()))
         }
     }
 }
 
-/// A head by its number, and the range of its outputs.
+/// A head by its index, and the range of its outputs.
 fn head_of(engine: &Engine, head: usize) -> (Head, std::ops::Range<usize>) {
     let info = engine.info();
     (info.heads[head].clone(), info.output_ranges().swap_remove(head))

@@ -1,37 +1,37 @@
-//! The estimate of a picture of which parts are covered (specification 5.7 b).
+//! The estimate of a picture with parts of it covered (specification 5.7 b).
 
 use dldl::{Crop, Distribution, Engine, ModelInfo, NetError};
 
 use super::{Map, Measure, head_of};
 
-/// Into how many parts rows and columns are divided: strips of 32 pixels of 224.
+/// The number of parts in each direction: strips of 32 pixels at 224.
 pub const PARTS: usize = 7;
 
-/// What is covered at once.
+/// The shape of the covered part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
     /// A seventh of the columns, over all rows.
     Vertical,
     /// A seventh of the rows, over all columns.
     Horizontal,
-    /// A square, a seventh of either.
+    /// A square, a seventh of the rows and columns.
     Grid,
 }
 
-/// A rectangle of pixels, ends excluded.
+/// A rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
-    /// First and one past the last column.
+    /// The first column and one past the last.
     pub x: [usize; 2],
-    /// First and one past the last row.
+    /// The first row and one past the last.
     pub y: [usize; 2],
 }
 
 impl Pattern {
-    /// All three, in the order of [`Occluded::covered`].
+    /// All patterns, in the order of [`Occluded::covered`].
     pub const ALL: [Self; 3] = [Self::Vertical, Self::Horizontal, Self::Grid];
 
-    /// Rows and columns of parts.
+    /// The number of rows and columns of parts.
     pub fn shape(self) -> (usize, usize) {
         match self {
             Self::Vertical => (1, PARTS),
@@ -40,7 +40,7 @@ impl Pattern {
         }
     }
 
-    /// In words.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vertical => "vertical strips",
@@ -49,8 +49,8 @@ impl Pattern {
         }
     }
 
-    /// The parts of a crop of `size` x `size` pixels, row by row. They cover it
-    /// once; where the side is no multiple of [`PARTS`], some are a pixel wider.
+    /// The parts of a crop of `size` x `size` pixels, row by row. Each pixel is in exactly
+    /// one part; if the side is not a multiple of [`PARTS`], some parts are a pixel wider.
     pub fn regions(self, size: usize) -> Vec<Region> {
         let (rows, columns) = self.shape();
         let part = |i: usize, count: usize| {
@@ -62,33 +62,32 @@ impl Pattern {
         (0..rows).flat_map(row).collect()
     }
 
-    /// Numbers, one for each part, as a map.
+    /// A map of one value for each part.
     pub(super) fn map(self, measure: Measure, values: Vec<f64>) -> Map {
         let (rows, columns) = self.shape();
         Map { name: self.name().into(), measure, rows, columns, values }
     }
 }
 
-/// Estimates of one crop, in units of the label.
+/// The estimates of a crop with and without covered parts, in units of the label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Occluded {
-    /// Of the crop as it is.
+    /// Without covered parts.
     pub intact: f64,
     /// With each part covered, for each of [`Pattern::ALL`].
     pub covered: [Vec<f64>; 3],
 }
 
-/// What the model says of a crop with each part covered by the mean color, which
-/// is 0 after the normalization (as near as 8 bits come to it: within a hundredth
-/// of the colors' standard deviation). The mirror image is covered at the same
-/// coordinates, as in the authors' code, and the distributions are averaged. All
-/// copies run as one batch.
+/// Estimates a crop with each part covered in turn by the mean color, which is 0 after
+/// normalization (to 8 bits: within a hundredth of the standard deviation). The mirror
+/// image is covered at the same coordinates, as in the authors' code, and the
+/// distributions are averaged. All copies run as one batch.
 ///
 /// # Errors
 /// As [`Engine::run`].
 ///
 /// # Panics
-/// If the model has no head number `head`.
+/// If the model has no head with index `head`.
 pub fn occlusion(engine: &Engine, head: usize, crop: &Crop) -> Result<Occluded, NetError> {
     let (head, range) = head_of(engine, head);
     let color = mean_color(engine.info());
@@ -110,7 +109,7 @@ pub fn occlusion(engine: &Engine, head: usize, crop: &Crop) -> Result<Occluded, 
     Ok(Occluded { intact: estimates[0], covered })
 }
 
-/// The bytes that the normalization takes nearest to 0.
+/// The 8-bit color closest to 0 after normalization.
 fn mean_color(info: &ModelInfo) -> [u8; 3] {
     info.normalization.mean.map(|mean| (255.0 * mean).round().clamp(0.0, 255.0) as u8)
 }
@@ -132,7 +131,7 @@ mod tests {
     use dldl::models;
 
     #[test]
-    fn parts_are_the_papers_at_224_and_cover_every_pixel_once_at_any_size() {
+    fn parts_match_the_paper_at_224_and_cover_every_pixel_once() {
         let strips = Pattern::Vertical.regions(224);
         assert_eq!(strips[1], Region { x: [32, 64], y: [0, 224] });
         assert_eq!(Pattern::Grid.regions(224)[8], Region { x: [32, 64], y: [32, 64] });
@@ -150,23 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_of_the_mean_color_does_not_notice() {
+    fn covering_a_crop_of_the_mean_color_changes_nothing() {
         let engine = models::engine(models::DEFAULT_MODEL).unwrap();
         let gray = Crop::new(96, mean_color(engine.info()).repeat(96 * 96)).unwrap();
-        let seen = occlusion(&engine, 0, &gray).unwrap();
-        let all = seen.covered.iter().flatten();
+        let result = occlusion(&engine, 0, &gray).unwrap();
+        let all = result.covered.iter().flatten();
         assert_eq!(all.clone().count(), 7 + 7 + 49);
-        assert!(all.into_iter().all(|v| *v == seen.intact));
+        assert!(all.into_iter().all(|v| *v == result.intact));
     }
 
     #[test]
-    fn estimates_are_those_of_copies_made_by_hand() {
+    fn estimates_match_crops_covered_by_hand() {
         let engine = models::engine(models::DEFAULT_MODEL).unwrap();
         let rgb = (0..3 * 96 * 96).map(|i| (i * 7 % 256) as u8).collect();
         let crop = Crop::new(96, rgb).unwrap();
-        let seen = occlusion(&engine, 0, &crop).unwrap();
+        let result = occlusion(&engine, 0, &crop).unwrap();
         // The third row of the grid, second column: rows 27..41, columns 14..27.
-        let hide = |mut crop: Crop| {
+        let cover = |mut crop: Crop| {
             for y in 27..41 {
                 for x in 14..27 {
                     crop.rgb_mut()[3 * (96 * y + x)..][..3].copy_from_slice(&[152, 118, 104]);
@@ -174,13 +173,13 @@ mod tests {
             }
             crop
         };
-        let both = [hide(crop.clone()), hide(crop.flipped())];
+        let both = [cover(crop.clone()), cover(crop.flipped())];
         let both =
             engine.run(&both).unwrap().into_iter().map(|heads| heads[0].distribution.clone());
-        let seen_by_hand = Distribution::average(&both.collect::<Vec<_>>()).unwrap();
-        assert_eq!(seen.covered[2][2 * 7 + 1], seen_by_hand.expectation());
+        let by_hand = Distribution::average(&both.collect::<Vec<_>>()).unwrap();
+        assert_eq!(result.covered[2][2 * 7 + 1], by_hand.expectation());
         let intact = engine.flip_fusion(true).run(&[crop]).unwrap().remove(0);
-        assert_eq!(seen.intact, intact[0].value);
-        assert_ne!(seen.intact, seen_by_hand.expectation());
+        assert_eq!(result.intact, intact[0].value);
+        assert_ne!(result.intact, by_hand.expectation());
     }
 }

@@ -1,4 +1,4 @@
-//! Mean maps over a labeled set, by band of the truth.
+//! Mean maps over a labeled dataset, by band of the true label.
 
 use std::convert::Infallible;
 
@@ -10,33 +10,33 @@ use super::{Group, Kind, Map, Maps, Measure, Pattern, UnderstandError, cam, head
 use crate::evaluate::find_head;
 use crate::{EvalError, Progress, Scale, Source};
 
-/// The mean of fewer faces than this is not shown: it would still be a picture of
-/// somebody.
+/// The mean of fewer faces than this is not shown, because a person might still be
+/// recognizable.
 const MIN_FACES: usize = 20;
 
-/// Which pictures of a set are looked at, and how.
+/// Which pictures of a dataset are used, and how they are cropped.
 #[derive(Debug, Clone, Default)]
 pub struct SetOptions {
-    /// By its task's name; by default what the model estimates first of all.
+    /// The task. Default: that of the model's first head.
     pub task: Option<Task>,
-    /// One split, or all samples.
+    /// The split; `None` for all samples.
     pub split: Option<Split>,
-    /// No more than so many, taken evenly over the set's order.
+    /// The maximum number of pictures, taken evenly over the dataset's order.
     pub limit: Option<usize>,
-    /// Takes every picture whole, for pictures that are aligned already.
+    /// Skips face detection and uses whole pictures, for pictures that are aligned already.
     pub no_detect: bool,
-    /// Side of the crops; by default what the model wants.
+    /// Side of the crops in pixels. Default: the model's input size.
     pub size: Option<usize>,
-    /// Threads; 0 for as many as there are processors.
+    /// Number of threads; 0 for one per processor.
     pub threads: usize,
 }
 
-/// The mean maps of all samples and of each band that has any. For occlusion they
-/// are the mean absolute error under it, and the mean change of the estimate.
+/// Computes the mean maps of all samples and of each band that has any. For occlusion
+/// these are the mean absolute error and the mean change of the estimate.
 ///
 /// # Errors
-/// [`UnderstandError`] if nothing is in the split, the cache does not fit the model,
-/// or the model cannot give such maps. Pictures that fail are no errors.
+/// [`UnderstandError`] if the split is empty, the cache does not fit the model, or the
+/// model does not support such maps. Pictures that fail are listed in the result.
 pub fn over_set(
     kind: Kind,
     estimator: &Estimator,
@@ -56,17 +56,17 @@ pub fn over_set(
     let mut failed = Vec::new();
     let work = |&i: &usize| {
         let crop = samples.crop(i)?;
-        let seen = look(kind, estimator, samples.head, &crop, samples.truth(i));
-        seen.map(|seen| (crop, seen)).map_err(|e| e.to_string())
+        let maps = face_maps(kind, estimator, samples.head, &crop, samples.truth(i));
+        maps.map(|maps| (crop, maps)).map_err(|e| e.to_string())
     };
     let total = samples.chosen.len();
     let done = parallel::ordered(&samples.chosen, options.threads, work, |n, result| {
         let i = samples.chosen[n];
         match result {
-            Ok((crop, seen)) => {
+            Ok((crop, maps)) => {
                 let truth = samples.truth(i);
                 for group in [0, 1 + scale.band(truth)] {
-                    sums[group].add(&crop, truth, &seen);
+                    sums[group].add(&crop, truth, &maps);
                 }
             }
             Err(reason) => failed.push(Problem { file: samples.all[i].file.clone(), reason }),
@@ -88,12 +88,12 @@ pub fn over_set(
     })
 }
 
-/// The samples of a source that are looked at, and how one comes to their crops.
+/// The selected samples of a source, and how to get their crops.
 pub(super) struct Samples<'a> {
     estimator: &'a Estimator,
     source: &'a Source,
     pub(super) all: Vec<&'a Sample>,
-    /// Positions in `all`.
+    /// Indices into `all`.
     pub(super) chosen: Vec<usize>,
     pub(super) head: usize,
     task: Task,
@@ -102,6 +102,7 @@ pub(super) struct Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
+    /// Selects the samples.
     pub(super) fn choose(
         estimator: &'a Estimator,
         source: &'a Source,
@@ -133,12 +134,12 @@ impl<'a> Samples<'a> {
         Ok(Self { estimator, source, all, chosen, head, task, no_detect, size })
     }
 
-    /// The truth of sample `i`: the annotation's mean.
+    /// The true label of sample `i`: the annotation's mean.
     pub(super) fn truth(&self, i: usize) -> f64 {
-        self.all[i].annotation(self.task).expect("what is chosen has the label").mean()
+        self.all[i].annotation(self.task).expect("selected samples have the label").mean()
     }
 
-    /// The crop of sample `i`, or the reason why there is none.
+    /// The crop of sample `i`, or why there is none.
     pub(super) fn crop(&self, i: usize) -> Result<Crop, String> {
         match self.source {
             Source::Dataset(dataset) => {
@@ -158,36 +159,36 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// What is averaged: the estimate and the maps of one face.
-struct Seen {
+/// The estimate and the maps of one face.
+struct FaceMaps {
     estimate: f64,
     maps: Vec<Map>,
 }
 
-fn look(
+fn face_maps(
     kind: Kind,
     estimator: &Estimator,
     head: usize,
     crop: &Crop,
     truth: f64,
-) -> Result<Seen, dldl::NetError> {
+) -> Result<FaceMaps, dldl::NetError> {
     let engine = estimator.engine();
     if kind == Kind::Cam {
         let (map, estimate) = cam(engine, head, crop)?;
-        return Ok(Seen { estimate, maps: vec![map] });
+        return Ok(FaceMaps { estimate, maps: vec![map] });
     }
-    let seen = occlusion(engine, head, crop)?;
+    let occluded = occlusion(engine, head, crop)?;
     let of = |measure: Measure, value: &dyn Fn(f64) -> f64| -> Vec<Map> {
-        let pair = Pattern::ALL.into_iter().zip(&seen.covered);
+        let pair = Pattern::ALL.into_iter().zip(&occluded.covered);
         pair.map(|(p, estimates)| p.map(measure, estimates.iter().map(|y| value(*y)).collect()))
             .collect()
     };
     let mut maps = of(Measure::Mae, &|y| (y - truth).abs());
-    maps.extend(of(Measure::Change, &|y| y - seen.intact));
-    Ok(Seen { estimate: seen.intact, maps })
+    maps.extend(of(Measure::Change, &|y| y - occluded.intact));
+    Ok(FaceMaps { estimate: occluded.intact, maps })
 }
 
-/// A group on the way: sums over its faces.
+/// Sums over the faces of a group.
 struct Sums {
     name: String,
     n: usize,
@@ -205,23 +206,23 @@ impl Sums {
         Self { name, n: 0, estimate: 0.0, truth: 0.0, error: 0.0, maps: vec![], face }
     }
 
-    fn add(&mut self, crop: &Crop, truth: f64, seen: &Seen) {
+    fn add(&mut self, crop: &Crop, truth: f64, face: &FaceMaps) {
         self.n += 1;
-        self.estimate += seen.estimate;
+        self.estimate += face.estimate;
         self.truth += truth;
-        self.error += (seen.estimate - truth).abs();
+        self.error += (face.estimate - truth).abs();
         if self.n == 1 {
-            self.maps = seen.maps.clone();
+            self.maps = face.maps.clone();
             self.face = (crop.size(), crop.rgb().iter().map(|v| f64::from(*v)).collect());
             return;
         }
-        for (sum, map) in self.maps.iter_mut().zip(&seen.maps) {
+        for (sum, map) in self.maps.iter_mut().zip(&face.maps) {
             sum.values.iter_mut().zip(&map.values).for_each(|(sum, v)| *sum += v);
         }
         self.face.1.iter_mut().zip(crop.rgb()).for_each(|(sum, v)| *sum += f64::from(*v));
     }
 
-    /// None without a face.
+    /// The means; `None` if there are no faces.
     fn mean(mut self) -> Option<Group> {
         let n = self.n as f64;
         for map in &mut self.maps {

@@ -1,5 +1,5 @@
-//! Maps as a bitmap: each over its face, or alone where there is none to be shown,
-//! with a bar of its colors and what it is of.
+//! Draws maps as a bitmap: each over its face, or alone if there is no face to show,
+//! with a color bar and a caption.
 
 use dldl::{Crop, Picture};
 use dldl_plot::{Canvas, Color, Text};
@@ -8,19 +8,19 @@ use super::{Group, Kind, Map, Maps, Measure, color};
 
 /// Side of a map in pixels.
 const TILE: usize = 224;
-/// Maps side by side.
+/// Maps per row.
 const ACROSS: usize = 5;
 const MARGIN: usize = 24;
 const GAP: usize = 22;
-/// What stands above a map, and what below: bar, numbers, estimate.
+/// Space above a map for the title, and below it for color bar, numbers and caption.
 const ABOVE: usize = 22;
 const BELOW: usize = 60;
 const INK: Color = [40, 44, 52];
 const MUTED: Color = [105, 111, 121];
 
-/// The maps as a picture. Every map has its own range of colors, which stands
-/// below it: they differ more between bands than within one. Red adds to the
-/// estimate and blue lowers it; errors go from dark to yellow.
+/// Draws maps. Each map has its own color range, shown below it, because values differ
+/// more between bands than within one. Red adds to the estimate and blue lowers it;
+/// errors are shown from dark to yellow.
 pub fn paint(maps: &Maps) -> Canvas {
     let rows: Vec<Vec<(&Group, &Map)>> = maps.groups.chunks(ACROSS).flat_map(rows).collect();
     let across = rows.iter().map(Vec::len).max().unwrap_or(1);
@@ -43,9 +43,9 @@ pub fn paint(maps: &Maps) -> Canvas {
     canvas
 }
 
-/// The rows for some groups: one of each map that is shown, or for one group alone
-/// all of them side by side. Over a set that is the error; the change of the estimate
-/// is in the numbers.
+/// The rows of maps for some groups: a row for each kind of map, or for a single group
+/// all maps side by side. Of datasets only the error is drawn; the change of the
+/// estimate is in the numbers.
 fn rows(groups: &[Group]) -> Vec<Vec<(&Group, &Map)>> {
     let shown = |group: &Group| -> Vec<usize> {
         let with =
@@ -67,9 +67,9 @@ fn heading(maps: &Maps) -> [String; 2] {
     let unit = &maps.scale.name;
     let set = maps.groups.iter().any(|group| group.mae.is_some());
     let what = match (maps.kind, set) {
-        (Kind::Cam, _) => format!("what a place adds to the estimate, to first order, in {unit}"),
+        (Kind::Cam, _) => format!("contribution to the estimate, to first order, in {unit}"),
         (Kind::Occlusion, false) => {
-            format!("how the estimate moves when a part is covered, in {unit}")
+            format!("change of the estimate with a part covered, in {unit}")
         }
         (Kind::Occlusion, true) => format!("mean absolute error with a part covered, in {unit}"),
     };
@@ -80,7 +80,7 @@ fn heading(maps: &Maps) -> [String; 2] {
     [format!("{}: {kind}", maps.model), format!("{}; {what}", file_name(&maps.of))]
 }
 
-/// The end of a path: folders are nobody's business.
+/// The last component of a path: figures do not show the folders of their author.
 fn file_name(of: &str) -> &str {
     of.rsplit(['/', '\\']).next().unwrap_or(of)
 }
@@ -141,7 +141,7 @@ fn tile(canvas: &mut Canvas, at: [usize; 2], maps: &Maps, group: &Group, map: &M
     Text::new(&caption, 8.0).draw(canvas, [x as f32, below + 18.0], INK);
 }
 
-/// What stands above a map, smaller where it would run into the next one's.
+/// The title of a map, scaled down if it is wider than the map.
 fn title(name: &str) -> Text {
     let text = Text::new(name, 10.0);
     match text.width() > TILE as f32 {
@@ -150,8 +150,8 @@ fn title(name: &str) -> Text {
     }
 }
 
-/// The value of a map at a pixel of its tile: between the places of a feature map
-/// it is interpolated, a covered part is one number.
+/// The value of a map at a pixel of its tile. Feature maps are interpolated linearly;
+/// covered parts have a constant value.
 fn value_at(map: &Map, kind: Kind, x: usize, y: usize) -> f64 {
     let place = |pixel: usize, count: usize| (pixel as f64 + 0.5) * count as f64 / TILE as f64;
     let (x, y) = (place(x, map.columns), place(y, map.rows));
@@ -171,18 +171,18 @@ fn value_at(map: &Map, kind: Kind, x: usize, y: usize) -> f64 {
     row(top) + v * (row(bottom) - row(top))
 }
 
-/// A face in gray, so that colors mean the map alone: `[side][side]`.
+/// A face in grayscale, so that all color comes from the map: `[side][side]`.
 fn gray(face: &Crop, side: usize) -> Vec<u8> {
     let picture = Picture::new(face.size(), face.size(), face.rgb().to_vec())
-        .expect("a crop has as many bytes as its size says");
-    let light = |p: &[u8]| {
+        .expect("the crop's size matches its bytes");
+    let luma = |p: &[u8]| {
         let [r, g, b] = [p[0], p[1], p[2]].map(f32::from);
         (0.299 * r + 0.587 * g + 0.114 * b).round() as u8
     };
-    picture.resized(side, side).rgb().chunks_exact(3).map(light).collect()
+    picture.resized(side, side).rgb().chunks_exact(3).map(luma).collect()
 }
 
-/// Numbers to colors: symmetric about 0 where 0 divides.
+/// Maps values to colors; the range of signed values is symmetric about 0.
 struct Palette {
     signed: bool,
     low: f64,
@@ -192,14 +192,14 @@ struct Palette {
 impl Palette {
     fn of(measure: Measure, low: f64, high: f64) -> Self {
         if measure.signed() {
-            // An even map is drawn as one of 0.
+            // A map of zeros must not divide by 0.
             let reach = low.abs().max(high.abs()).max(f64::MIN_POSITIVE);
             return Self { signed: true, low: -reach, high: reach };
         }
         Self { signed: false, low, high: high.max(low + f64::MIN_POSITIVE) }
     }
 
-    /// Where a number lies: -1..=1 if signed, else 0..=1.
+    /// The relative position of a value in the range: -1..=1 if signed, else 0..=1.
     fn place(&self, value: f64) -> f64 {
         match self.signed {
             true => value / self.high,
@@ -214,7 +214,7 @@ impl Palette {
         }
     }
 
-    /// How much of a face is covered: where a map says nothing, the face is seen.
+    /// The opacity over a face: values near 0 of signed maps are transparent.
     fn cover(&self, value: f64) -> f32 {
         match self.signed {
             true => (0.85 * self.place(value).abs()) as f32,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_their_colors_and_a_face_shines_through() {
+    fn parts_are_colored_and_values_near_0_show_the_face() {
         let mut maps = maps(Kind::Occlusion, Measure::Change, [-2.0, 0.0, 1.0, 2.0], 1);
         let alone = paint(&maps);
         let at =
@@ -264,12 +264,12 @@ mod tests {
         assert_eq!(at(&alone, 200, 200), color::blue_red(1.0));
         maps.groups[0].face = Some(Crop::new(96, vec![77; 3 * 96 * 96]).unwrap());
         let over = paint(&maps);
-        assert_eq!(at(&over, 200, 10), [77; 3], "nothing is said here");
+        assert_eq!(at(&over, 200, 10), [77; 3], "0 is transparent");
         assert_ne!(at(&over, 10, 10), [77; 3]);
     }
 
     #[test]
-    fn places_of_features_are_interpolated_and_centers_keep_their_value() {
+    fn feature_maps_are_interpolated_between_their_centers() {
         let maps = maps(Kind::Cam, Measure::Contribution, [0.0, 1.0, 2.0, 3.0], 1);
         let map = &maps.groups[0].maps[0];
         let value = |x, y| value_at(map, Kind::Cam, x, y);
@@ -280,18 +280,18 @@ mod tests {
     }
 
     #[test]
-    fn a_long_title_keeps_to_its_map() {
+    fn long_titles_are_scaled_to_the_width_of_the_map() {
         assert!(title("10-17 (n = 1200), horizontal strips").width() <= TILE as f32 + 0.5);
         assert_eq!(title("grid").width(), Text::new("grid", 10.0).width());
     }
 
     #[test]
-    fn many_groups_are_set_in_rows_and_an_even_map_is_no_division_by_0() {
+    fn groups_are_wrapped_into_rows_and_constant_maps_are_drawn() {
         let one = paint(&maps(Kind::Cam, Measure::Contribution, [0.0; 4], 1));
         let six = paint(&maps(Kind::Cam, Measure::Contribution, [0.0; 4], 6));
         assert!(six.width() == 2 * MARGIN + 5 * TILE + 4 * GAP && six.height() > one.height());
-        let even = paint(&maps(Kind::Occlusion, Measure::Mae, [4.0; 4], 1));
-        assert_eq!(even.pixel(MARGIN + 50, MARGIN + 48 + ABOVE + 50), color::viridis(0.0));
+        let constant = paint(&maps(Kind::Occlusion, Measure::Mae, [4.0; 4], 1));
+        assert_eq!(constant.pixel(MARGIN + 50, MARGIN + 48 + ABOVE + 50), color::viridis(0.0));
         let none =
             paint(&Maps { groups: Vec::new(), ..maps(Kind::Cam, Measure::Change, [0.0; 4], 1) });
         assert!(none.width() > 0);

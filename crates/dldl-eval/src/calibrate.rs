@@ -418,7 +418,8 @@ mod tests {
     fn unfused_intervals_use_the_crop_alone() {
         let (head, mut held) = world(50, 1.0, 5);
         let unfused = scores(&head, &held, View::Unfused);
-        assert_eq!(unfused, scores(&head, &held, View::Fused));
+        let fused = scores(&head, &held, View::Fused);
+        assert!(unfused.iter().zip(&fused).all(|(a, b)| (a - b).abs() < 1e-9));
         held.iter_mut().for_each(|one| one.logits[1].reverse());
         assert_eq!(scores(&head, &held, View::Unfused), unfused);
         assert_ne!(scores(&head, &held, View::Fused), unfused);

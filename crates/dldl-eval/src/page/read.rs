@@ -8,12 +8,51 @@ use serde_json::Value;
 
 use super::{Epoch, Parts, Run};
 
-/// A file or folder that no report can be made of.
+/// A file or folder that cannot be part of a report.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", path.display())]
-pub struct PageError {
-    path: PathBuf,
-    what: String,
+#[non_exhaustive]
+pub enum PageError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file is not JSON, or a field is missing or invalid.
+    #[error("{} is not {what}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The expected content, such as `a valid evaluation`.
+        what: &'static str,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// A JSON file of another kind.
+    #[error(
+        "{} is neither an evaluation of `dldl eval --format json` nor an output of `dldl explain \
+         --format json`",
+        path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a training log is invalid.
+    #[error("invalid line {line} in {}", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// The number of the line, starting at 1.
+        line: usize,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// The weights file of a run cannot be read.
+    #[error(transparent)]
+    Model(#[from] dldl::Error),
 }
 
 /// A line of a training log; only epochs are used.
@@ -43,26 +82,35 @@ impl Parts {
     }
 
     fn file(&mut self, path: &Path) -> Result<(), PageError> {
-        let json: Value = serde_json::from_str(&text(path)?)
-            .map_err(|e| wrong(path, format!("no JSON ({e})")))?;
+        let json: Value = serde_json::from_str(&text(path)?).map_err(|source| PageError::Json {
+            path: path.to_owned(),
+            what: "JSON",
+            source,
+        })?;
         let has = |key: &str| json.get(key).is_some();
         if has("predictions") {
-            self.evaluations.push(parse(path, "evaluation", json)?);
+            self.evaluations.push(parse(path, "a valid evaluation", json)?);
         } else if has("kind") && has("groups") {
-            self.maps.push(parse(path, "maps", json)?);
+            self.maps.push(parse(path, "a valid file of maps", json)?);
         } else if has("models") && has("groups") {
-            self.learned.push(parse(path, "learned curves", json)?);
+            self.learned.push(parse(path, "a valid file of learned curves", json)?);
         } else {
-            let what = "neither an evaluation of `dldl eval --format json` nor what \
-                        `dldl explain --format json` prints";
-            return Err(wrong(path, what.into()));
+            return Err(PageError::Unknown { path: path.to_owned() });
         }
         Ok(())
     }
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, what: &str, json: Value) -> Result<T, PageError> {
-    serde_json::from_value(json).map_err(|e| wrong(path, format!("not valid as {what}: {e}")))
+fn parse<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    json: Value,
+) -> Result<T, PageError> {
+    serde_json::from_value(json).map_err(|source| PageError::Json {
+        path: path.to_owned(),
+        what,
+        source,
+    })
 }
 
 fn run(folder: &Path) -> Result<Run, PageError> {
@@ -72,14 +120,14 @@ fn run(folder: &Path) -> Result<Run, PageError> {
         match serde_json::from_str(line) {
             Ok(Line::Epoch(epoch)) => epochs.push(epoch),
             Ok(Line::Step {}) => {}
-            Err(e) => return Err(wrong(&log, format!("line {}: {e}", i + 1))),
+            Err(source) => return Err(PageError::Log { path: log, line: i + 1, source }),
         }
     }
     let recipe = folder.join("config.toml");
     let recipe = if recipe.exists() { Some(text(&recipe)?) } else { None };
     let weights = folder.join("model.safetensors");
     let model = match weights.exists() {
-        true => Some(dldl::models::info(&weights).map_err(|e| wrong(folder, e.to_string()))?),
+        true => Some(dldl::models::info(&weights)?),
         false => None,
     };
     // Paths such as `.` have no file name until they are resolved.
@@ -96,9 +144,6 @@ fn seed(recipe: &str) -> Option<u64> {
 }
 
 fn text(path: &Path) -> Result<String, PageError> {
-    std::fs::read_to_string(path).map_err(|e| wrong(path, format!("cannot be read: {e}")))
-}
-
-fn wrong(path: &Path, what: String) -> PageError {
-    PageError { path: path.to_owned(), what }
+    std::fs::read_to_string(path)
+        .map_err(|source| PageError::Read { path: path.to_owned(), source })
 }

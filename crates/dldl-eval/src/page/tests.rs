@@ -375,8 +375,8 @@ fn files_are_recognized_by_content() {
     std::fs::write(path("text.json"), "no").unwrap();
     for (name, part) in [
         ("other.json", "neither"),
-        ("text.json", "no JSON"),
-        ("absent.json", "cannot be read"),
+        ("text.json", "is not JSON"),
+        ("absent.json", "cannot read"),
         ("", "log.jsonl"),
     ] {
         let error = Parts::read(&[path(name)]).unwrap_err().to_string();

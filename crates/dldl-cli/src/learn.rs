@@ -1,11 +1,13 @@
-//! What `train` and `pretrain` share: arguments, all of which are overrides of
-//! the recipe, and the way to the trainer. What is shown meanwhile is in `live`.
+//! What `train` and `pretrain` share: arguments, all of which override values of the
+//! recipe, and running the training. `live` shows its progress.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use dldl_train::{RunFolder, TrainConfig};
+use dldl_train::config::DeviceKind;
+use dldl_train::{RunFolder, TrainConfig, Training};
 
 use crate::live::Live;
 use crate::outcome::{Outcome, UsageError};
@@ -13,16 +15,12 @@ use crate::printing;
 
 /// The arguments of a training.
 #[derive(clap::Args)]
-pub struct Recipe {
-    /// The recipe
-    #[arg(value_name = "CONFIG.toml")]
-    config: PathBuf,
-
-    /// Go on from the newest checkpoint in the run's folder
+pub struct TrainingArgs {
+    /// Continue from the newest checkpoint in the run's folder
     #[arg(long)]
-    resume: bool,
+    pub resume: bool,
 
-    /// Read this cache instead of the recipe's
+    /// Train on this cache, made by `dldl prepare`, instead of the recipe's
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 
@@ -30,9 +28,9 @@ pub struct Recipe {
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
 
-    /// Start from these weights instead of the recipe's: a model or what
-    /// `dldl pretrain` left
-    #[arg(long, value_name = "FILE")]
+    /// Start from these weights instead of the recipe's: the name of a built-in
+    /// model, a weights file, or the trunk of a pretraining
+    #[arg(long, value_name = "NAME|PATH")]
     init: Option<PathBuf>,
 
     /// Seed of the initial weights, the order and the augmentation
@@ -43,21 +41,21 @@ pub struct Recipe {
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
 
-    /// Where it runs; all but cpu need builds with the feature of that name
+    /// Device to train on; GPUs need a build with the feature of that name
     #[arg(long, value_enum)]
     device: Option<Device>,
 
-    /// Threads that read and augment ahead
+    /// Threads that load and augment pictures ahead of time
     #[arg(long, value_name = "N")]
     loader_threads: Option<usize>,
 
-    /// Any other value of the recipe: dots between tables, numbers for entries
-    /// of lists (phases.0.size=96). May be given several times
+    /// Override any other value of the recipe: dots between tables, indices for
+    /// entries of lists (phases.0.size=96). Can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
 }
 
-/// Where a network learns.
+/// A device to train on.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Device {
     Cpu,
@@ -66,7 +64,7 @@ pub enum Device {
     Cuda,
 }
 
-impl From<Device> for dldl_train::config::DeviceKind {
+impl From<Device> for DeviceKind {
     fn from(device: Device) -> Self {
         match device {
             Device::Cpu => Self::Cpu,
@@ -77,28 +75,19 @@ impl From<Device> for dldl_train::config::DeviceKind {
     }
 }
 
-/// What is to be learned where the recipe does not say.
-#[derive(Clone, Copy)]
-pub enum Kind {
-    /// Labels.
-    Train,
-    /// Identities.
-    Pretrain,
-}
-
 fn key_and_value(text: &str) -> std::result::Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// A text as TOML has it; JSON's escapes are among TOML's.
+/// A path as a TOML string; JSON's escapes are a subset of TOML's.
 fn quoted(path: &Path) -> String {
     serde_json::Value::from(path.to_string_lossy()).to_string()
 }
 
-impl Recipe {
-    /// Learns a teacher's embeddings.
-    pub fn teacher(&mut self, embeddings: &Path, pictures: &Path) {
+impl TrainingArgs {
+    /// Replaces the recipe's heads by one that learns a teacher's embeddings.
+    pub fn learn_embeddings(&mut self, embeddings: &Path, pictures: &Path) {
         let head = format!(
             "[{{ kind = \"embedding\", embeddings = {}, list = {} }}]",
             quoted(embeddings),
@@ -108,16 +97,16 @@ impl Recipe {
     }
 
     /// The overrides of the recipe, `--set` last.
-    fn overrides(&self) -> Vec<(String, String)> {
-        let device = self.device.and_then(|d| d.to_possible_value());
+    pub fn overrides(&self) -> Vec<(String, String)> {
+        let device = self.device.map(|device| DeviceKind::from(device).name().to_owned());
         let flags = [
             ("cache", self.cache.as_deref().map(quoted)),
             ("run", self.run.as_deref().map(quoted)),
             ("init", self.init.as_deref().map(quoted)),
             ("seed", self.seed.map(|v| v.to_string())),
-            // With its point: TOML tells 1 from 1.0.
+            // With its decimal point: TOML distinguishes 1 from 1.0.
             ("learning_rate", self.learning_rate.map(|v| format!("{v:?}"))),
-            ("device", device.map(|d| d.get_name().to_owned())),
+            ("device", device),
             ("loader_threads", self.loader_threads.map(|v| v.to_string())),
         ];
         let given = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
@@ -125,17 +114,18 @@ impl Recipe {
     }
 }
 
-pub fn run(args: Recipe, kind: Kind) -> Result<Outcome> {
-    let overrides = args.overrides();
-    let config = match kind {
-        Kind::Train => TrainConfig::load(&args.config, &overrides),
-        Kind::Pretrain => TrainConfig::load_pretraining(&args.config, &overrides),
-    };
-    let config = config.map_err(UsageError::new)?;
+/// The built-in models, which `init` may name.
+fn built_in(name: &str) -> Option<&'static [u8]> {
+    dldl::models::MODELS.iter().find(|model| model.name == name).map(|model| model.bytes)
+}
+
+/// Runs a training, or continues it, and prints its summary.
+pub fn run(config: TrainConfig, resume: bool) -> Result<Outcome> {
     let folder = RunFolder::new(&config.run);
     let mut live = Live::new();
-    let train = if args.resume { dldl_train::resume } else { dldl_train::train };
-    let summary = train(config, &mut live).map_err(|e| match e.is_invalid_request() {
+    let training = Training::new(config).built_in_models(built_in);
+    let result = if resume { training.resume(&mut live) } else { training.run(&mut live) };
+    let summary = result.map_err(|e| match e.is_invalid_request() {
         true => anyhow::Error::from(UsageError::new(e)),
         false => e.into(),
     })?;
@@ -153,14 +143,14 @@ pub fn run(args: Recipe, kind: Kind) -> Result<Outcome> {
     }
     text += &format!("chart:   {}\n", folder.chart().display());
     if !summary.finished {
-        text += "stopped before the end: the same command with --resume goes on\n";
+        text += "stopped before the end: rerun the same command with --resume to continue\n";
     }
     printing::print(&text)?;
     Ok(if summary.finished { Outcome::Complete } else { Outcome::Stopped })
 }
 
-/// Validation errors for people.
-pub fn errors(errors: &std::collections::BTreeMap<String, f64>) -> String {
+/// Formats validation errors.
+pub fn errors(errors: &BTreeMap<String, f64>) -> String {
     let one = |(name, error): (&String, &f64)| match name.as_str() {
         "identity" => format!("{:.1} % wrong", 100.0 * error),
         "embedding" => format!("cosine distance {error:.4}"),
@@ -182,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_quoted_as_toml_wants_them() {
+    fn paths_are_quoted_for_toml() {
         assert_eq!(quoted(Path::new("a \"b\"\\c")), r#""a \"b\"\\c""#);
     }
 }

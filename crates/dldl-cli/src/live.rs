@@ -1,5 +1,5 @@
-//! A training on stderr: a bar where that is a terminal, plain lines where it is
-//! not, and Ctrl-C.
+//! The progress of a training on stderr, as a bar in a terminal and as lines elsewhere,
+//! and the handling of Ctrl-C.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,41 +12,41 @@ use indicatif::ProgressBar;
 use crate::learn::errors;
 use crate::progress::style;
 
-/// Whether somebody pressed Ctrl-C.
+/// Whether Ctrl-C was pressed.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Time between two lines within an epoch where there is no bar, and the same
-/// where there are many trainings.
+/// Time between two lines within an epoch, without a bar.
 const PAUSE: Duration = Duration::from_secs(30);
+/// The same in an experiment, with many trainings.
 const LONG_PAUSE: Duration = Duration::from_secs(300);
 
-/// Shows a training.
+/// Shows the progress of a training.
 pub struct Live {
     bar: Option<ProgressBar>,
     epochs: usize,
     steps: usize,
-    /// The last validation.
+    /// The errors of the last validation.
     errors: String,
-    /// Which of several trainings it is; empty for the only one.
-    place: String,
-    said: Instant,
+    /// Which of several trainings it is; empty for a single one.
+    label: String,
+    last_line: Instant,
 }
 
 impl Live {
-    /// Begins to watch for Ctrl-C: the first ends the training after its step,
-    /// a second one at once.
+    /// Handles Ctrl-C from now on: the first ends the training after its step, a second
+    /// one at once.
     pub fn new() -> Self {
         let handler = || {
             if STOP.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
-            let what = "stopping after this step, with a checkpoint (again: at once)";
-            let _ = writeln!(std::io::stderr(), "\n{what}");
+            let text = "stopping after this step, with a checkpoint (Ctrl-C again: at once)";
+            let _ = writeln!(std::io::stderr(), "\n{text}");
         };
-        // Where it cannot be caught, it ends the program as always: what was
-        // learned since the last checkpoint is learned again.
+        // If it cannot be handled, it ends the program; steps since the last checkpoint
+        // are then repeated by --resume.
         let _ = ctrlc::set_handler(handler);
-        // What comes before the first step needs no bar.
+        // Before the first step there are only messages.
         let bar = ProgressBar::new(0).with_style(style("{msg}"));
         let bar = std::io::stderr().is_terminal().then_some(bar);
         Self {
@@ -54,30 +54,29 @@ impl Live {
             epochs: 0,
             steps: 0,
             errors: String::new(),
-            place: String::new(),
-            said: Instant::now(),
+            label: String::new(),
+            last_line: Instant::now(),
         }
     }
 
-    /// The next training is one of several: lines about its epochs would be too
-    /// many.
-    pub fn place(&mut self, place: String) {
+    /// Labels the next training as one of several, which prints no lines for epochs.
+    pub fn label(&mut self, label: String) {
         self.errors.clear();
-        self.place = place + ": ";
+        self.label = label + ": ";
     }
 
     fn pause(&self) -> Duration {
-        if self.place.is_empty() { PAUSE } else { LONG_PAUSE }
+        if self.label.is_empty() { PAUSE } else { LONG_PAUSE }
     }
 
-    /// Says in the bar what else is being done.
+    /// Shows a message in the bar.
     pub fn message(&self, text: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(text);
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -88,13 +87,13 @@ impl Live {
 impl Progress for Live {
     fn start(&mut self, start: &Start) {
         (self.epochs, self.steps) = (start.epochs, start.steps);
-        let drawn = match start.drawn == start.train {
+        let per_epoch = match start.samples_per_epoch == start.train {
             true => String::new(),
-            false => format!(", {} an epoch", start.drawn),
+            false => format!(" ({} per epoch)", start.samples_per_epoch),
         };
-        if self.place.is_empty() {
+        if self.label.is_empty() {
             self.note(&format!(
-                "{} training{drawn} and {} validation samples, {} parameters, {} epochs",
+                "{} training{per_epoch} and {} validation samples, {} trainable parameters, {} epochs",
                 start.train, start.val, start.parameters, start.epochs
             ));
         }
@@ -104,18 +103,18 @@ impl Progress for Live {
             bar.set_position(start.done as u64);
             bar.reset_eta();
         }
-        self.said = Instant::now();
+        self.last_line = Instant::now();
     }
 
     fn step(&mut self, step: &Step) {
-        // Worth a place in a line only where something can be done about it.
+        // Shown only if more loader threads would help.
         let waiting = match step.waiting > 0.05 {
             true => format!(", {:.0} % waiting for data", 100.0 * step.waiting),
             false => String::new(),
         };
         let text = format!(
             "{}epoch {}/{} at {} px, {:.0} images/s{waiting}, loss {:.3}{}",
-            self.place,
+            self.label,
             step.position.epoch + 1,
             self.epochs,
             step.position.size,
@@ -128,16 +127,16 @@ impl Progress for Live {
                 bar.set_position(step.done as u64);
                 bar.set_message(text);
             }
-            None if self.said.elapsed() >= self.pause() => {
+            None if self.last_line.elapsed() >= self.pause() => {
                 self.note(&format!("step {}/{}: {text}", step.done, self.steps));
-                self.said = Instant::now();
+                self.last_line = Instant::now();
             }
             None => {}
         }
     }
 
     fn validation(&mut self, done: usize, of: usize) {
-        self.message(format!("{}validation {done}/{of}", self.place));
+        self.message(format!("{}validation {done}/{of}", self.label));
     }
 
     fn epoch(&mut self, epoch: &EpochRecord) {
@@ -147,7 +146,7 @@ impl Progress for Live {
             false => (format!("validation {errors}"), format!(", last {errors}")),
         };
         self.errors = last;
-        if !self.place.is_empty() {
+        if !self.label.is_empty() {
             return;
         }
         self.note(&format!(
@@ -164,7 +163,7 @@ impl Progress for Live {
     fn note(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            // Nobody may be reading any more: the training goes on.
+            // The training continues even if stderr is closed.
             None => drop(writeln!(std::io::stderr(), "{text}")),
         }
     }

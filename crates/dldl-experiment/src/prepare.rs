@@ -8,7 +8,7 @@ use dldl_data::{Cache, DataError, Parameters, Protocol};
 
 use crate::ExperimentError;
 use crate::grid::{Grid, Trial};
-use crate::run::{Observer, RunOptions};
+use crate::run::{Observer, RunOptions, built_in};
 use crate::spec::{Prepare, Test};
 
 /// Builds the missing caches of `trials` that the experiment's file describes, and
@@ -35,7 +35,9 @@ pub fn prepare(
         }
     }
     for trial in trials {
-        if let Some(path) = trial.config.init.as_ref().filter(|path| !path.is_file()) {
+        let missing =
+            |path: &&PathBuf| path.to_str().and_then(built_in).is_none() && !path.is_file();
+        if let Some(path) = trial.config.init.as_ref().filter(missing) {
             return Err(ExperimentError::MissingWeights { path: path.clone() });
         }
         for test in trial.tests.iter().filter(|test| test.dataset != "cache") {

@@ -202,8 +202,17 @@ fn train(trial: &Trial, observer: &mut dyn Observer) -> Result<bool, TrainError>
     if files.weights().exists() {
         return Ok(true);
     }
-    let train = if files.last().exists() { dldl_train::resume } else { dldl_train::train };
-    Ok(train(trial.config.clone(), observer)?.finished)
+    let training = dldl_train::Training::new(trial.config.clone()).built_in_models(built_in);
+    let summary = match files.last().exists() {
+        true => training.resume(observer)?,
+        false => training.run(observer)?,
+    };
+    Ok(summary.finished)
+}
+
+/// The built-in models, which `init` may name.
+pub(crate) fn built_in(name: &str) -> Option<&'static [u8]> {
+    dldl::models::MODELS.iter().find(|model| model.name == name).map(|model| model.bytes)
 }
 
 /// A row without results.

@@ -1,6 +1,6 @@
-//! Batches made ahead of time by other threads: decode, augment, normalize,
-//! encode. Which samples and which random numbers a batch gets depends on the
-//! seed and its step alone, never on the threads.
+//! Batches, made ahead of time by other threads: decoding, augmentation, normalization,
+//! targets. The samples and random numbers of a batch follow from the seed and its step
+//! alone, not from the threads.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use std::sync::Arc;
 use dldl_data::{Augment, Split, resize, sample_rng};
 use dldl_net::{Crop, Normalization};
 
-use crate::ahead::Ahead;
 use crate::config::Sampling;
 use crate::error::TrainError;
-use crate::head::{Head, Truths};
+use crate::head::{Head, Targets};
 use crate::learner::ImageBatch;
 use crate::plan::{Plan, Position};
-use crate::sampling::Draws;
-use crate::truths::Datasets;
+use crate::prefetch::Prefetcher;
+use crate::sampler::EpochSampler;
+use crate::targets::Datasets;
 
-/// A batch on the host.
+/// A batch in host memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Side of the crops.
     pub size: usize,
     /// Normalized pixels, `[n, 3, size, size]`.
     pub pixels: Vec<f32>,
-    /// What the loss compares each sample's logits with.
-    pub truths: Vec<Truths>,
+    /// The targets of each sample.
+    pub targets: Vec<Targets>,
 }
 
 impl Batch {
@@ -41,30 +41,25 @@ impl Batch {
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.truths.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.truths.is_empty()
+        self.targets.len()
     }
 }
 
-/// What a thread needs to make a batch: shared by all of them.
+/// The samples of a split, shared by the threads that make batches.
 #[derive(Clone)]
 pub struct Source {
     datasets: Arc<Datasets>,
-    /// Number of the dataset and position in its cache.
+    /// Index of the dataset and position in its cache.
     samples: Arc<Vec<(usize, usize)>>,
-    draws: Arc<Draws>,
+    sampler: Arc<EpochSampler>,
     /// The heads of each phase.
     heads: Arc<Vec<Vec<Head>>>,
     normalization: Normalization,
 }
 
 impl Source {
-    /// Those samples of one split that anything is learned from; `heads` of
-    /// each phase, of which all learn from the same samples.
+    /// The samples of one split with a target for some head. `heads` are those of each
+    /// phase; all phases use the same samples.
     pub(crate) fn new(
         datasets: &Arc<Datasets>,
         split: Split,
@@ -72,7 +67,7 @@ impl Source {
         sampling: &Sampling,
         normalization: &Normalization,
     ) -> Self {
-        let (mut samples, mut wanted) = (Vec::new(), Vec::new());
+        let (mut samples, mut weights) = (Vec::new(), Vec::new());
         for (data, (config, cache)) in datasets.caches.iter().enumerate() {
             for at in cache.indices(split) {
                 let sample = &cache.samples()[at].sample;
@@ -80,14 +75,14 @@ impl Source {
                     samples.push((data, at));
                     let annotation = sample.annotation(sampling.task);
                     let label = annotation.map(|annotation| annotation.mean());
-                    wanted.push((config.weight, label));
+                    weights.push((config.weight, label));
                 }
             }
         }
         Self {
             datasets: datasets.clone(),
             samples: Arc::new(samples),
-            draws: Arc::new(Draws::new(&wanted, sampling)),
+            sampler: Arc::new(EpochSampler::new(&weights, sampling)),
             heads: heads.clone(),
             normalization: *normalization,
         }
@@ -98,34 +93,33 @@ impl Source {
         self.samples.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has no samples.
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }
 
-    /// Up to `most` samples, as many of each dataset, evenly spread over it.
+    /// Up to `most` samples, an equal number of each dataset, evenly spread over it.
     pub fn examples(&self, most: usize) -> Vec<usize> {
         let parts = self.samples.chunk_by(|a, b| a.0 == b.0);
         evenly(&parts.map(<[_]>::len).collect::<Vec<_>>(), most)
     }
 
-    /// How many samples an epoch of training draws.
-    pub fn drawn(&self) -> usize {
-        self.draws.len()
+    /// Number of samples that an epoch of training draws.
+    pub fn samples_per_epoch(&self) -> usize {
+        self.sampler.len()
     }
 
     /// The stored crop of sample `index` (0..[`len`](Self::len)).
     ///
     /// # Errors
-    /// [`TrainError::Data`] that names the damaged file.
+    /// [`TrainError::Data`], which names the damaged file.
     pub fn crop(&self, index: usize) -> Result<Crop, TrainError> {
         let (data, at) = self.samples[index];
-        self.datasets.caches[data].1.decode(at).map_err(|e| TrainError::Data(e.to_string()))
+        Ok(self.datasets.caches[data].1.decode(at)?)
     }
 
-    /// The batch of the samples at `indices` (0..[`len`](Self::len)) for a
-    /// phase, each crop made by `vary` from its place in the batch and the
-    /// stored crop.
+    /// The batch of the samples at `indices` (0..[`len`](Self::len)) for a phase. `vary`
+    /// makes each crop from its position in the batch and the stored crop.
     fn batch(
         &self,
         indices: &[usize],
@@ -137,7 +131,7 @@ impl Source {
         let mut batch = Batch {
             size,
             pixels: vec![0.0; indices.len() * 3 * plane],
-            truths: Vec::with_capacity(indices.len()),
+            targets: Vec::with_capacity(indices.len()),
         };
         let crops = batch.pixels.chunks_exact_mut(3 * plane);
         for (i, (&index, planes)) in indices.iter().zip(crops).enumerate() {
@@ -145,7 +139,7 @@ impl Source {
             normalize(&crop, &self.normalization, planes);
             let (data, at) = self.samples[index];
             let sample = &self.datasets.caches[data].1.samples()[at].sample;
-            batch.truths.push(self.datasets.truths(&self.heads[phase], data, sample)?);
+            batch.targets.push(self.datasets.targets(&self.heads[phase], data, sample)?);
         }
         Ok(batch)
     }
@@ -159,45 +153,45 @@ impl Source {
         seed: u64,
         threads: usize,
         prefetch: usize,
-    ) -> Ahead<Batch> {
+    ) -> Prefetcher<Batch> {
         let steps = plan.steps().saturating_sub(from);
         let (source, plan, augment) = (self.clone(), plan.clone(), augment.clone());
         let make = move || {
             let (source, plan, augment) = (source.clone(), plan.clone(), augment.clone());
-            // Each thread shuffles for itself, once per epoch.
+            // Each thread computes the order once per epoch.
             let mut epoch = usize::MAX;
             let mut order = Vec::new();
             move |i: usize| {
                 let p = plan.at(from + i);
                 if p.epoch != epoch {
                     epoch = p.epoch;
-                    order = source.draws.order(seed, epoch);
+                    order = source.sampler.order(seed, epoch);
                 }
                 let indices = &order[p.step * p.batch..(p.step + 1) * p.batch];
                 source.batch(indices, p.phase, p.size, |i, crop| {
-                    // By the place in the epoch: a sample that is drawn twice is
-                    // varied in two ways.
-                    let place = (p.step * p.batch + i) as u64;
-                    let mut rng = sample_rng(seed, p.epoch as u64, place);
+                    // By position in the epoch, so that a sample that is drawn twice gets
+                    // two augmentations.
+                    let position = (p.step * p.batch + i) as u64;
+                    let mut rng = sample_rng(seed, p.epoch as u64, position);
                     augment.apply(&crop, p.size, &mut rng)
                 })
             }
         };
-        Ahead::start(steps, threads, prefetch, make)
+        Prefetcher::start(steps, threads, prefetch, make)
     }
 
-    /// The samples at `indices` as phase `position.phase` sees them, unvaried.
+    /// The samples at `indices` for phase `position.phase`, without augmentation.
     ///
     /// # Errors
-    /// As [`crop`](Self::crop), or if a label makes no sense.
+    /// As [`crop`](Self::crop), or if a label is invalid.
     pub fn plain_batch(&self, indices: &[usize], position: &Position) -> Result<Batch, TrainError> {
         let Position { phase, size, .. } = *position;
         self.batch(indices, phase, size, |_, crop| resize(&crop, size))
     }
 
-    /// The whole split as phase `position.phase` sees it, in its order, unvaried,
-    /// in batches of at most `position.batch`.
-    pub fn plain_batches(&self, position: &Position, threads: usize) -> Ahead<Batch> {
+    /// The whole split for phase `position.phase`, in order, without augmentation, in
+    /// batches of at most `position.batch`.
+    pub fn plain_batches(&self, position: &Position, threads: usize) -> Prefetcher<Batch> {
         let batch = position.batch;
         let (source, position) = (self.clone(), position.clone());
         let make = move || {
@@ -208,11 +202,11 @@ impl Source {
                 source.plain_batch(&indices, &position)
             }
         };
-        Ahead::start(self.len().div_ceil(batch), threads, 1, make)
+        Prefetcher::start(self.len().div_ceil(batch), threads, 1, make)
     }
 }
 
-/// Up to `most` positions in parts of these lengths that follow each other.
+/// Up to `most` positions in consecutive parts of these lengths.
 fn evenly(lengths: &[usize], most: usize) -> Vec<usize> {
     let (mut chosen, mut from) = (Vec::new(), 0);
     for (i, length) in lengths.iter().enumerate() {
@@ -241,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_dataset_has_its_examples() {
+    fn examples_are_spread_over_all_datasets() {
         assert_eq!(evenly(&[100, 2, 9], 9), [0, 33, 66, 100, 101, 102, 105, 108]);
         assert_eq!(evenly(&[3], 24), [0, 1, 2]);
         assert_eq!(evenly(&[], 24), [0; 0]);

@@ -1,11 +1,10 @@
-//! Checkpoints: one safetensors file that holds all a training needs to go on
-//! as if nothing had happened, written whole or not at all.
+//! Checkpoints: one safetensors file with everything that is needed to continue a
+//! training bit for bit.
 //!
 //! Tensors: those of [`Learner::save`](crate::learner::Learner::save). The rest
 //! is JSON in the metadata under `dldl-train`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -21,12 +20,12 @@ const VERSION: u32 = 3;
 /// Key of the state in the file's metadata.
 const KEY: &str = "dldl-train";
 
-/// Everything of a training but its tensors. The random numbers need no state
-/// of their own: they follow from the seed and the step.
+/// The state of a training except for its tensors. Random numbers need no state: they
+/// follow from the seed and the step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub(crate) version: u32,
-    /// Training and validation samples: with others it would be another curve.
+    /// Training and validation samples, to detect other data.
     pub samples: [usize; 2],
     /// Steps done.
     pub step: usize,
@@ -34,7 +33,7 @@ pub struct State {
     pub log_bytes: u64,
     /// Length of TensorBoard's file.
     pub events_bytes: u64,
-    /// Seconds of training so far, over all sittings.
+    /// Seconds of training so far, interrupted runs included.
     pub seconds: f64,
     /// Sums over the current epoch.
     pub epoch: EpochSums,
@@ -68,7 +67,7 @@ pub struct EpochSums {
 pub struct Best {
     /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// What was compared: the mean over the heads of the error over its range.
+    /// The score that is compared: the mean over the heads of error over label range.
     pub score: f64,
     /// The error of each head, by its name: a mean absolute error in units of
     /// the label, a share of wrong answers, or a mean cosine distance.
@@ -76,8 +75,8 @@ pub struct Best {
 }
 
 impl State {
-    /// The state before the first step, with so many samples to learn from and
-    /// to validate with.
+    /// The state before the first step, with these numbers of training and validation
+    /// samples.
     pub fn new(config: TrainConfig, samples: [usize; 2]) -> Self {
         Self {
             version: VERSION,
@@ -94,24 +93,23 @@ impl State {
     }
 }
 
-/// Writes a checkpoint: to a temporary file beside `path`, which then takes
-/// its place, so that a crash leaves the old one or the new one.
+/// Writes a checkpoint, whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn save(path: &Path, state: &State, tensors: &NamedTensors) -> Result<(), TrainError> {
     let json = serde_json::to_string(state)
-        .map_err(|e| TrainError::Checkpoint { path: path.into(), what: e.to_string() })?;
+        .map_err(|source| TrainError::Json { path: path.into(), source })?;
     write_tensors(path, (KEY, json), tensors)
 }
 
-/// Writes tensors and one entry of metadata, whole or not at all.
+/// Writes tensors and one entry of metadata.
 pub(crate) fn write_tensors(
     path: &Path,
     (key, text): (&str, String),
     tensors: &NamedTensors,
 ) -> Result<(), TrainError> {
-    let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
+    let fail = |source| TrainError::Safetensors { path: path.into(), source };
     let bytes: Vec<Vec<u8>> = tensors
         .values()
         .map(|tensor| tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -119,39 +117,42 @@ pub(crate) fn write_tensors(
     let mut views = Vec::with_capacity(bytes.len());
     for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
         let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        views.push((name.as_str(), view.map_err(|e| fail(e.to_string()))?));
+        views.push((name.as_str(), view.map_err(fail)?));
     }
     let metadata = HashMap::from([(key.to_string(), text)]);
-    let file = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
-    write_atomically(path, &file)
+    let file = safetensors::serialize(views, Some(metadata)).map_err(fail)?;
+    write(path, &file)
 }
 
 /// Reads what [`save`] wrote.
 ///
 /// # Errors
-/// If the file cannot be read, is cut short or is no checkpoint of this format.
+/// If the file cannot be read, is truncated or is not a checkpoint of this format.
 pub fn load(path: &Path) -> Result<(State, NamedTensors), TrainError> {
     let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)
+        .map_err(|source| TrainError::Safetensors { path: path.into(), source })?;
     let json = header.metadata().as_ref().and_then(|m| m.get(KEY));
-    let json = json.ok_or_else(|| fail("is no checkpoint of a training".into()))?;
-    let state: State =
-        serde_json::from_str(json).map_err(|e| fail(format!("its state cannot be read: {e}")))?;
+    let json = json.ok_or_else(|| fail("not a checkpoint of a training".into()))?;
+    let state: State = serde_json::from_str(json)
+        .map_err(|source| TrainError::Json { path: path.into(), source })?;
     if state.version != VERSION {
-        return Err(fail(format!("has version {}, this program reads {VERSION}", state.version)));
+        let what = format!("version {} of the format, expected {VERSION}", state.version);
+        return Err(fail(what));
     }
     Ok((state, tensors(path, &bytes)?))
 }
 
-/// The tensors of a file of single precision numbers.
+/// The tensors of a safetensors file, all in single precision.
 pub(crate) fn tensors(path: &Path, bytes: &[u8]) -> Result<NamedTensors, TrainError> {
     let fail = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let mut tensors = NamedTensors::new();
-    let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|source| TrainError::Safetensors { path: path.into(), source })?;
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(fail(format!("tensor {name} is not of type F32")));
+            return Err(fail(format!("tensor {name} has type {:?}, expected F32", view.dtype())));
         }
         let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         tensors.insert(name.into(), Tensor::new(view.shape(), values));
@@ -159,19 +160,9 @@ pub(crate) fn tensors(path: &Path, bytes: &[u8]) -> Result<NamedTensors, TrainEr
     Ok(tensors)
 }
 
-/// Writes `bytes` to a temporary file beside `path` and renames it.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
-    let write = || {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        // Without this a power cut may leave the new name on an empty file.
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|e| TrainError::io(path, e))
+/// Writes a file whole or not at all, and names it in the error.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    dldl_io::write_atomic(path, bytes).map_err(|e| TrainError::io(path, e))
 }
 
 #[cfg(test)]
@@ -189,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_comes_back_to_the_bit() {
+    fn a_checkpoint_round_trips_bit_for_bit() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("last.ckpt");
         let (state, tensors) = sample();
@@ -213,6 +204,6 @@ mod tests {
         }
         let foreign = safetensors::serialize(Vec::<(&str, TensorView)>::new(), None).unwrap();
         std::fs::write(&path, foreign).unwrap();
-        assert!(load(&path).unwrap_err().to_string().contains("no checkpoint"));
+        assert!(load(&path).unwrap_err().to_string().contains("not a checkpoint"));
     }
 }

@@ -1,7 +1,6 @@
-//! The recipe of a training as one value. What the fields do is in the other
-//! files; here they are named and defaulted, and in `check` they are checked. How a
-//! recipe is read from TOML, with its short forms and overrides, is in `read`; the
-//! parts that can be there several times (data, heads, phases) are in `parts`.
+//! The recipe of a training as one value: the fields with their defaults. `check`
+//! validates them, `read` parses TOML with its short forms and overrides, and `parts` has
+//! the entries of lists (data, heads, phases).
 
 mod check;
 mod parts;
@@ -15,13 +14,12 @@ use dldl_label::Method;
 use dldl_net::{NetSpec, Pooling};
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::Schedule;
-
+pub use crate::schedule::Schedule;
 pub use parts::{DataConfig, HeadConfig, Phase, Rescale, Sampling, VectorLoss};
 pub use sigma::Sigma;
 
-/// A training, whole: only the data and `run` have no default. Unknown fields
-/// are refused. Relative paths are relative to the working directory.
+/// A whole training: only the data and `run` have no default. Unknown fields are refused.
+/// Relative paths are relative to the working directory.
 ///
 /// ```toml
 /// run = "runs/both"
@@ -33,7 +31,7 @@ pub use sigma::Sigma;
 ///
 /// [[data]]
 /// cache = "cache/scut-fbp5500"
-/// weight = 2.0                   # each of its samples twice an epoch
+/// weight = 2.0                   # each of its samples twice per epoch
 ///
 /// [[heads]]
 /// task = "age"
@@ -72,46 +70,47 @@ pub struct TrainConfig {
     /// Seed of the initial weights, the order and the augmentation. Default: 1.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// `cpu`, or `vulkan` / `wgpu` / `cuda` where this was built with the feature of
-    /// that name. Default: `cpu`.
+    /// The device to train on: `cpu`, or `vulkan`, `wgpu` or `cuda` in a build with the
+    /// feature of that name. Default: `cpu`.
     #[serde(default)]
     pub device: DeviceKind,
-    /// Weights to start from instead of random ones: the tensors of the blocks,
-    /// and the outputs of each head that the file has as well, with the same task
-    /// and labels. Default: none.
+    /// Weights to start from instead of random ones: the name of a built-in model (if the
+    /// program has some), a weights file or the trunk of a pretraining. They give the
+    /// convolutions and the outputs of each head with the same task and labels. Default:
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
-    /// Base learning rate: the schedule's factor and the phase's multiply it.
-    /// Default: 1e-3 (the paper's).
+    /// Base learning rate, multiplied by the factors of schedule and phase. Default: 1e-3
+    /// (the paper's).
     #[serde(default = "default_learning_rate")]
     pub learning_rate: f64,
-    /// Decay per step of a moving average of the weights, which is then what is
-    /// validated and exported; 0 switches it off. It begins anew with each
-    /// phase, with smaller decays first. Default: 0.
+    /// Decay per step of an exponential moving average of the weights, which is then
+    /// validated and exported; 0 switches it off. It restarts with each phase, with
+    /// smaller decays first. Default: 0.
     #[serde(default)]
     pub ema: f64,
     /// Which epoch's weights are exported. Default: `best`.
     #[serde(default)]
     pub export: Export,
-    /// Threads that decode and augment ahead; the result does not depend on
-    /// their number. Default: 2.
+    /// Threads that decode and augment ahead of time; the result does not depend on their
+    /// number. Default: 2.
     #[serde(default = "default_loader_threads")]
     pub loader_threads: usize,
-    /// Batches that each of them keeps ready. Default: 2.
+    /// Batches that each of these threads keeps ready. Default: 2.
     #[serde(default = "default_prefetch")]
     pub prefetch: usize,
     /// Steps between two step records in the log. Default: 20.
     #[serde(default = "default_log_every")]
     pub log_every: usize,
-    /// Minutes between two checkpoints within an epoch (there is one after each
-    /// epoch anyway). Default: 5.
+    /// Minutes between two checkpoints within an epoch, besides the one after each epoch.
+    /// Default: 5.
     #[serde(default = "default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
-    /// Epochs without a better validation after which the training ends; 0 to
-    /// go on to the end. Default: 0.
+    /// Early stopping: epochs without a better validation after which the training ends; 0
+    /// for none. Default: 0.
     #[serde(default)]
     pub patience: usize,
-    /// What the model card should say of the data. Default: the datasets' names.
+    /// Description of the training data in the weights file. Default: the datasets' names.
     #[serde(default)]
     pub training_data: String,
     /// License or terms of use of the weights. Default: empty.
@@ -120,9 +119,8 @@ pub struct TrainConfig {
     pub license: String,
     /// The datasets.
     pub data: Vec<DataConfig>,
-    /// What is learned, each with some outputs of the network's last layer. Where
-    /// some have labels, the others (identities, embeddings) are left out of the
-    /// weights file.
+    /// The heads, each with some outputs of the network's last layer. If some have labels,
+    /// the others (identities, embeddings) are left out of the weights file.
     pub heads: Vec<HeadConfig>,
     /// Which samples an epoch draws. Default: all of them, once each.
     #[serde(default)]
@@ -130,15 +128,14 @@ pub struct TrainConfig {
     /// The optimizer. Default: Adam with the paper's numbers.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
-    /// Course of the learning rate. Default: one cycle.
+    /// Schedule of the learning rate. Default: one cycle.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Augmentation. Default: the paper's; fields missing from a table that is
-    /// there are off.
+    /// Augmentation. Default: the paper's. In a table, missing fields are off.
     #[serde(default = "Augment::paper")]
     pub augment: Augment,
-    /// Phases, one after the other, each with its resolution. Default: one of
-    /// 60 epochs at 224 pixels, batch 64.
+    /// Consecutive phases, each with its resolution. Default: one of 60 epochs at 224
+    /// pixels, batch 64.
     #[serde(default = "default_phases")]
     pub phases: Vec<Phase>,
 }
@@ -150,7 +147,7 @@ pub enum Net {
     /// `tiny-age` (0.9 million parameters), `thin-age` (3.7 million), or another
     /// of the paper's compression rates.
     Named(NamedNet),
-    /// `{ name = "tiny-age", pooling = "average" }`: one of these with another
+    /// `{ name = "tiny-age", pooling = "average" }`: a named network with another
     /// pooling.
     Pooled(Pooled),
     /// `{ stages = [[16, 16], [32]], pooling = "hybrid" }`: output channels of
@@ -158,7 +155,7 @@ pub enum Net {
     Widths(Widths),
 }
 
-/// The networks that have names: VGG-16's convolutions by compression rate
+/// The named networks: VGG-16's convolutions by compression rate
 /// (specification 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamedNet {
@@ -174,13 +171,13 @@ pub enum NamedNet {
     /// Rate 1/8.
     #[serde(rename = "vgg-1/8")]
     Eighth,
-    /// What the authors call rate 0 ([`NetSpec::vgg_0`]).
+    /// The authors' rate 0 ([`NetSpec::vgg_0`]).
     #[serde(rename = "vgg-0")]
     Zero,
 }
 
 impl NamedNet {
-    /// The network with a number of outputs.
+    /// The network with this number of outputs.
     pub fn spec(self, outputs: usize) -> NetSpec {
         match self {
             Self::TinyAge => NetSpec::tiny_age(outputs),
@@ -192,13 +189,13 @@ impl NamedNet {
     }
 }
 
-/// A network by its name, with another pooling.
+/// A named network with another pooling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pooled {
     /// The network.
     pub name: NamedNet,
-    /// How the last stage ends.
+    /// The pooling after the last stage.
     pub pooling: Pooling,
 }
 
@@ -208,7 +205,7 @@ pub struct Pooled {
 pub struct Widths {
     /// Output channels of every convolution, by stage.
     pub stages: Vec<Vec<usize>>,
-    /// How the last stage ends.
+    /// The pooling after the last stage.
     pub pooling: Pooling,
 }
 
@@ -218,7 +215,7 @@ impl Default for Net {
     }
 }
 
-/// Where the training runs.
+/// The device to train on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
@@ -227,7 +224,7 @@ pub enum DeviceKind {
     Cpu,
     /// A GPU through Vulkan (feature `vulkan`).
     Vulkan,
-    /// A GPU through whatever the system has: Vulkan, Metal or DirectX 12
+    /// A GPU through the system's API: Vulkan, Metal or DirectX 12
     /// (feature `wgpu`).
     Wgpu,
     /// An NVIDIA GPU (feature `cuda`).
@@ -250,15 +247,15 @@ impl DeviceKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Export {
-    /// Those of the epoch with the lowest validation MAE, of whatever phase: the
-    /// weights are used at the size that they were validated at.
+    /// Those of the epoch with the lowest validation error, in any phase. The phase's size
+    /// becomes the model's input size.
     #[default]
     Best,
-    /// Those of the last epoch, as the paper does.
+    /// Those of the last epoch, as in the paper.
     Last,
 }
 
-/// Adam's numbers; with a weight decay above 0 it is AdamW.
+/// The parameters of Adam; with a weight decay above 0 it is AdamW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -268,7 +265,7 @@ pub struct OptimizerConfig {
     pub beta2: f64,
     /// Added to the root of the second moment. Default: 1e-7 (specification 2.5).
     pub epsilon: f64,
-    /// Decoupled weight decay of convolutions and head, per step and unit of
+    /// Decoupled weight decay of the convolutions and the head, per step and unit of
     /// learning rate. Default: 0, as in the paper.
     pub weight_decay: f64,
 }
@@ -302,19 +299,19 @@ fn default_phases() -> Vec<Phase> {
 }
 
 impl TrainConfig {
-    /// The configuration as TOML, every field written out.
+    /// The configuration as TOML, with every field.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a configuration is a table of numbers and texts")
+        toml::to_string(self).expect("a configuration is a table of numbers and strings")
     }
 
-    /// The network that the configuration asks for. How many outputs identities
-    /// and embeddings need is known with the data only: it is 1 for them here.
+    /// The network of the configuration. The number of outputs of identities and embeddings
+    /// depends on the data; they count as 1 here.
     pub fn spec(&self) -> NetSpec {
         let outputs = self.heads.iter().map(|head| head.outputs(None)).sum();
         self.spec_with(outputs)
     }
 
-    /// The network with a number of outputs.
+    /// The network with this number of outputs.
     pub(crate) fn spec_with(&self, outputs: usize) -> NetSpec {
         match &self.net {
             Net::Named(name) => name.spec(outputs),
@@ -327,12 +324,12 @@ impl TrainConfig {
         }
     }
 
-    /// Whether it learns identities or embeddings and no labels.
+    /// Whether it learns identities or embeddings, but no labels.
     pub fn is_pretraining(&self) -> bool {
         !self.heads.iter().any(HeadConfig::has_labels)
     }
 
-    /// The method of all heads in a phase, where the phase has its own.
+    /// The method of all heads in a phase, if the phase has its own.
     pub(crate) fn phase_method(&self, phase: usize) -> Option<&Method> {
         self.phases[phase].method.as_ref()
     }
@@ -352,7 +349,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_the_papers_optimizer_and_augmentation() {
+    fn defaults_are_the_optimizer_and_augmentation_of_the_paper() {
         let config = TrainConfig::new("c", "r");
         config.check().unwrap();
         assert_eq!(config.optimizer.epsilon, 1e-7);
@@ -361,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_have_names() {
+    fn networks_are_found_by_name() {
         for (net, parameters, name) in [
             ("'tiny-age'", 934_869, "TinyAgeNet"),
             ("'vgg-1/4'", 934_869, "TinyAgeNet"),

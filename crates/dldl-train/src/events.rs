@@ -1,6 +1,5 @@
-//! The course of a training as TensorBoard reads it: a file of records (TFRecord
-//! framing) that each hold an `Event` in protocol buffers. Of both formats there
-//! is here what scalars and pictures need.
+//! The log of a training for TensorBoard: a file of records (TFRecord framing), each an
+//! `Event` in protocol buffers, as far as scalars and images need.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -43,7 +42,7 @@ struct Value {
     image: Option<Image>,
 }
 
-/// `tensorflow.Summary.Image`: an encoded picture.
+/// `tensorflow.Summary.Image`: an encoded image.
 #[derive(Clone, PartialEq, Message)]
 struct Image {
     #[prost(int32, tag = "1")]
@@ -65,8 +64,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Opens the file and cuts it to its first `bytes`, as
-    /// [`Log::open`](crate::log::Log::open) does; at 0 it begins with its version.
+    /// Opens the file and truncates it to its first `bytes`, as
+    /// [`Log::open`](crate::log::Log::open); at 0 bytes it writes the version record.
     ///
     /// # Errors
     /// If the file cannot be opened or is shorter than that.
@@ -76,7 +75,7 @@ impl Events {
         let mut file = options.create(true).truncate(false).write(true).open(path).map_err(fail)?;
         let length = file.metadata().map_err(fail)?.len();
         if length < bytes {
-            let what = format!("has {length} bytes, the checkpoint was written after {bytes}");
+            let what = format!("{length} bytes, but the checkpoint was written after {bytes}");
             return Err(TrainError::Checkpoint { path: path.into(), what });
         }
         file.set_len(bytes).map_err(fail)?;
@@ -94,15 +93,15 @@ impl Events {
         self.bytes
     }
 
-    /// Waits until all is on the disk.
+    /// Waits until everything is on the disk.
     ///
     /// # Errors
-    /// If the system says so.
+    /// If the operating system reports one.
     pub fn sync(&self) -> Result<(), TrainError> {
         self.file.sync_data().map_err(|e| TrainError::io(&self.path, e))
     }
 
-    /// Appends the numbers of a record of the log.
+    /// Appends the scalars of a record of the log.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -134,7 +133,7 @@ impl Events {
         self.append(step, None, Some(scalars.into_iter().map(value).collect()))
     }
 
-    /// Appends a picture, encoded as PNG, of so many pixels across and down.
+    /// Appends a PNG image with its width and height in pixels.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -185,8 +184,8 @@ fn framed(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The checksum of TFRecord: CRC-32C, rotated and shifted, so that checksums of
-/// data that holds checksums are no trouble.
+/// The checksum of TFRecord: CRC-32C, rotated and shifted, which keeps it useful for data
+/// that contains checksums.
 fn masked_crc(data: &[u8]) -> u32 {
     let crc = crc32c(data);
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
@@ -232,7 +231,7 @@ mod tests {
         })
     }
 
-    /// The events of a file, with every checksum looked at.
+    /// The events of a file, with every checksum verified.
     fn read(mut bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_castagnolis() {
+    fn the_checksum_is_crc32c() {
         // RFC 3720, B.4.
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
@@ -257,7 +256,7 @@ mod tests {
 
     /// The bytes that TensorBoard 2.21's own classes and `RecordWriter` write.
     #[test]
-    fn a_record_is_tensorboards() {
+    fn records_are_those_of_tensorboard() {
         let image = Image { height: 1, width: 2, colorspace: 3, encoded_image_string: vec![1, 2] };
         let value = vec![
             Value { tag: "a".into(), simple_value: Some(2.5), image: None },
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reopened_file_goes_on_where_the_checkpoint_was() {
+    fn a_reopened_file_continues_at_the_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         let mut events = Events::open(&path, 0).unwrap();

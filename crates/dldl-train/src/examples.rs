@@ -7,7 +7,7 @@ use dldl_plot::{Canvas, Color, Text};
 
 use crate::batches::Source;
 use crate::error::TrainError;
-use crate::head::{Goal, Head, Truth};
+use crate::head::{Head, Objective, Target};
 use crate::learner::Learner;
 use crate::loss::Criterion;
 use crate::plan::Position;
@@ -25,15 +25,15 @@ const MUTED: Color = [120, 126, 136];
 const CURVES: Color = [86, 138, 214];
 const LABELS: Color = [214, 93, 70];
 
-/// What there is to say of one head for one sample.
-struct Said {
+/// What is drawn of one head for one sample.
+struct Caption {
     text: String,
-    /// The estimate, and the label where there is one.
+    /// The estimate, and the label if there is one.
     curve: Option<(Distribution, Option<f64>)>,
 }
 
-/// Draws up to 24 samples, the same ones each time, as the learner sees them at
-/// the size of `position`; none if there are no samples.
+/// Draws up to 24 samples, always the same, as the learner sees them at the size of
+/// `position`; `None` if there are no samples.
 ///
 /// # Errors
 /// If a crop cannot be read or a logit is not finite.
@@ -56,7 +56,7 @@ pub(crate) fn draw(
     let (columns, rows) = (COLUMNS.min(count), count.div_ceil(COLUMNS));
     let (wide, high) = (FACE + MARGIN, FACE + below + MARGIN);
     let heading = Text::sized(title, 16.0);
-    // Wide enough for the heading, however few faces there are.
+    // At least as wide as the heading.
     let width = (MARGIN + columns * wide).max(2 * MARGIN + heading.width().ceil() as usize);
     let mut canvas = Canvas::white(width, HEADING + rows * high);
     heading.draw(&mut canvas, [MARGIN as f32, 28.0], INK);
@@ -64,15 +64,15 @@ pub(crate) fn draw(
     for (i, &index) in chosen.iter().enumerate() {
         canvas.paste(resize(&samples.crop(index)?, FACE).rgb(), FACE, place(i).into());
     }
-    let rows = logits.chunks_exact(criterion.outputs()).zip(&batch.truths);
-    for (i, (logits, truths)) in rows.enumerate() {
+    let rows = logits.chunks_exact(criterion.outputs()).zip(&batch.targets);
+    for (i, (logits, targets)) in rows.enumerate() {
         let (left, top) = place(i);
         let (mut top, mut from) = (top + FACE, 0);
-        for (head, truth) in criterion.heads().iter().zip(truths) {
+        for (head, target) in criterion.heads().iter().zip(targets) {
             let own = &logits[from..from + head.outputs()];
             from += head.outputs();
-            let said = said(head, truth.as_ref(), own, criterion.heads().len() > 1)?;
-            paint(&mut canvas, &said, [left as f32, top as f32]);
+            let caption = caption(head, target.as_ref(), own, criterion.heads().len() > 1)?;
+            paint(&mut canvas, &caption, [left as f32, top as f32]);
             top += height(head);
         }
     }
@@ -81,59 +81,59 @@ pub(crate) fn draw(
 
 /// Pixels that a head needs below a face.
 fn height(head: &Head) -> usize {
-    match head.goal {
-        Goal::Labels { .. } => LINE + CURVE + 4,
-        Goal::Classes(_) | Goal::Vector(..) => LINE,
+    match head.objective {
+        Objective::Labels { .. } => LINE + CURVE + 4,
+        Objective::Classes(_) | Objective::Vector(..) => LINE,
     }
 }
 
-fn said(
+fn caption(
     head: &Head,
-    truth: Option<&Truth>,
+    target: Option<&Target>,
     logits: &[f32],
     named: bool,
-) -> Result<Said, TrainError> {
-    match &head.goal {
-        Goal::Labels { method, labels } => {
+) -> Result<Caption, TrainError> {
+    match &head.objective {
+        Objective::Labels { method, labels } => {
             let estimate = method.decode(labels, logits)?;
-            let label = match truth {
-                Some(Truth::Label { mean, .. }) => Some(*mean),
+            let label = match target {
+                Some(Target::Label { mean, .. }) => Some(*mean),
                 _ => None,
             };
-            // Years to the tenth, scores of 1 to 5 to the hundredth.
+            // One digit for ages, two for scores of 1 to 5.
             let digits = if labels.step() < 1.0 { 2 } else { 1 };
             let known = label.map_or("?".into(), |v| format!("{v:.*}", digits - 1));
-            // The first letters are enough to tell heads apart.
+            // Four letters tell the heads apart.
             let name: String = match named {
                 true => head.name.chars().take(4).chain([' ']).collect(),
                 false => String::new(),
             };
             let text = format!("{name}{known}: {:.digits$}", method.estimate(&estimate));
-            Ok(Said { text, curve: Some((estimate, label)) })
+            Ok(Caption { text, curve: Some((estimate, label)) })
         }
-        Goal::Classes(_) => {
-            let text = match truth {
-                Some(truth) if head.error(truth, logits)? == 0.0 => "right",
+        Objective::Classes(_) => {
+            let text = match target {
+                Some(target) if head.error(target, logits)? == 0.0 => "right",
                 Some(_) => "wrong",
                 None => "unknown",
             };
-            Ok(Said { text: text.into(), curve: None })
+            Ok(Caption { text: text.into(), curve: None })
         }
-        Goal::Vector(..) => {
-            let text = match truth {
-                Some(truth) => format!("cosine {:.3}", 1.0 - head.error(truth, logits)?),
+        Objective::Vector(..) => {
+            let text = match target {
+                Some(target) => format!("cosine {:.3}", 1.0 - head.error(target, logits)?),
                 None => "unknown".into(),
             };
-            Ok(Said { text, curve: None })
+            Ok(Caption { text, curve: None })
         }
     }
 }
 
-fn paint(canvas: &mut Canvas, said: &Said, [left, top]: [f32; 2]) {
-    let text = Text::sized(&said.text, 14.0);
+fn paint(canvas: &mut Canvas, caption: &Caption, [left, top]: [f32; 2]) {
+    let text = Text::sized(&caption.text, 14.0);
     let face = FACE as f32;
     text.draw(canvas, [left + 0.5 * (face - text.width()), top + 17.0], INK);
-    let Some((estimate, label)) = &said.curve else { return };
+    let Some((estimate, label)) = &caption.curve else { return };
     let labels = estimate.labels();
     let across = |value: f64| {
         let share = (value - labels.min()) / (labels.max() - labels.min());

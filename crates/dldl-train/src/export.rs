@@ -1,12 +1,9 @@
-//! Between a training and the weights file that everyone else reads: the file
-//! to start from, and the file that comes out.
+//! The weights file of a finished training, or the trunk of a pretraining.
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dldl_data::Manifest;
-use dldl_net::{Figure, Head, ModelInfo, NetError, Precision, Weights};
-use safetensors::SafeTensors;
+use dldl_net::{Figure, Head, ModelInfo, Precision, Weights};
 
 use crate::checkpoint;
 use crate::config::{HeadConfig, TrainConfig};
@@ -16,52 +13,16 @@ use crate::head;
 use crate::log::EpochRecord;
 use crate::tensor::{NamedTensors, Tensor};
 
-impl From<NetError> for TrainError {
-    fn from(e: NetError) -> Self {
-        TrainError::Weights(e.to_string())
-    }
-}
-
-/// The metadata key of a pretraining's file, whose value is the recipe.
-const TRUNK: &str = "dldl-trunk";
-
-/// What a training can start from.
-pub struct Beginning {
-    /// The tensors by name.
-    pub tensors: NamedTensors,
-    /// The heads with the ranges of their outputs; a pretraining leaves none.
-    pub heads: Vec<(Head, Range<usize>)>,
-}
-
-/// Reads a weights file, or what a pretraining left.
-///
-/// # Errors
-/// If it is neither.
-pub fn load(path: &Path) -> Result<Beginning, TrainError> {
-    let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
-    let is_trunk = SafeTensors::read_metadata(&bytes)
-        .is_ok_and(|(_, data)| data.metadata().as_ref().is_some_and(|m| m.contains_key(TRUNK)));
-    if is_trunk {
-        let tensors = checkpoint::tensors(path, &bytes)?;
-        return Ok(Beginning { tensors, heads: Vec::new() });
-    }
-    let weights = Weights::load(path)?;
-    let named = |(name, shape): (String, Vec<usize>)| {
-        let values = weights.tensor(&name).to_vec();
-        (name, Tensor::new(shape, values))
-    };
-    let tensors = weights.info.net.tensors().into_iter().map(named).collect();
-    let heads = weights.info.heads.iter().cloned().zip(weights.info.output_ranges()).collect();
-    Ok(Beginning { tensors, heads })
-}
+/// The metadata key of a trunk's file, whose value is the recipe.
+pub(crate) const TRUNK: &str = "dldl-trunk";
 
 /// Writes the weights of a finished training in both precisions into its run
-/// folder, or the trunk of a pretraining. `epoch` is the one that `tensors` are
-/// of, `data` are the datasets, `heads` the network's.
+/// folder, or the trunk of a pretraining. `tensors` are those after `epoch`, `data`
+/// are the datasets, `heads` the network's.
 ///
 /// # Errors
-/// If a file cannot be written or a number does not fit half precision.
-pub fn write(
+/// If a file cannot be written or a value does not fit half precision.
+pub(crate) fn write(
     config: &TrainConfig,
     data: &[&Manifest],
     epoch: &EpochRecord,
@@ -84,15 +45,15 @@ pub fn write(
     Ok(())
 }
 
-/// Leaves of the last layer the outputs of the heads that have labels, and says
-/// how many they are.
+/// Keeps, of the last layer, the outputs of the heads that have labels. Returns their
+/// number.
 fn keep_labels(heads: &[head::Head], tensors: &mut NamedTensors) -> usize {
     let kept = || heads.iter().flat_map(|head| vec![head.has_labels(); head.outputs()]);
     let outputs = kept().filter(|kept| *kept).count();
     for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.starts_with("fc.")) {
         let Tensor { shape, values } = tensor;
         let row = shape[1..].iter().product::<usize>();
-        assert_eq!(values.len(), row * kept().count(), "{name} is not of these heads");
+        assert_eq!(values.len(), row * kept().count(), "{name} has rows of other heads");
         let rows = values.chunks_exact(row).zip(kept()).filter(|(_, kept)| *kept);
         *values = rows.flat_map(|(values, _)| values.iter().copied()).collect();
         shape[0] = outputs;
@@ -100,8 +61,7 @@ fn keep_labels(heads: &[head::Head], tensors: &mut NamedTensors) -> usize {
     outputs
 }
 
-/// The description of the weights after `epoch`, of a network with so many
-/// outputs.
+/// The description of the weights after `epoch`, of a network with `outputs` outputs.
 fn info(
     config: &TrainConfig,
     data: &[&Manifest],
@@ -147,8 +107,7 @@ fn info(
     info
 }
 
-/// The recipe in words and whole, without the folders of the machine that it
-/// ran on.
+/// The recipe as text, without the folders of this machine.
 fn recipe(config: &TrainConfig, epoch: &EpochRecord) -> String {
     let base = |path: &PathBuf| PathBuf::from(path.file_name().unwrap_or_default());
     let mut config = TrainConfig {

@@ -1,10 +1,10 @@
-//! The run folder: which files a training leaves behind, and their names.
+//! The names of the files in a run folder.
 
 use std::path::PathBuf;
 
 /// The files of a run folder.
 ///
-/// | file | what |
+/// | file | content |
 /// |---|---|
 /// | `config.toml` | the recipe, every field written out |
 /// | `last.ckpt` | the newest checkpoint (safetensors), for resuming |
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// | `examples.png` | some validation samples with label and prediction |
 /// | `model.safetensors` | the weights, half precision, written at the end |
 /// | `model-f32.safetensors` | the same in single precision |
-/// | `trunk.safetensors` | instead of these two, what a pretraining learned |
+/// | `trunk.safetensors` | instead of these two after pretraining: the network without its head |
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
 
@@ -56,7 +56,7 @@ impl RunFolder {
     pub fn examples(&self) -> PathBuf {
         self.0.join("examples.png")
     }
-    /// What a pretraining learned.
+    /// The trunk of a pretraining.
     pub fn trunk(&self) -> PathBuf {
         self.0.join("trunk.safetensors")
     }

@@ -1,59 +1,59 @@
-//! What a head of the network learns, and for one sample its loss, the gradient
-//! of that and its error. Batches and several heads are in `loss`.
+//! One head of the network: its objective and, for one sample, its loss with the
+//! gradient, and its error. Batches and several heads are in `loss`.
 
 use std::sync::Arc;
 
-use dldl_label::{LabelError, LabelSet, Method, Target};
+use dldl_label::{LabelError, LabelSet, Method};
 
 use crate::config::VectorLoss;
 
-/// What a head learns.
+/// What a head is trained for.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Goal {
+pub enum Objective {
     /// A label distribution.
     Labels {
-        /// How it is learned.
+        /// The method that learns it.
         method: Method,
         /// The labels.
         labels: LabelSet,
     },
-    /// One of so many classes: the cross entropy of a softmax.
+    /// One of this number of classes: the cross entropy of a softmax.
     Classes(usize),
-    /// A vector of so many numbers.
+    /// A vector of this length.
     Vector(usize, VectorLoss),
 }
 
-/// A head of the network: some consecutive logits and what they learn.
+/// A head of the network: consecutive logits and their objective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
-    /// Its task: `age`.
+    /// Its task, such as `age`.
     pub name: String,
-    /// What it learns.
-    pub goal: Goal,
-    /// What its loss is multiplied by.
+    /// What it is trained for.
+    pub objective: Objective,
+    /// Factor of its loss.
     pub weight: f64,
 }
 
-/// What a head's logits are compared with, for one sample.
+/// The target of a head for one sample.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Truth {
-    /// For [`Goal::Labels`].
+pub enum Target {
+    /// Of [`Objective::Labels`].
     Label {
-        /// What the method's loss compares with.
-        target: Target,
-        /// The label's mean, which the error is counted from.
+        /// The target of the method's loss.
+        target: dldl_label::Target,
+        /// The label's mean, the reference of the error.
         mean: f64,
     },
-    /// For [`Goal::Classes`].
+    /// Of [`Objective::Classes`].
     Class(usize),
-    /// For [`Goal::Vector`].
+    /// Of [`Objective::Vector`].
     Vector(Arc<[f32]>),
 }
 
-/// One sample's truths, a head each; none where its dataset does not say.
-pub type Truths = Vec<Option<Truth>>;
+/// One sample's targets, one for each head; `None` if the sample has no such label.
+pub type Targets = Vec<Option<Target>>;
 
-/// The value of a head's loss for one sample.
+/// A head's loss for one sample.
 pub(crate) struct SampleLoss {
     pub(crate) total: f64,
     pub(crate) terms: Vec<f64>,
@@ -63,86 +63,85 @@ pub(crate) struct SampleLoss {
 impl Head {
     /// Number of its logits.
     pub fn outputs(&self) -> usize {
-        match &self.goal {
-            Goal::Labels { method, labels } => method.head_size(labels),
-            Goal::Classes(count) => *count,
-            Goal::Vector(length, _) => *length,
+        match &self.objective {
+            Objective::Labels { method, labels } => method.head_size(labels),
+            Objective::Classes(count) => *count,
+            Objective::Vector(length, _) => *length,
         }
     }
 
-    /// Whether it estimates something; the others only teach the network.
+    /// Whether it estimates labels; the other heads only help to train the network.
     pub fn has_labels(&self) -> bool {
-        matches!(self.goal, Goal::Labels { .. })
+        matches!(self.objective, Objective::Labels { .. })
     }
 
-    /// The range of its errors, in which those of different heads are
-    /// comparable: the label set's, or 1.
+    /// The range of its errors, which makes those of different heads comparable: that
+    /// of the label set, or 1.
     pub fn scale(&self) -> f64 {
-        match &self.goal {
-            Goal::Labels { labels, .. } => labels.max() - labels.min(),
-            Goal::Classes(_) | Goal::Vector(..) => 1.0,
+        match &self.objective {
+            Objective::Labels { labels, .. } => labels.max() - labels.min(),
+            Objective::Classes(_) | Objective::Vector(..) => 1.0,
         }
     }
 
     /// The names of its loss terms: those of [`LossKind::name`](dldl_label::LossKind::name);
     /// or `ce` in nats; or `cosine` or `mse`.
     pub fn term_names(&self) -> Vec<&'static str> {
-        match &self.goal {
-            Goal::Labels { method, labels } => {
+        match &self.objective {
+            Objective::Labels { method, labels } => {
                 method.loss_terms(labels).iter().map(|term| term.kind.name()).collect()
             }
-            Goal::Classes(_) => vec!["ce"],
-            Goal::Vector(_, VectorLoss::Cosine) => vec!["cosine"],
-            Goal::Vector(_, VectorLoss::Mse) => vec!["mse"],
+            Objective::Classes(_) => vec!["ce"],
+            Objective::Vector(_, VectorLoss::Cosine) => vec!["cosine"],
+            Objective::Vector(_, VectorLoss::Mse) => vec!["mse"],
         }
     }
 
-    /// The biases to begin with, where its outputs share their weights
+    /// The initial biases, if its outputs share their weights
     /// ([`Method::shares_weights`]).
     pub(crate) fn shared_biases(&self) -> Option<Vec<f64>> {
-        match &self.goal {
-            Goal::Labels { method, labels } => method.initial_biases(labels),
-            Goal::Classes(_) | Goal::Vector(..) => None,
+        match &self.objective {
+            Objective::Labels { method, labels } => method.initial_biases(labels),
+            Objective::Classes(_) | Objective::Vector(..) => None,
         }
     }
 
-    pub(crate) fn loss(&self, truth: &Truth, logits: &[f32]) -> Result<SampleLoss, LabelError> {
+    pub(crate) fn loss(&self, target: &Target, logits: &[f32]) -> Result<SampleLoss, LabelError> {
         let logits: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
-        match (&self.goal, truth) {
-            (Goal::Labels { method, labels }, Truth::Label { target, .. }) => {
+        match (&self.objective, target) {
+            (Objective::Labels { method, labels }, Target::Label { target, .. }) => {
                 let loss = method.loss(labels, target, &logits)?;
                 Ok(SampleLoss { total: loss.total, terms: loss.terms, gradient: loss.gradient })
             }
-            (Goal::Classes(_), Truth::Class(class)) => Ok(cross_entropy(&logits, *class)),
-            (Goal::Vector(_, loss), Truth::Vector(vector)) => Ok(match loss {
+            (Objective::Classes(_), Target::Class(class)) => Ok(cross_entropy(&logits, *class)),
+            (Objective::Vector(_, loss), Target::Vector(vector)) => Ok(match loss {
                 VectorLoss::Cosine => cosine(&logits, vector),
                 VectorLoss::Mse => squares(&logits, vector),
             }),
-            _ => unreachable!("truths are made for their heads"),
+            _ => unreachable!("a target has the kind of its head's objective"),
         }
     }
 
-    /// How far the estimate that the logits stand for is from the truth: the
-    /// absolute error of the method's estimate, in units of the label; whether the
-    /// likeliest class is the wrong one, 0 or 1; one minus the cosine of the
-    /// angle between two vectors.
+    /// The error of the estimate: the absolute error of the method's estimate in units
+    /// of the label; 1 if the most probable class is wrong, else 0; or one minus the
+    /// cosine of the angle between the vectors.
     ///
     /// # Errors
     /// If a logit is not finite.
-    pub fn error(&self, truth: &Truth, logits: &[f32]) -> Result<f64, LabelError> {
-        match (&self.goal, truth) {
-            (Goal::Labels { method, labels }, Truth::Label { mean, .. }) => {
+    pub fn error(&self, target: &Target, logits: &[f32]) -> Result<f64, LabelError> {
+        match (&self.objective, target) {
+            (Objective::Labels { method, labels }, Target::Label { mean, .. }) => {
                 Ok((method.estimate(&method.decode(labels, logits)?) - mean).abs())
             }
-            (Goal::Classes(_), Truth::Class(class)) => {
+            (Objective::Classes(_), Target::Class(class)) => {
                 let other = |(i, v): (usize, &f32)| i != *class && *v >= logits[*class];
                 Ok(f64::from(logits.iter().enumerate().any(other)))
             }
-            (Goal::Vector(..), Truth::Vector(vector)) => {
+            (Objective::Vector(..), Target::Vector(vector)) => {
                 let logits: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
                 Ok(cosine(&logits, vector).total)
             }
-            _ => unreachable!("truths are made for their heads"),
+            _ => unreachable!("a target has the kind of its head's objective"),
         }
     }
 }
@@ -158,7 +157,7 @@ fn cross_entropy(logits: &[f64], class: usize) -> SampleLoss {
     SampleLoss { total, terms: vec![total], gradient }
 }
 
-/// `1 - x t / (|x| |t|)`; 1 where a vector is nothing.
+/// `1 - x t / (|x| |t|)`; 1 if a vector is 0.
 fn cosine(x: &[f64], t: &[f32]) -> SampleLoss {
     let t = t.iter().map(|&v| f64::from(v));
     let dot: f64 = x.iter().zip(t.clone()).map(|(x, t)| x * t).sum();
@@ -186,26 +185,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_and_vectors_have_the_slopes_of_their_losses_too() {
-        let plain = |goal| Head { name: "x".into(), goal, weight: 1.0 };
-        let vector = || Truth::Vector([0.3, -1.0, 2.0, 0.7].into());
-        for (head, truth) in [
-            (plain(Goal::Classes(4)), Truth::Class(2)),
-            (plain(Goal::Vector(4, VectorLoss::Cosine)), vector()),
-            (plain(Goal::Vector(4, VectorLoss::Mse)), vector()),
+    fn gradients_of_classes_and_vectors_are_the_slopes_of_their_losses() {
+        let plain = |objective| Head { name: "x".into(), objective, weight: 1.0 };
+        let vector = || Target::Vector([0.3, -1.0, 2.0, 0.7].into());
+        for (head, target) in [
+            (plain(Objective::Classes(4)), Target::Class(2)),
+            (plain(Objective::Vector(4, VectorLoss::Cosine)), vector()),
+            (plain(Objective::Vector(4, VectorLoss::Mse)), vector()),
         ] {
             let logits = [0.5f32, -0.25, 1.5, 3.0];
-            let loss = head.loss(&truth, &logits).unwrap();
+            let loss = head.loss(&target, &logits).unwrap();
             for i in 0..4 {
                 let moved = |by: f32| {
                     let mut logits = logits;
                     logits[i] += by;
-                    head.loss(&truth, &logits).unwrap().total
+                    head.loss(&target, &logits).unwrap().total
                 };
                 let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
                 assert!((loss.gradient[i] - slope).abs() < 1e-3, "{head:?} {i}");
             }
-            let error = head.error(&truth, &logits).unwrap();
+            let error = head.error(&target, &logits).unwrap();
             assert!(error > 0.0 && error <= 2.0);
         }
         // By hand: two equal logits share the probability.
@@ -213,8 +212,8 @@ mod tests {
         assert!((even.total - 2f64.ln()).abs() < 1e-12);
         assert_eq!(even.gradient, [-0.5, 0.5]);
         assert_eq!(cosine(&[0.0; 2], &[1.0, 0.0]).total, 1.0);
-        let head = plain(Goal::Classes(3));
-        assert_eq!(head.error(&Truth::Class(1), &[0.0, 2.0, 1.0]).unwrap(), 0.0);
-        assert_eq!(head.error(&Truth::Class(2), &[0.0, 2.0, 1.0]).unwrap(), 1.0);
+        let head = plain(Objective::Classes(3));
+        assert_eq!(head.error(&Target::Class(1), &[0.0, 2.0, 1.0]).unwrap(), 0.0);
+        assert_eq!(head.error(&Target::Class(2), &[0.0, 2.0, 1.0]).unwrap(), 1.0);
     }
 }

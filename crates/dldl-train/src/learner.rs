@@ -75,7 +75,7 @@ pub trait Learner {
     /// tensors that are not in it keep their values.
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if one has another shape.
+    /// [`TrainError::TensorShape`] if one has another shape.
     fn set_weights(&mut self, tensors: &NamedTensors) -> Result<(), TrainError>;
 
     /// Clears the optimizer's moments.
@@ -89,7 +89,7 @@ pub trait Learner {
     /// Restores what [`save`](Self::save) returned.
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if a tensor is missing or has another shape.
+    /// [`TrainError::MissingTensor`] or [`TrainError::TensorShape`] if a tensor is missing or has another shape.
     fn load(&mut self, tensors: &NamedTensors) -> Result<(), TrainError>;
 }
 

@@ -14,40 +14,48 @@
 //! Dataset formats and augmentation are in `dldl-data`; progress is reported to an
 //! implementation of [`Progress`].
 
-mod ahead;
-pub mod backend;
-pub mod batches;
-pub mod chart;
+mod backend;
+mod batches;
+mod chart;
 pub mod checkpoint;
 pub mod config;
-pub mod cpu;
+mod cpu;
 mod error;
-pub mod events;
+mod events;
 mod examples;
-pub mod export;
+mod export;
 mod folder;
 #[cfg(feature = "burn")]
 mod gpu;
-pub mod head;
+mod head;
+mod init;
 mod initial;
-pub mod learner;
+mod learner;
 pub mod log;
-pub mod loss;
-pub mod plan;
+mod loss;
+mod npy;
+mod plan;
+mod prefetch;
 mod progress;
-pub mod sampling;
-pub mod schedule;
-mod start;
+mod sampler;
+mod schedule;
+mod targets;
 mod teacher;
-pub mod tensor;
+mod tensor;
 #[cfg(test)]
 mod testing;
 mod train;
-mod truths;
 mod validate;
 
+pub use backend::learner;
 pub use config::TrainConfig;
 pub use error::TrainError;
 pub use folder::RunFolder;
+pub use head::{Head, Objective, Target, Targets};
+pub use init::BuiltInModels;
+pub use learner::{ImageBatch, Learner, LearningRates, Loss};
+pub use loss::{Criterion, HeadSums, LossValues};
+pub use plan::Position;
 pub use progress::{Progress, Start, Step, Summary};
-pub use train::{resume, train};
+pub use tensor::{NamedTensors, Tensor};
+pub use train::{Training, resume, train};

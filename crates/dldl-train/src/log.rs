@@ -19,7 +19,7 @@ pub enum Record {
     Epoch(EpochRecord),
 }
 
-/// What is said every `log_every` steps.
+/// The record of some steps, written every `log_every` of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Steps done, over all epochs.
@@ -41,7 +41,7 @@ pub struct StepRecord {
     pub waiting: f64,
 }
 
-/// What is said after an epoch.
+/// The record of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Steps done, over all epochs.
@@ -77,7 +77,7 @@ pub struct EpochRecord {
     pub train_seconds: f64,
     /// Seconds that its validation took.
     pub val_seconds: f64,
-    /// Seconds since the start of the training, over all sittings.
+    /// Seconds of training so far, interrupted runs included.
     pub seconds: f64,
 }
 
@@ -89,24 +89,23 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log and cuts it to its first `bytes`: what was said after the
-    /// checkpoint that a training resumes from is said again. It is locked, so
-    /// that two trainings cannot write to one folder.
+    /// Opens the log and truncates it to its first `bytes`: a resumed training writes
+    /// the records after its checkpoint again. The file is locked, so that two
+    /// trainings cannot write to one folder.
     ///
     /// # Errors
-    /// If the file cannot be opened, is shorter than that or is another's.
+    /// If the file cannot be opened, is shorter than that or is locked.
     pub fn open(path: &Path, bytes: u64) -> Result<Self, TrainError> {
         let fail = |e| TrainError::io(path, e);
         let mut options = File::options();
         let mut file = options.create(true).truncate(false).write(true).open(path).map_err(fail)?;
-        // A file system that knows no locks is no reason to refuse.
+        // A file system without locks is no reason to refuse.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            let what = "is being written to: another training runs in this folder";
-            return Err(TrainError::Checkpoint { path: path.into(), what: what.into() });
+            return Err(TrainError::RunInUse { path: path.into() });
         }
         let length = file.metadata().map_err(fail)?.len();
         if length < bytes {
-            let what = format!("has {length} bytes, the checkpoint was written after {bytes}");
+            let what = format!("{length} bytes, but the checkpoint was written after {bytes}");
             return Err(TrainError::Checkpoint { path: path.into(), what });
         }
         file.set_len(bytes).map_err(fail)?;
@@ -119,10 +118,10 @@ impl Log {
         self.bytes
     }
 
-    /// Waits until all is on the disk.
+    /// Waits until everything is on the disk.
     ///
     /// # Errors
-    /// If the system says so.
+    /// If the operating system reports one.
     pub fn sync(&self) -> Result<(), TrainError> {
         self.file.sync_data().map_err(|e| TrainError::io(&self.path, e))
     }
@@ -132,7 +131,7 @@ impl Log {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&mut self, record: &Record) -> Result<(), TrainError> {
-        let mut line = serde_json::to_vec(record).expect("a record is numbers and texts");
+        let mut line = serde_json::to_vec(record).expect("a record has only numbers and strings");
         line.push(b'\n');
         self.file.write_all(&line).map_err(|e| TrainError::io(&self.path, e))?;
         self.bytes += line.len() as u64;
@@ -143,12 +142,12 @@ impl Log {
 /// All records of a log.
 ///
 /// # Errors
-/// If the file cannot be read or a line is no record.
+/// If the file cannot be read or a line is not a record.
 pub fn read(path: &Path) -> Result<Vec<Record>, TrainError> {
     let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
     let parse = |(i, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|e| {
-            let what = format!("line {}: {e}", i + 1);
+            let what = format!("invalid record in line {}: {e}", i + 1);
             TrainError::Checkpoint { path: path.into(), what }
         })
     };
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reopened_log_goes_on_where_the_checkpoint_was() {
+    fn a_reopened_log_continues_at_the_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.jsonl");
         let mut log = Log::open(&path, 0).unwrap();

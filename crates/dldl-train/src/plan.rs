@@ -1,6 +1,5 @@
-//! Which step belongs to which phase and epoch. A position in a training is
-//! one number, the steps done; everything else follows from it, the random
-//! numbers included.
+//! Which phase and epoch a step belongs to. The position in a training is one number,
+//! the steps done; everything else follows from it, random numbers included.
 
 use crate::config::Phase;
 
@@ -16,11 +15,11 @@ struct Planned {
     first_epoch: usize,
     first_step: usize,
     steps_per_epoch: usize,
-    /// First epoch and number of epochs of the stage it is in.
+    /// First epoch and number of epochs of its stage.
     stage: (usize, usize),
 }
 
-/// Where a step is. All indices count from 0.
+/// The position of a step. All indices count from 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position {
     /// Index of the phase.
@@ -31,13 +30,13 @@ pub struct Position {
     pub epoch: usize,
     /// Index of the step in its epoch.
     pub step: usize,
-    /// Steps of that epoch.
+    /// Number of steps of that epoch.
     pub steps: usize,
-    /// Side of the crops.
+    /// Side of the crops in pixels.
     pub size: usize,
     /// Samples per step.
     pub batch: usize,
-    /// First epoch and number of epochs of the stage that the course of the
+    /// First epoch and number of epochs of its stage, which the schedule of the
     /// learning rate spans.
     pub stage: (usize, usize),
 }
@@ -48,8 +47,8 @@ impl Position {
         self.step + 1 == self.steps
     }
 
-    /// Epochs of the stage done before the step, with their fraction, and of how
-    /// many.
+    /// Epochs of the stage before the step, with their fraction, and the number of its
+    /// epochs.
     pub fn progress(&self) -> (f64, f64) {
         let (first, epochs) = self.stage;
         let done = (self.epoch - first) as f64 + self.step as f64 / self.steps as f64;
@@ -58,9 +57,9 @@ impl Position {
 }
 
 impl Plan {
-    /// The plan for `samples` training samples. An epoch takes whole batches
-    /// only (a small last one would give poor batch statistics); where there
-    /// are fewer samples than a batch, all of them are one.
+    /// The plan for `samples` training samples per epoch. An epoch has whole batches only,
+    /// since a small last one would give poor batch statistics; fewer samples than a
+    /// batch are one batch.
     ///
     /// # Panics
     /// If there is no sample or no phase.
@@ -102,7 +101,7 @@ impl Plan {
         self.phases.iter().map(|p| p.phase.epochs * p.steps_per_epoch).sum()
     }
 
-    /// Where step `step` is.
+    /// The position of step `step`.
     ///
     /// # Panics
     /// If the plan has no such step.
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_begins_a_stage_with_its_own_course() {
+    fn a_restart_begins_a_stage_with_its_own_schedule() {
         let again = Phase { restart: true, ..phase(64, 2, 5) };
         let plan = Plan::new(&[phase(32, 2, 5), again, phase(32, 1, 5)], 10);
         let seen: Vec<_> = (0..10).map(|s| plan.at(s).progress()).collect();

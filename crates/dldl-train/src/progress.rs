@@ -1,5 +1,4 @@
-//! What a training tells whoever started it: while it runs, and at its end.
-//! Drawing bars is the listener's work.
+//! Progress reports of a training, and its summary.
 
 use std::path::PathBuf;
 
@@ -7,8 +6,8 @@ use crate::checkpoint::Best;
 use crate::log::EpochRecord;
 use crate::plan::Position;
 
-/// What a training says while it runs. All methods have an empty default, and
-/// `()` is a listener that says nothing.
+/// Receives the progress of a training. All methods do nothing by default; `()`
+/// ignores everything.
 pub trait Progress {
     /// Before the first step.
     fn start(&mut self, _start: &Start) {}
@@ -18,10 +17,10 @@ pub trait Progress {
     fn validation(&mut self, _done: usize, _of: usize) {}
     /// After each epoch.
     fn epoch(&mut self, _record: &EpochRecord) {}
-    /// Something worth saying, once.
+    /// A message for the user.
     fn note(&mut self, _text: &str) {}
-    /// Asked before each step: true ends the training after a checkpoint, so
-    /// that it can be resumed.
+    /// Called before each step: `true` ends the training after a checkpoint, so that it
+    /// can be resumed.
     fn stop(&mut self) -> bool {
         false
     }
@@ -29,31 +28,31 @@ pub trait Progress {
 
 impl Progress for () {}
 
-/// What is known before the first step.
+/// The extent of a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     /// Epochs of all phases.
     pub epochs: usize,
     /// Steps of all phases.
     pub steps: usize,
-    /// Steps done already in an earlier sitting.
+    /// Steps already done, when resuming.
     pub done: usize,
     /// Training samples.
     pub train: usize,
-    /// How many of them an epoch draws, some perhaps twice.
-    pub drawn: usize,
+    /// How many samples an epoch draws; with weights or balancing some more than once.
+    pub samples_per_epoch: usize,
     /// Validation samples.
     pub val: usize,
-    /// Learnable numbers of the network.
+    /// Trainable parameters of the network.
     pub parameters: usize,
 }
 
-/// A step that was taken.
+/// A step of the optimizer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Steps done, this one included.
     pub done: usize,
-    /// Where it was.
+    /// Its position.
     pub position: Position,
     /// Its learning rate.
     pub lr: f64,
@@ -67,21 +66,21 @@ pub struct Step {
     pub waiting: f64,
 }
 
-/// What came out of a training.
+/// The result of a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// Whether all epochs are done (not: stopped by the listener).
+    /// Whether it ran to its end, not stopped by [`Progress::stop`].
     pub finished: bool,
     /// Steps done.
     pub steps: usize,
     /// The best epoch so far.
     pub best: Option<Best>,
-    /// Seconds of training, over all sittings.
+    /// Seconds of training, interrupted runs included.
     pub seconds: f64,
-    /// Share of the time of the finished epochs of this sitting that was spent
-    /// waiting for data, 0..=1; none if there is none.
+    /// Share of the time of this run's epochs spent waiting for data, 0..=1; `None` if no
+    /// epoch was finished.
     pub waiting: Option<f64>,
-    /// The exported weights in half precision; none before the end. After a
-    /// pretraining the trunk.
+    /// The exported weights in half precision or, after pretraining, the trunk; `None`
+    /// before the end.
     pub weights: Option<PathBuf>,
 }

@@ -1,10 +1,9 @@
-//! The course of the learning rate, as a function of the training's progress.
-//! Phases may change the batch size, so progress is counted in epochs, not
-//! steps.
+//! The learning rate as a function of progress. Progress is counted in epochs, not
+//! steps, since phases may change the batch size.
 
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes; factors multiply the base rate.
+/// The schedule of the learning rate; factors multiply the base rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
@@ -30,10 +29,9 @@ pub enum Schedule {
         warmup: f64,
     },
     /// Up from `1 / start_div` to 1 and down to `1 / (start_div * end_div)`,
-    /// both along half a cosine (Smith and Topin, 2018, as PyTorch's
-    /// `OneCycleLR` does it).
+    /// both along half a cosine (Smith and Topin, 2018; PyTorch's `OneCycleLR`).
     OneCycle {
-        /// Share of the training that rises.
+        /// Share of the training with a rising rate.
         #[serde(default = "one_cycle_rise")]
         rise: f64,
         /// Peak over first rate.
@@ -98,7 +96,7 @@ impl Schedule {
         }
     }
 
-    /// What is wrong with the numbers, if something is.
+    /// What is wrong with the parameters, if anything.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         match *self {
             Schedule::Step { every, factor, warmup } => {

@@ -44,18 +44,19 @@ pub(crate) fn values<'a>(tensors: &'a NamedTensors, name: &str) -> &'a [f32] {
 /// The tensor `name`, checked to have this shape.
 ///
 /// # Errors
-/// [`TrainError::Tensor`] if it is missing or has another shape.
+/// [`TrainError::MissingTensor`] and [`TrainError::TensorShape`].
 pub(crate) fn find<'a>(
     tensors: &'a NamedTensors,
     name: &str,
     shape: &[usize],
 ) -> Result<&'a Tensor, TrainError> {
-    let fail = |what: String| Err(TrainError::Tensor { name: name.into(), what });
     match tensors.get(name) {
-        None => fail("is missing".into()),
-        Some(tensor) if tensor.shape != shape => {
-            fail(format!("has shape {:?} instead of {shape:?}", tensor.shape))
-        }
+        None => Err(TrainError::MissingTensor { name: name.into() }),
+        Some(tensor) if tensor.shape != shape => Err(TrainError::TensorShape {
+            name: name.into(),
+            found: tensor.shape.clone(),
+            expected: shape.to_vec(),
+        }),
         Some(tensor) => Ok(tensor),
     }
 }

@@ -1,5 +1,5 @@
-//! The training loop: batches in, steps, validation, checkpoints, log, and at
-//! the end chart and weights. Each of these lives in its own file.
+//! The training loop. Batches, learner, losses and validation are in files of their
+//! own; `records` writes the log, checkpoints, charts and weights.
 
 mod records;
 
@@ -17,49 +17,81 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::folder::RunFolder;
+use crate::init::{BuiltInModels, InitWeights};
 use crate::learner::{Learner, LearningRates};
 use crate::log::Log;
 use crate::loss::{Criterion, LossValues};
 use crate::plan::{Plan, Position};
 use crate::progress::{Progress, Start, Step, Summary};
-use crate::start;
+use crate::targets::Datasets;
 use crate::tensor::NamedTensors;
-use crate::truths::Datasets;
 
-/// Trains from the start. See [`RunFolder`] for what it leaves behind.
+/// Trains from the start. See [`RunFolder`] for the files that it writes.
 ///
 /// # Errors
-/// If the configuration or the data cannot be used, a file cannot be written,
-/// the run folder holds a checkpoint already, or the loss stops being a number.
+/// If the configuration or the data cannot be used, a file cannot be written, the run
+/// folder holds a checkpoint already, or the loss is no longer finite.
 pub fn train(config: TrainConfig, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
-    let last = RunFolder::new(&config.run).last();
-    if last.exists() {
-        let what = "belongs to a training that was begun: resume it or choose another run folder";
-        return Err(TrainError::Checkpoint { path: last, what: what.into() });
-    }
-    Trainer::new(config, None, progress)?.run(progress)
+    Training::new(config).run(progress)
 }
 
-/// Goes on from the newest checkpoint of the run folder as if nothing had
-/// happened: the log and the weights become those of an uninterrupted training.
-/// Without a checkpoint it trains from the start.
+/// Continues from the newest checkpoint of the run folder: the log and the weights
+/// become those of an uninterrupted training. Without a checkpoint it trains from the
+/// start.
 ///
 /// # Errors
-/// As [`train`], and if the checkpoint is of another recipe.
+/// As [`train`], and if the checkpoint belongs to another recipe or other data.
 pub fn resume(config: TrainConfig, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
-    let last = RunFolder::new(&config.run).last();
-    if !last.exists() {
-        progress.note("no checkpoint yet: training from the start");
-        return Trainer::new(config, None, progress)?.run(progress);
+    Training::new(config).resume(progress)
+}
+
+/// A training whose `init` may name a built-in model.
+#[derive(Debug, Clone)]
+pub struct Training {
+    config: TrainConfig,
+    built_in: Option<BuiltInModels>,
+}
+
+impl Training {
+    /// A training by this recipe.
+    pub fn new(config: TrainConfig) -> Self {
+        Self { config, built_in: None }
     }
-    let (state, tensors) = checkpoint::load(&last)?;
-    if !state.config.same_curve(&config) {
-        let what = "belongs to another recipe: restore the configuration (config.toml beside it) \
-                    or choose another run folder";
-        return Err(TrainError::Checkpoint { path: last, what: what.into() });
+
+    /// Lets `init` name these models; any other `init` is a path.
+    pub fn built_in_models(self, models: BuiltInModels) -> Self {
+        Self { built_in: Some(models), ..self }
     }
-    progress.note(&format!("resuming after step {}", state.step));
-    Trainer::new(config, Some((state, tensors)), progress)?.run(progress)
+
+    /// As [`train`].
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub fn run(self, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
+        let last = RunFolder::new(&self.config.run).last();
+        if last.exists() {
+            return Err(TrainError::RunExists { path: last });
+        }
+        Trainer::new(self, None, progress)?.run(progress)
+    }
+
+    /// As [`resume`].
+    ///
+    /// # Errors
+    /// As [`resume`].
+    pub fn resume(self, progress: &mut dyn Progress) -> Result<Summary, TrainError> {
+        let last = RunFolder::new(&self.config.run).last();
+        if !last.exists() {
+            progress.note("no checkpoint yet: training from the start");
+            return Trainer::new(self, None, progress)?.run(progress);
+        }
+        let (state, tensors) = checkpoint::load(&last)?;
+        if !state.config.same_result(&self.config) {
+            return Err(TrainError::OtherRecipe { path: last });
+        }
+        progress.note(&format!("resuming after step {}", state.step));
+        Trainer::new(self, Some((state, tensors)), progress)?.run(progress)
+    }
 }
 
 struct Trainer {
@@ -75,19 +107,20 @@ struct Trainer {
     state: State,
     log: Log,
     events: Events,
-    /// When this sitting began, and the seconds of the earlier ones.
-    begun: Instant,
-    before: f64,
-    /// Seconds of the epochs that ended in this sitting, and those of waiting.
+    /// When this run started, and the seconds of the runs that it resumes.
+    started: Instant,
+    seconds_before: f64,
+    /// Seconds of the epochs that ended in this run, and those spent waiting.
     clock: (f64, f64),
 }
 
 impl Trainer {
     fn new(
-        config: TrainConfig,
+        training: Training,
         checkpoint: Option<(State, NamedTensors)>,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
+        let Training { config, built_in } = training;
         config.check()?;
         let datasets = Arc::new(Datasets::open(&config)?);
         let heads = (0..config.phases.len())
@@ -95,34 +128,33 @@ impl Trainer {
             .collect::<Result<Vec<_>, TrainError>>()?;
         let criteria: Vec<Criterion> = heads.iter().cloned().map(Criterion::new).collect();
         let spec = config.spec_with(criteria[0].outputs());
-        let average = config.ema > 0.0;
-        let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, average)?;
+        let ema = config.ema > 0.0;
+        let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, ema)?;
         let (heads, normalization) = (Arc::new(heads), Normalization::default());
         let source =
             |split| Source::new(&datasets, split, &heads, &config.sampling, &normalization);
         let (train, val) = (source(Split::Train), source(Split::Val));
-        if train.drawn() < 2 {
+        if train.samples_per_epoch() < 2 {
             let names: Vec<String> =
                 config.data.iter().map(|data| data.cache.display().to_string()).collect();
-            return Err(TrainError::Data(format!(
-                "{}: fewer than two samples to learn from in the train split",
+            return Err(TrainError::TooFewSamples(format!(
+                "the train split of {} has fewer than two samples with a label to learn",
                 names.join(", ")
             )));
         }
         if val.is_empty() {
-            progress.note("there is no val split: no validation, the last epoch is exported");
+            progress.note("no val split: training without validation, the last epoch is exported");
         }
-        let plan = Plan::new(&config.phases, train.drawn());
+        let plan = Plan::new(&config.phases, train.samples_per_epoch());
         let files = RunFolder::new(&config.run);
         let samples = [train.len(), val.len()];
         let state = match checkpoint {
             Some((state, _)) if state.samples != samples => {
-                let what = format!(
-                    "was written with {:?} training and validation samples, the data has {samples:?} \
-                     now: restore it or choose another run folder",
-                    state.samples
-                );
-                return Err(TrainError::Checkpoint { path: files.last(), what });
+                return Err(TrainError::OtherData {
+                    path: files.last(),
+                    expected: state.samples,
+                    found: samples,
+                });
             }
             Some((mut state, tensors)) => {
                 learner.load(&tensors)?;
@@ -134,7 +166,8 @@ impl Trainer {
                     set_biases(&mut *learner, outputs, &biases)?;
                 }
                 if let Some(path) = &config.init {
-                    start::from_file(&mut *learner, criteria[0].heads(), path, progress)?;
+                    let weights = InitWeights::load(path, built_in)?;
+                    weights.apply(&mut *learner, criteria[0].heads(), progress)?;
                 }
                 for (outputs, _) in criteria[0].shared_outputs() {
                     learner.share_weights(outputs);
@@ -142,23 +175,23 @@ impl Trainer {
                 State::new(config.clone(), samples)
             }
         };
-        // Nothing is left behind where it cannot begin.
+        // Created last: a training that cannot start leaves nothing behind.
         std::fs::create_dir_all(&config.run).map_err(|e| TrainError::io(&config.run, e))?;
         let log = Log::open(&files.log(), state.log_bytes)?;
         let events = Events::open(&files.events(), state.events_bytes)?;
-        checkpoint::write_atomically(&files.config(), config.to_toml().as_bytes())?;
+        checkpoint::write(&files.config(), config.to_toml().as_bytes())?;
         progress.start(&Start {
             epochs: plan.epochs(),
             steps: plan.steps(),
             done: state.step,
             train: train.len(),
-            drawn: train.drawn(),
+            samples_per_epoch: train.samples_per_epoch(),
             val: val.len(),
             parameters: spec.parameter_count(),
         });
         Ok(Self {
-            before: state.seconds,
-            begun: Instant::now(),
+            seconds_before: state.seconds,
+            started: Instant::now(),
             clock: (0.0, 0.0),
             config,
             files,
@@ -187,21 +220,22 @@ impl Trainer {
         let mut saved = Instant::now();
         while self.state.step < self.plan.steps() {
             if self.is_out_of_patience() {
-                progress.note("no better validation for too long: the training ends here");
+                progress.note(&format!(
+                    "no better validation in {} epochs: stopping early",
+                    self.config.patience
+                ));
                 break;
             }
             if progress.stop() {
                 self.save(&self.files.last())?;
                 return Ok(self.summary(false));
             }
-            let begun = Instant::now();
-            let batch = batches.next().ok_or_else(|| {
-                TrainError::Data("the loader ended before the training did".into())
-            })??;
-            let waited = begun.elapsed().as_secs_f64();
+            let started = Instant::now();
+            let batch = batches.next().expect("there is a batch for every step")?;
+            let waited = started.elapsed().as_secs_f64();
             let position = self.plan.at(self.state.step);
             let (lr, loss) = self.step(&batch, &position)?;
-            let seconds = begun.elapsed().as_secs_f64();
+            let seconds = started.elapsed().as_secs_f64();
             for sums in [&mut self.state.epoch, &mut self.state.recent] {
                 sums.add(&loss, position.batch, seconds, waited);
             }
@@ -231,7 +265,7 @@ impl Trainer {
         self.finish(progress)
     }
 
-    /// One step on one batch: the learning rate and the loss.
+    /// One step on one batch. Returns the learning rate and the loss.
     fn step(
         &mut self,
         batch: &Batch,
@@ -262,15 +296,15 @@ impl Trainer {
             step: self.state.step + 1,
             epoch: position.epoch + 1,
         };
-        let counts = criterion.counts(&batch.truths);
+        let counts = criterion.counts(&batch.targets);
         let mut values = LossValues::default();
         for range in parts(batch.len(), phase.accumulate) {
-            let truths = &batch.truths[range.clone()];
+            let targets = &batch.targets[range.clone()];
             let mut loss = |logits: &[f32]| {
                 if logits.iter().any(|v| !v.is_finite()) {
                     return Err(diverged(f64::NAN));
                 }
-                let (part, gradient) = criterion.loss(logits, truths, &counts)?;
+                let (part, gradient) = criterion.loss(logits, targets, &counts)?;
                 values.add(&part);
                 Ok(gradient)
             };
@@ -281,14 +315,14 @@ impl Trainer {
         for (outputs, _) in criterion.shared_outputs() {
             self.learner.share_weights(outputs);
         }
-        // The first steps count for little, and each phase begins anew: weights
-        // made for another resolution would spoil the average.
+        // The decay grows over the first steps of each phase: the average should forget
+        // the initial weights and those of another resolution.
         let step = position.phase_step as f64;
         self.learner.update_ema(self.config.ema.min(step / (10.0 + step)));
         Ok((lr, values))
     }
 
-    /// Whether the last epochs brought nothing, as the recipe counts it.
+    /// Whether the last epochs (`patience` of the recipe) had no better validation.
     fn is_out_of_patience(&self) -> bool {
         let done = match self.state.step {
             0 => 0,
@@ -302,7 +336,7 @@ impl Trainer {
     }
 }
 
-/// The ranges of `count` samples in `parts` parts, as equal as they can be.
+/// The ranges of `parts` parts of `count` samples, as equal as possible.
 fn parts(count: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
     let parts = parts.min(count);
     (0..parts).map(move |i| i * count / parts..(i + 1) * count / parts)

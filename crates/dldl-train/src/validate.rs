@@ -1,4 +1,4 @@
-//! Validation: how well a network does on the samples it does not learn from.
+//! Validation on samples that are not trained on.
 
 use crate::batches::Source;
 use crate::error::TrainError;
@@ -8,21 +8,20 @@ use crate::loss::{Criterion, LossValues};
 use crate::plan::Position;
 use crate::progress::Progress;
 
-/// What a validation found.
+/// The result of a validation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Validation {
     /// The weighted sum of the heads' mean losses.
     pub(crate) loss: f64,
-    /// The mean error of each head, as [`Head::error`]
-    /// counts it; none without samples.
+    /// The mean [`Head::error`] of each head; `None` without samples.
     pub(crate) errors: Vec<Option<f64>>,
-    /// The mean of error over scale, over the heads that have labels or, where
-    /// there are none, over all: lower is better.
+    /// The mean of error over scale, over the heads that have labels or, if there are
+    /// none, over all heads. Lower is better.
     pub(crate) score: f64,
 }
 
-/// Measures on `samples`, without augmentation, at the size and in batches of
-/// `position`, with the running statistics; none if there are no samples.
+/// Validates on `samples`, without augmentation, at the size and in batches of
+/// `position`, with the running statistics; `None` if there are no samples.
 pub(crate) fn validate(
     learner: &dyn Learner,
     criterion: &Criterion,
@@ -37,9 +36,9 @@ pub(crate) fn validate(
     for batch in samples.plain_batches(position, threads) {
         let batch = batch?;
         let logits = learner.logits(batch.images(0..batch.len()));
-        loss.add(&criterion.loss(&logits, &batch.truths, &criterion.counts(&batch.truths))?.0);
-        for (row, truths) in logits.chunks_exact(criterion.outputs()).zip(&batch.truths) {
-            for (sum, error) in errors.iter_mut().zip(criterion.errors(row, truths)?) {
+        loss.add(&criterion.loss(&logits, &batch.targets, &criterion.counts(&batch.targets))?.0);
+        for (row, targets) in logits.chunks_exact(criterion.outputs()).zip(&batch.targets) {
+            for (sum, error) in errors.iter_mut().zip(criterion.errors(row, targets)?) {
                 if let Some(error) = error {
                     *sum = (sum.0 + error, sum.1 + 1);
                 }

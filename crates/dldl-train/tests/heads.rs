@@ -1,5 +1,5 @@
-//! Whole trainings of more than one dataset and head, with the trainer's further
-//! means: weights, balancing, accumulation, stages, patience.
+//! Whole trainings of several datasets and heads: weights, balancing, accumulation, stages,
+//! early stopping.
 
 mod common;
 
@@ -7,8 +7,7 @@ use common::{StopAfter, cache_of, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_net::Weights;
 use dldl_train::config::Phase;
-use dldl_train::tensor::Tensor;
-use dldl_train::{RunFolder, TrainConfig, checkpoint, resume, train};
+use dldl_train::{RunFolder, Tensor, TrainConfig, checkpoint, resume, train};
 
 /// The numbers of a table of TOML over those of the usual recipe.
 fn with(config: &TrainConfig, more: &str) -> TrainConfig {
@@ -39,7 +38,7 @@ fn both(dir: &std::path::Path) -> TrainConfig {
 }
 
 #[test]
-fn two_heads_learn_from_three_datasets_and_survive_interruptions() {
+fn two_heads_learn_from_three_datasets_despite_interruptions() {
     let dir = tempfile::tempdir().unwrap();
     let stages = |config: TrainConfig| TrainConfig {
         phases: vec![
@@ -83,10 +82,9 @@ fn two_heads_learn_from_three_datasets_and_survive_interruptions() {
     assert!(load(&whole).1 == load(&pieces).1, "the tensors differ");
 }
 
-/// From ages and attractiveness to attractiveness, ages by other labels, and a head that
-/// the file has not: the first goes on where it was, the others start anew.
+/// The head with the same task and labels keeps its outputs, the other starts anew.
 #[test]
-fn a_training_takes_over_the_heads_that_it_has_in_common_with_another() {
+fn heads_with_the_same_task_and_labels_are_taken_from_init() {
     let dir = tempfile::tempdir().unwrap();
     let first = both(dir.path());
     train(first.clone(), &mut ()).unwrap();
@@ -137,7 +135,7 @@ fn the_parts_of_a_batch_give_the_gradient_of_the_whole() {
 }
 
 #[test]
-fn a_training_without_progress_ends_early() {
+fn a_training_without_improvement_stops_early() {
     let dir = tempfile::tempdir().unwrap();
     let config = TrainConfig {
         phases: vec![Phase::new(32, 300, 40)],
@@ -153,6 +151,6 @@ fn a_training_without_progress_ends_early() {
     assert!(summary.finished && summary.weights.is_some());
     let best = summary.best.unwrap().epoch;
     assert!(summary.steps < 300 && summary.steps == best + 2, "{} {best}", summary.steps);
-    // It is over, whoever asks again.
+    // Resuming it does not train any further.
     assert_eq!(resume(config, &mut ()).unwrap().steps, summary.steps);
 }

@@ -1,5 +1,5 @@
-//! Whole pretrainings: on who it is, and on a teacher's embeddings, and a
-//! training that starts from what is left of one.
+//! Pretraining on identities and on a teacher's embeddings, and trainings that start from
+//! its trunk.
 
 mod common;
 
@@ -9,8 +9,7 @@ use common::{cache_of, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_net::Weights;
 use dldl_train::config::{HeadConfig, Phase};
-use dldl_train::tensor::Tensor;
-use dldl_train::{Progress, RunFolder, TrainConfig, checkpoint, train};
+use dldl_train::{Progress, RunFolder, Tensor, TrainConfig, checkpoint, train};
 
 /// People of similar brightness: a person is a dozen of ages.
 fn pretraining(dir: &Path, head: HeadConfig) -> TrainConfig {
@@ -36,7 +35,7 @@ impl Progress for Notes {
 }
 
 #[test]
-fn people_are_told_apart_and_a_training_starts_from_that() {
+fn identities_are_learned_and_a_training_starts_from_the_trunk() {
     let dir = tempfile::tempdir().unwrap();
     let config = pretraining(dir.path(), HeadConfig::Identity { weight: 1.0 });
     let summary = train(config.clone(), &mut ()).unwrap();
@@ -56,7 +55,7 @@ fn people_are_told_apart_and_a_training_starts_from_that() {
         TrainConfig { init: Some(files.trunk()), ..recipe(&ages, dir.path().join("ages-run")) };
     let mut notes = Notes(Vec::new());
     train(second.clone(), &mut notes).unwrap();
-    assert!(notes.0.iter().any(|n| n.contains("head starts anew")), "{:?}", notes.0);
+    assert!(notes.0.iter().any(|n| n.contains("head starts from random weights")), "{:?}", notes.0);
     let (_, learned) = checkpoint::load(&files.best()).unwrap();
     let (_, begun) = checkpoint::load(&RunFolder::new(&second.run).last()).unwrap();
     for name in ["conv0.weight", "conv12.weight", "bn7.running_mean", "bn7.weight"] {
@@ -65,8 +64,8 @@ fn people_are_told_apart_and_a_training_starts_from_that() {
     assert_eq!(begun["fc.weight"].shape, [101, 128]);
 }
 
-/// What a teacher says of all pictures but the last, three numbers that turn with
-/// the age, and the head that learns it.
+/// A head that learns a teacher's embeddings of all pictures but the last: three numbers
+/// that turn with the age.
 fn teacher(dir: &Path, loss: &str) -> HeadConfig {
     let (mut list, mut rows) = (String::new(), Vec::new());
     for i in 0..51 {
@@ -98,7 +97,7 @@ fn a_teachers_embeddings_are_learned() {
         let summary = train(config.clone(), &mut ()).unwrap();
         let distance = summary.best.unwrap().errors["embedding"];
         assert!(distance < 0.05, "{loss}: {distance}");
-        // Nothing of this machine's folders is in the file.
+        // The file has no paths of this machine.
         let trunk = std::fs::read(RunFolder::new(&config.run).trunk()).unwrap();
         let folder = dir.path().to_string_lossy().into_owned();
         assert!(!trunk.windows(folder.len()).any(|w| w == folder.as_bytes()));
@@ -106,7 +105,7 @@ fn a_teachers_embeddings_are_learned() {
 }
 
 #[test]
-fn people_who_are_nobody_are_refused() {
+fn a_single_identity_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let config = pretraining(dir.path(), HeadConfig::Identity { weight: 1.0 });
     let one = cache_of(dir.path(), "one", "age,identity", |age| format!("{age},me"));
@@ -117,7 +116,7 @@ fn people_who_are_nobody_are_refused() {
 }
 
 #[test]
-fn labels_are_learned_beside_a_teacher_and_the_model_has_the_labels_alone() {
+fn embeddings_are_learned_beside_labels_but_not_exported() {
     let dir = tempfile::tempdir().unwrap();
     let ages = cache_of(dir.path(), "ages", "age", |age| format!("{age}"));
     let config = recipe(&ages, dir.path().join("both"));
@@ -127,7 +126,7 @@ fn labels_are_learned_beside_a_teacher_and_the_model_has_the_labels_alone() {
     let summary = train(config.clone(), &mut ()).unwrap();
     let errors = summary.best.unwrap().errors;
     assert_eq!(errors.keys().collect::<Vec<_>>(), ["age", "embedding"]);
-    // The best epoch is the one that estimates best, whatever the teacher says.
+    // The best epoch is chosen by the labels alone.
     let records = curve(&config);
     let best = epochs(&records).iter().map(|e| e.val_mae.unwrap()).fold(f64::INFINITY, f64::min);
     assert_eq!(errors["age"], best);

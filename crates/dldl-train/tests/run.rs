@@ -1,6 +1,5 @@
-//! Whole trainings on a tiny synthetic dataset: they learn, leave their files
-//! behind, go on after an interruption as if there had been none, and do not
-//! depend on the number of loader threads.
+//! Whole trainings on a tiny synthetic dataset: they learn, write their files, continue
+//! after interruptions bit for bit, and do not depend on the number of loader threads.
 
 mod common;
 
@@ -10,13 +9,15 @@ use dldl_label::LabelSet;
 use dldl_net::Weights;
 use dldl_train::config::{HeadConfig, Phase};
 use dldl_train::log::EpochRecord;
-use dldl_train::{Progress, RunFolder, Start, TrainConfig, TrainError, checkpoint, resume, train};
+use dldl_train::{
+    Progress, RunFolder, Start, TrainConfig, TrainError, Training, checkpoint, resume, train,
+};
 
 #[test]
-fn an_interrupted_training_ends_as_an_uninterrupted_one() {
+fn an_interrupted_training_gives_the_same_result() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(dir.path());
-    // One name for both: it stands in the pictures.
+    // One name for both: it is drawn into the pictures.
     let name = "one".to_owned();
     let whole = TrainConfig { name, ..recipe(&cache, dir.path().join("whole")) };
     let summary = train(whole.clone(), &mut ()).unwrap();
@@ -29,12 +30,12 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     let stopped = train(pieces.clone(), &mut StopAfter(3)).unwrap();
     assert!(!stopped.finished && stopped.weights.is_none());
     assert_eq!(stopped.steps, 3);
-    assert!(matches!(train(pieces.clone(), &mut ()), Err(TrainError::Checkpoint { .. })));
+    assert!(matches!(train(pieces.clone(), &mut ()), Err(TrainError::RunExists { .. })));
     for (steps, threads) in [(2, 1), (6, 3)] {
         let config = TrainConfig { loader_threads: threads, ..pieces.clone() };
         resume(config, &mut StopAfter(steps)).unwrap();
     }
-    // What a crash wrote to the log after the last checkpoint is said again.
+    // Records after the last checkpoint, cut by a crash, are written again.
     let log = RunFolder::new(&pieces.run).log();
     let mut text = std::fs::read_to_string(&log).unwrap();
     text.push_str("{\"kind\":\"step\",\"ste");
@@ -42,7 +43,7 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     assert!(resume(pieces.clone(), &mut ()).unwrap().finished);
 
     assert_eq!(curve(&whole), curve(&pieces));
-    // Of the same numbers and pictures, whatever a clock says.
+    // Times differ, but not the length.
     let events = |config: &TrainConfig| {
         std::fs::metadata(RunFolder::new(&config.run).events()).unwrap().len()
     };
@@ -81,7 +82,7 @@ fn the_moving_average_begins_anew_with_each_phase() {
 }
 
 #[test]
-fn the_run_folder_holds_what_was_promised() {
+fn the_run_folder_has_all_files() {
     let dir = tempfile::tempdir().unwrap();
     let config = recipe(&cache(dir.path()), dir.path().join("run"));
     struct Seen(Option<Start>, usize, Vec<EpochRecord>);
@@ -175,11 +176,32 @@ fn the_run_folder_holds_what_was_promised() {
     let (tensors, notes) = second("other", LabelSet::new(0.0, 90.0, 1.0).unwrap());
     assert_eq!(tensors["conv4.weight"].values, weights.tensor("conv4.weight"));
     assert_eq!(tensors["fc.weight"].shape, [91, 128]);
-    assert!(notes[0].contains("head"), "{notes:?}");
+    assert!(notes[0].contains("the head of age starts from random weights"), "{notes:?}");
 }
 
 #[test]
-fn damaged_data_stops_the_training_with_its_name() {
+fn init_takes_the_name_of_a_built_in_model() {
+    const TINY: &[u8] = include_bytes!("../../../models/tiny.safetensors");
+    let dir = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        init: Some("tiny".into()),
+        ..recipe(&cache(dir.path()), dir.path().join("run"))
+    };
+    let error = train(config.clone(), &mut ()).unwrap_err();
+    assert!(matches!(&error, TrainError::Io { path, .. } if path.ends_with("tiny")), "{error}");
+
+    let training =
+        Training::new(config.clone()).built_in_models(|name| (name == "tiny").then_some(TINY));
+    training.run(&mut StopAfter(0)).unwrap();
+    let tensors = checkpoint::load(&RunFolder::new(&config.run).last()).unwrap().1;
+    let tiny = Weights::from_bytes(TINY).unwrap();
+    assert_eq!(tensors["conv4.weight"].values, tiny.tensor("conv4.weight"));
+    // Its first head is that of ages, with the same labels.
+    assert_eq!(tensors["fc.bias"].values, tiny.tensor("fc.bias")[..101]);
+}
+
+#[test]
+fn damaged_data_is_reported_by_file() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(dir.path());
     let config = recipe(&cache, dir.path().join("run"));
@@ -193,7 +215,7 @@ fn damaged_data_stops_the_training_with_its_name() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_is_told() {
+fn a_diverging_loss_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let config =
         TrainConfig { learning_rate: 1e30, ..recipe(&cache(dir.path()), dir.path().join("run")) };
@@ -219,7 +241,7 @@ fn a_training_learns() {
 }
 
 #[test]
-fn a_cache_that_is_not_there_is_named() {
+fn a_missing_cache_is_reported_by_path() {
     let dir = tempfile::tempdir().unwrap();
     let config = TrainConfig::new(dir.path().join("nowhere"), dir.path().join("run"));
     assert!(train(config, &mut ()).unwrap_err().to_string().contains("nowhere"));

@@ -206,7 +206,7 @@ impl Observer for ExperimentProgress {
     }
 
     fn trial_started(&mut self, trial: &Trial, number: usize, total: usize) {
-        self.0.place(format!("{number}/{total} {}", describe(trial)));
+        self.0.label(format!("{number}/{total} {}", describe(trial)));
     }
 
     fn evaluating(&mut self, done: usize, total: usize) {

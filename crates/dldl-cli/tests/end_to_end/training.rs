@@ -1,5 +1,5 @@
-//! `dldl train` and `dldl pretrain` end to end, on a tiny dataset: files left
-//! behind, interruptions of all kinds, refusals.
+//! `dldl train` and `dldl pretrain` end to end, on a tiny dataset: files, interruptions,
+//! refusals.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -97,7 +97,7 @@ fn assert_same(whole: &Path, other: &Path) {
 }
 
 #[test]
-fn a_killed_training_goes_on_bit_for_bit() {
+fn a_killed_training_resumes_bit_for_bit() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = recipe(dir.path());
     // Folders of one name: it stands in the weights.
@@ -140,7 +140,7 @@ fn a_killed_training_goes_on_bit_for_bit() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
+fn ctrl_c_leaves_a_checkpoint_to_resume_from() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = recipe(dir.path());
     let (whole, stopped) = (dir.path().join("a/run"), dir.path().join("b/run"));
@@ -167,7 +167,7 @@ fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_by_name() {
+fn invalid_requests_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = recipe(dir.path());
     let folder = dir.path().join("run");
@@ -243,7 +243,7 @@ fn people(dir: &Path) -> Option<PathBuf> {
 /// From real portraits: who people are, then a teacher's embeddings, then ages
 /// from what was left of each.
 #[test]
-fn pretraining_leaves_what_a_training_starts_from() {
+fn a_training_starts_from_the_trunk_of_a_pretraining() {
     let dir = tempfile::tempdir().unwrap();
     let Some(root) = people(dir.path()) else { return };
     let at = |name: &str| dir.path().join(name);
@@ -303,7 +303,7 @@ fn pretraining_leaves_what_a_training_starts_from() {
         let trunk = at(from).join("trunk.safetensors");
         let init = ["--init", trunk.to_str().unwrap(), "--set", "learning_rate=1e-4"];
         let ages = learn("train", "ages.toml", &format!("ages-{from}"), &init);
-        assert!(ages.stderr.contains("the head starts anew"), "{}", ages.stderr);
+        assert!(ages.stderr.contains("the head starts from random weights"), "{}", ages.stderr);
         assert!(ages.stdout.contains("MAE of age"), "{}", ages.stdout);
         // A trunk is no model, and says so.
         let used = run(dldl().args(["info", trunk.to_str().unwrap()]));
@@ -316,8 +316,37 @@ fn pretraining_leaves_what_a_training_starts_from() {
     assert_eq!(used.code, 0, "{}", used.stderr);
 }
 
+/// The commands of the README in an empty folder, which has no recipe and no models.
 #[test]
-fn bench_measures_steps_of_training() {
+fn the_built_in_recipe_trains_on_your_own_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    cache(dir.path());
+    let work = dir.path().join("work");
+    std::fs::create_dir(&work).unwrap();
+    let in_work = |args: &[&str]| run(dldl().current_dir(&work).args(args));
+    let prepared = ["--dataset", "csv", "--root", "..", "--labels", "../labels.csv"];
+    let done = in_work(&[&["prepare"], &prepared[..], &["--out", "cache/mine"]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let done = in_work(&["train", "--cache", "cache/mine", "--set", "phases.0.epochs=1"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    // The head of ages is taken from the built-in model.
+    assert!(!done.stderr.contains("random weights"), "{}", done.stderr);
+    assert!(work.join("runs/mine/model.safetensors").is_file());
+
+    let printed = in_work(&["train", "--print-recipe"]);
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
+    std::fs::write(work.join("mine.toml"), printed.stdout).unwrap();
+    let args = ["train", "mine.toml", "--init", "tiny", "--run", "second"];
+    let done = in_work(&[&args[..], &["--set", "phases.0.epochs=1"]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+
+    let nothing = in_work(&["train"]);
+    assert_eq!(nothing.code, 2);
+    assert!(nothing.stderr.contains("RECIPE.toml"), "{}", nothing.stderr);
+}
+
+#[test]
+fn bench_measures_training_steps() {
     let bench = |more: &[&str]| {
         let few = ["bench", "--train", "--model", "tiny", "--size", "32", "--runs", "2"];
         run(dldl().args(few).args(more))

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use dldl_label::{Label, LabelSet, Method};
 use dldl_net::NetSpec;
-use dldl_train::TrainError;
-use dldl_train::backend::learner;
 use dldl_train::config::{DeviceKind, OptimizerConfig};
-use dldl_train::head::{Goal, Head, Truth, Truths};
-use dldl_train::learner::{ImageBatch, Learner, LearningRates};
-use dldl_train::loss::Criterion;
+use dldl_train::{
+    Criterion, Head, ImageBatch, Learner, LearningRates, Objective, Target, Targets, TrainError,
+    learner,
+};
 use serde::Serialize;
 
 use super::Milliseconds;
@@ -104,9 +103,9 @@ pub fn training_speed(
     let pool = pool.map_err(|e| TrainError::Config(format!("{threads} threads: {e}")))?;
     let labels = LabelSet::age();
     let method: Method = "dldl-v2".parse().expect("its name is known");
-    let truths: Vec<Truths> = (0..batch).map(|i| truth(&method, &labels, i)).collect();
-    let goal = Goal::Labels { method, labels };
-    let criterion = Criterion::new(vec![Head { name: "age".into(), goal, weight: 1.0 }]);
+    let targets: Vec<Targets> = (0..batch).map(|i| target(&method, &labels, i)).collect();
+    let objective = Objective::Labels { method, labels };
+    let criterion = Criterion::new(vec![Head { name: "age".into(), objective, weight: 1.0 }]);
     let mut spec = net.clone();
     spec.outputs = criterion.outputs();
     let pixels = noise(batch * 3 * size * size);
@@ -117,7 +116,7 @@ pub fn training_speed(
         let mut learner = learner(device, &spec, 1, &OptimizerConfig::default(), false)?;
         for run in 0..WARM_UP + runs {
             watch.start();
-            let phases = one_step(&mut *learner, images, &criterion, &truths)?;
+            let phases = one_step(&mut *learner, images, &criterion, &targets)?;
             if run >= WARM_UP {
                 watch.stop();
                 spent.iter_mut().zip(phases).for_each(|(sum, phase)| *sum += phase);
@@ -153,14 +152,14 @@ fn one_step(
     learner: &mut dyn Learner,
     images: ImageBatch,
     criterion: &Criterion,
-    truths: &[Truths],
+    targets: &[Targets],
 ) -> Result<[Duration; 4], TrainError> {
-    let counts = criterion.counts(truths);
+    let counts = criterion.counts(targets);
     let begun = Instant::now();
     let mut of_loss = (begun, begun);
     let mut loss = |logits: &[f32]| {
         let entered = Instant::now();
-        let (_, gradient) = criterion.loss(logits, truths, &counts)?;
+        let (_, gradient) = criterion.loss(logits, targets, &counts)?;
         of_loss = (entered, Instant::now());
         Ok(gradient)
     };
@@ -171,11 +170,11 @@ fn one_step(
 }
 
 /// A target age between 10 and 80.
-fn truth(method: &Method, labels: &LabelSet, i: usize) -> Truths {
+fn target(method: &Method, labels: &LabelSet, i: usize) -> Targets {
     let mean = 10.0 + (i * 13 % 71) as f64;
     let label = Label { mean, sigma: 2.0 };
     let target = method.encode(labels, &label).expect("the label is within the set");
-    vec![Some(Truth::Label { target, mean })]
+    vec![Some(Target::Label { target, mean })]
 }
 
 /// Values like those of normalized pictures, between -2 and 2.

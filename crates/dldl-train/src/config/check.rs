@@ -1,4 +1,4 @@
-//! Whether a recipe makes sense, and whether two describe the same training.
+//! Validation of a recipe, and whether two recipes describe the same training.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,14 @@ use super::{DataConfig, DeviceKind, Export, HeadConfig, TrainConfig};
 use crate::error::TrainError;
 
 impl TrainConfig {
-    /// Checks that the numbers make sense.
+    /// Checks that all values are in range.
     ///
     /// # Errors
-    /// [`TrainError::Config`] naming the first field that does not.
+    /// [`TrainError::Config`], which names the first field that is not.
     pub fn check(&self) -> Result<(), TrainError> {
         let fail = |what: String| Err(TrainError::Config(what));
         if self.phases.is_empty() {
-            return fail("there must be at least one phase".into());
+            return fail("phases: at least one is required".into());
         }
         let spec = self.spec();
         spec.check().map_err(|e| TrainError::Config(format!("net: {e}")))?;
@@ -25,13 +25,13 @@ impl TrainConfig {
             for head in &self.heads {
                 let (own, other) = (head.outputs(None), head.outputs(phase.method.as_ref()));
                 if own != other {
-                    let what = "its method needs another number of outputs than the head's";
+                    let what = "its method needs another number of outputs than the head";
                     return fail(format!("phase {}: {what}", i + 1));
                 }
             }
         }
         if self.data.is_empty() || self.heads.is_empty() {
-            return fail("there must be data and something to learn from it".into());
+            return fail("data and heads: at least one of each is required".into());
         }
         for (i, data) in self.data.iter().enumerate() {
             if let Some(what) = data.problem() {
@@ -43,7 +43,7 @@ impl TrainConfig {
                 return fail(format!("head {}: {what}", head.name()));
             }
             if self.heads[..i].iter().any(|other| other.name() == head.name()) {
-                return fail(format!("two heads learn {}", head.name()));
+                return fail(format!("two heads have the name {}", head.name()));
             }
         }
         if let Some(what) = self.sampling.problem() {
@@ -56,14 +56,14 @@ impl TrainConfig {
                 self.learning_rate > 0.0 && self.learning_rate.is_finite(),
                 "learning_rate must be above 0",
             ),
-            (unit.contains(&self.ema), "ema must lie in 0..1"),
+            (unit.contains(&self.ema), "ema must be at least 0 and below 1"),
             (self.loader_threads > 0, "loader_threads must be at least 1"),
             (self.prefetch > 0, "prefetch must be at least 1"),
             (self.log_every > 0, "log_every must be at least 1"),
             (self.checkpoint_minutes > 0.0, "checkpoint_minutes must be above 0"),
             (
                 unit.contains(&optimizer.beta1) && unit.contains(&optimizer.beta2),
-                "optimizer: beta1 and beta2 must lie in 0..1",
+                "optimizer: beta1 and beta2 must be at least 0 and below 1",
             ),
             (optimizer.epsilon > 0.0, "optimizer: epsilon must be above 0"),
             (optimizer.weight_decay >= 0.0, "optimizer: weight_decay must be at least 0"),
@@ -77,9 +77,9 @@ impl TrainConfig {
         self.augment.check().map_err(|e| TrainError::Config(e.to_string()))
     }
 
-    /// Whether a run of `self` may go on with `other`: everything that shapes
-    /// the curve is the same. Paths, threads, device and reporting may differ.
-    pub(crate) fn same_curve(&self, other: &Self) -> bool {
+    /// Whether a training by `self` may be continued by `other`: all values that change the
+    /// result are equal. Paths, threads, device and reporting may differ.
+    pub(crate) fn same_result(&self, other: &Self) -> bool {
         let moved = |head: &HeadConfig| {
             let mut head = head.clone();
             if let HeadConfig::Embedding { embeddings, list, .. } = &mut head {
@@ -116,18 +116,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_reporting_may_change_when_resuming() {
+    fn paths_and_reporting_may_change_when_resuming() {
         let a = TrainConfig::new("c", "r");
-        assert!(a.same_curve(&TrainConfig { loader_threads: 7, log_every: 1, ..a.clone() }));
-        assert!(a.same_curve(&TrainConfig::new("moved", "elsewhere")));
-        assert!(!a.same_curve(&TrainConfig { learning_rate: 0.5, ..a.clone() }));
+        assert!(a.same_result(&TrainConfig { loader_threads: 7, log_every: 1, ..a.clone() }));
+        assert!(a.same_result(&TrainConfig::new("moved", "elsewhere")));
+        assert!(!a.same_result(&TrainConfig { learning_rate: 0.5, ..a.clone() }));
         let mut other = a.clone();
         other.data[0].weight = 2.0;
-        assert!(!a.same_curve(&other));
+        assert!(!a.same_result(&other));
         let taught = |folder: &str| {
             let head = format!("kind='embedding', embeddings='{folder}/e.npy', list='{folder}/l'");
             TrainConfig::parse(&format!("cache='c'\nrun='r'\nheads=[{{{head}}}]"), &[]).unwrap()
         };
-        assert!(taught("a").same_curve(&taught("b")) && !a.same_curve(&taught("a")));
+        assert!(taught("a").same_result(&taught("b")) && !a.same_result(&taught("a")));
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of a recipe: data, heads, sampling, phases.
+//! Data, heads, sampling and phases of a recipe.
 
 use std::path::PathBuf;
 
@@ -14,20 +14,20 @@ use super::Sigma;
 pub struct DataConfig {
     /// The packed cache of aligned crops.
     pub cache: PathBuf,
-    /// How often an epoch draws each of its training samples: 2 is twice, 0.5
-    /// every other. Default: 1.
+    /// Average number of times that an epoch draws each of its training samples: 2 for
+    /// twice, 0.5 for every other. Default: 1.
     #[serde(default = "one")]
     pub weight: f64,
-    /// Brings its labels of one task to another scale. Default: none.
+    /// Maps its labels of one task to another scale. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescale: Option<Rescale>,
 }
 
-/// A change of scale, linear: the ends of `from` come to those of `to`.
+/// A linear map of labels: the ends of `from` become those of `to`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rescale {
-    /// The task whose labels are meant.
+    /// The task of the labels.
     pub task: Task,
     /// The dataset's range, such as `[1, 10]`.
     pub from: [f64; 2],
@@ -42,60 +42,61 @@ impl DataConfig {
         }
         let Rescale { from, to, .. } = self.rescale.as_ref()?;
         let finite = from.iter().chain(to).all(|v| v.is_finite());
-        (!finite || from[0] == from[1] || to[0] == to[1]).then(|| "rescale needs two ranges".into())
+        (!finite || from[0] == from[1] || to[0] == to[1])
+            .then(|| "the ends of rescale must differ and be finite".into())
     }
 }
 
-/// What one head of the network learns.
+/// A head of the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum HeadConfig {
-    /// A label distribution, from the samples that have a label of this task.
+    /// Learns a label distribution from the samples with a label of this task.
     Labels {
-        /// What it estimates, as the datasets and the weights file say it.
+        /// The task, by its name in datasets and weights files.
         task: Task,
         /// The label set.
         labels: LabelSet,
-        /// Standard deviation of the label distribution where the sample brings
-        /// none, in units of the label (specification 1.3); one, or by label.
+        /// Standard deviation of the label distribution of samples without a spread of
+        /// their own, in units of the label (specification 1.3): a number, or points.
         sigma: Sigma,
-        /// What is made of the spreads that samples bring. Default: `given`.
+        /// How the spreads of samples are used. Default: `given`.
         #[serde(default)]
         spread: Spread,
-        /// No label distribution is narrower, and raters' answers are smoothed
-        /// by as much. Default: 0.
+        /// Lower bound of the standard deviation; raters' answers are smoothed by it.
+        /// Default: 0.
         #[serde(default)]
         min_sigma: f64,
         /// The method. Default: DLDL-v2, lambda 1, per sample.
         #[serde(default = "default_method")]
         method: Method,
-        /// What its loss is multiplied by. Default: 1.
+        /// Factor of its loss. Default: 1.
         #[serde(default = "one")]
         weight: f64,
     },
-    /// Who it is: a softmax over the people of the datasets' train splits
+    /// Learns identities: a softmax over the people of the datasets' train splits
     /// (specification 2.4).
     Identity {
-        /// What its loss is multiplied by. Default: 1.
+        /// Factor of its loss. Default: 1.
         #[serde(default = "one")]
         weight: f64,
     },
-    /// A teacher's embeddings, from a linear head of D outputs.
+    /// Learns a teacher's embeddings by a linear head of D outputs.
     Embedding {
         /// NumPy file of shape `[N, D]`, f32 or f64, little-endian.
         embeddings: PathBuf,
-        /// The list of the N pictures, one a line, named as in the cache.
+        /// The list of the N pictures, one per line, named as in the cache.
         list: PathBuf,
         /// The loss. Default: `cosine`.
         #[serde(default)]
         loss: VectorLoss,
-        /// What its loss is multiplied by. Default: 1.
+        /// Factor of its loss. Default: 1.
         #[serde(default = "one")]
         weight: f64,
     },
 }
 
-/// How an embedding is compared with the teacher's.
+/// The loss between an embedding and the teacher's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VectorLoss {
@@ -116,14 +117,14 @@ impl HeadConfig {
         }
     }
 
-    /// Whether it estimates something, and so is in the weights file; the others
-    /// only teach the network.
+    /// Whether it estimates labels and is exported; the other heads only help to train the
+    /// network.
     pub fn has_labels(&self) -> bool {
         matches!(self, Self::Labels { .. })
     }
 
-    /// Number of its outputs with another method in place of its own; 1 for
-    /// identities and embeddings, whose number is in the data.
+    /// Number of its outputs, with another method if given; 1 for identities and
+    /// embeddings, whose number depends on the data.
     pub(super) fn outputs(&self, other: Option<&Method>) -> usize {
         match self {
             Self::Labels { labels, method, .. } => other.unwrap_or(method).head_size(labels),
@@ -134,10 +135,10 @@ impl HeadConfig {
     pub(super) fn problem(&self) -> Option<&'static str> {
         let good = |v: f64| v >= 0.0 && v.is_finite();
         let weight = match self {
-            Self::Labels { sigma, min_sigma, .. } if !(sigma.is_good() && good(*min_sigma)) => {
+            Self::Labels { sigma, min_sigma, .. } if !(sigma.is_valid() && good(*min_sigma)) => {
                 return Some(
-                    "sigma and min_sigma must be at least 0, and points of sigma in the order \
-                     of their labels",
+                    "sigma and min_sigma must be at least 0, and the points of sigma in the \
+                     order of their labels",
                 );
             }
             Self::Labels { weight, .. }
@@ -148,20 +149,20 @@ impl HeadConfig {
     }
 }
 
-/// Which samples an epoch draws.
+/// The samples of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// Samples are drawn in proportion to the number of samples with a label
-    /// near theirs, to the power of minus this: 0 as they come, 1 all labels
-    /// equally often, 0.5 between. Default: 0.
+    /// Samples are drawn in proportion to the number of samples in their bin of labels, to
+    /// the power of minus this: 0 draws all samples equally often, 1 all labels. Default:
+    /// 0.
     pub balance: f64,
-    /// The task whose labels are balanced; samples without one are left as they
-    /// are. Default: `age`.
+    /// The task whose labels are balanced; samples without a label are unaffected.
+    /// Default: `age`.
     pub task: Task,
-    /// Labels are near each other within steps of this. Default: 5.
+    /// Width of a bin, in units of the label. Default: 5.
     pub bin: f64,
-    /// No sample is drawn more often than this by balancing. Default: 10.
+    /// Upper bound of the factor by which balancing repeats a sample. Default: 10.
     pub most: f64,
 }
 
@@ -178,15 +179,15 @@ impl Sampling {
             && self.bin.is_finite()
             && self.most >= 1.0
             && self.most.is_finite();
-        (!good).then_some("balance must lie in 0..=1, bin be above 0 and most at least 1")
+        (!good).then_some("balance must be from 0 to 1, bin above 0 and most at least 1")
     }
 }
 
-/// A stretch of the training at one resolution.
+/// A part of the training at one resolution.
 ///
-/// What was learned at one resolution has to be adapted to the next: leave a
-/// phase enough learning rate and epochs for that. With the rate at the end of
-/// its course, a change from 96 to 128 pixels cost one year of accuracy.
+/// A network has to adapt to a new resolution: give a phase enough learning rate and
+/// epochs for that. With the rate at the end of its schedule, a change from 96 to 128
+/// pixels cost one year of accuracy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
@@ -194,30 +195,30 @@ pub struct Phase {
     pub size: usize,
     /// Passes over the train split.
     pub epochs: usize,
-    /// Samples per step; what is left of an epoch is dropped. Default: 64.
+    /// Samples per step; the rest of an epoch is dropped. Default: 64.
     #[serde(default = "default_batch")]
     pub batch: usize,
-    /// In how many parts a batch is computed, their gradients added up: as many
-    /// times less memory. The statistics of the batch normalization are of the
-    /// parts. Default: 1.
+    /// Gradient accumulation: number of parts in which a batch is computed, which divides
+    /// the memory by as much. Batch normalization uses the statistics of the parts.
+    /// Default: 1.
     #[serde(default = "default_parts")]
     pub accumulate: usize,
     /// Factor of the learning rate. Default: 1.
     #[serde(default = "one")]
     pub lr_scale: f64,
-    /// Further factor for all but the head. At 0 that is frozen, running
-    /// statistics included, and only the head learns. Default: 1.
+    /// Further factor of the trunk, that is, of everything but the head. At 0 the trunk is
+    /// frozen, running statistics included. Default: 1.
     #[serde(default = "one")]
     pub trunk_lr_scale: f64,
-    /// Further factor for the head. Default: 1.
+    /// Further factor of the head. Default: 1.
     #[serde(default = "one")]
     pub head_lr_scale: f64,
-    /// Whether a stage begins here: the learning rate's course starts anew and
-    /// spans the phases up to the next such one, and the optimizer is fresh
-    /// (specification 2.5). Default: no.
+    /// Whether a stage starts here: the schedule of the learning rate restarts, spans the
+    /// phases up to the next restart, and the optimizer is reset (specification 2.5).
+    /// Default: no.
     #[serde(default)]
     pub restart: bool,
-    /// Whether the head's biases are set to 0 first (specification 2.5). Default: no.
+    /// Whether the head's biases are first reset to 0 (specification 2.5). Default: no.
     #[serde(default)]
     pub reset_bias: bool,
     /// The method of all heads in this phase. Default: the heads' own.
@@ -242,7 +243,7 @@ impl Phase {
         }
     }
 
-    /// What is wrong with it for a network whose sides are multiples of `step`.
+    /// What is wrong with it, for a network whose input sizes are multiples of `step`.
     pub(super) fn problem(&self, step: usize) -> Option<String> {
         if self.size == 0 || !self.size.is_multiple_of(step) {
             return Some(format!("size {} is not a multiple of {step}", self.size));
@@ -255,9 +256,12 @@ impl Phase {
         }
         let scales = [self.lr_scale, self.trunk_lr_scale, self.head_lr_scale];
         if scales.iter().any(|s| !(*s >= 0.0 && s.is_finite())) || scales[0] == 0.0 {
-            return Some("lr_scale must be above 0, the others at least 0".into());
+            return Some(
+                "lr_scale must be above 0, trunk_lr_scale and head_lr_scale at least 0".into(),
+            );
         }
-        (scales[1] == 0.0 && scales[2] == 0.0).then(|| "nothing would learn".into())
+        (scales[1] == 0.0 && scales[2] == 0.0)
+            .then(|| "trunk_lr_scale and head_lr_scale are both 0: nothing would be trained".into())
     }
 }
 

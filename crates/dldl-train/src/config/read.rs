@@ -7,11 +7,11 @@ use toml::{Table, Value};
 use super::TrainConfig;
 use crate::error::TrainError;
 
-/// What stands for the fields of the only head.
+/// The fields of the only head that may stand at the top level.
 const HEAD_FIELDS: [&str; 6] = ["task", "labels", "sigma", "spread", "min_sigma", "method"];
 
 impl TrainConfig {
-    /// The configuration with the defaults for everything but the two paths.
+    /// The configuration with defaults for everything but the two paths.
     pub fn new(cache: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
         let text = |path: PathBuf| Value::String(path.to_string_lossy().into_owned());
         let table = Table::from_iter([
@@ -23,18 +23,16 @@ impl TrainConfig {
         table.try_into().expect("every other field has a default")
     }
 
-    /// Reads and checks a TOML file, with some `overrides` as for
-    /// [`parse`](Self::parse).
+    /// Reads and checks a TOML file, with `overrides` as for [`parse`](Self::parse).
     ///
     /// # Errors
-    /// If the file cannot be read, is no TOML, has an unknown field or a value
-    /// that makes no sense; the message names the file and the place.
+    /// If the file cannot be read, is not TOML, or has an unknown field or an invalid
+    /// value.
     pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, TrainError> {
         Self::read(path, overrides, "labels")
     }
 
-    /// As [`load`](Self::load), for a recipe that learns identities where it
-    /// does not say otherwise.
+    /// As [`load`](Self::load), for a recipe whose default head learns identities.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -47,13 +45,15 @@ impl TrainConfig {
 
     fn read(path: &Path, overrides: &[(String, String)], head: &str) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
-        parsed(&text, overrides, head)
-            .map_err(|what| TrainError::Config(format!("{}: {what}", path.display())))
+        parsed(&text, overrides, head).map_err(|what| TrainError::Recipe {
+            path: path.into(),
+            source: Box::new(TrainError::Config(what)),
+        })
     }
 
-    /// Reads and checks a recipe. Each override is a key and a value: the key
-    /// with dots between tables and numbers for entries of lists
-    /// (`phases.0.size`), the value as in TOML, or a text without its quotes.
+    /// Parses and checks a recipe. Each override is a key, with dots between tables and
+    /// indices for entries of lists (`phases.0.size`), and a value as in TOML or a string
+    /// without its quotes.
     ///
     /// # Errors
     /// [`TrainError::Config`], as for [`load`](Self::load).
@@ -63,16 +63,15 @@ impl TrainConfig {
 }
 
 fn parsed(text: &str, overrides: &[(String, String)], head: &str) -> Result<TrainConfig, String> {
-    let said = |e: toml::de::Error| e.to_string().trim().to_owned();
-    let mut table = Value::Table(expanded(text.parse::<Table>().map_err(said)?)?);
+    let message = |e: toml::de::Error| e.to_string().trim().to_owned();
+    let mut table = Value::Table(expanded(text.parse::<Table>().map_err(message)?)?);
     for (key, value) in overrides {
-        let whole = whole_key(&table, key);
-        whole
-            .and_then(|whole| set(&mut table, &whole, value))
+        let full = full_key(&table, key);
+        full.and_then(|full| set(&mut table, &full, value))
             .map_err(|what| format!("{key}: {what}"))?;
     }
-    let Value::Table(table) = table else { unreachable!("it was made a table above") };
-    let config: TrainConfig = completed(table, head)?.try_into().map_err(said)?;
+    let Value::Table(table) = table else { unreachable!("the recipe is a table") };
+    let config: TrainConfig = completed(table, head)?.try_into().map_err(message)?;
     config.check().map_err(|e| match e {
         TrainError::Config(what) => what,
         other => other.to_string(),
@@ -80,8 +79,8 @@ fn parsed(text: &str, overrides: &[(String, String)], head: &str) -> Result<Trai
     Ok(config)
 }
 
-/// The key that a short form stands for.
-fn whole_key(table: &Value, key: &str) -> Result<String, String> {
+/// The full key of a short form.
+fn full_key(table: &Value, key: &str) -> Result<String, String> {
     let first = key.split('.').next().unwrap_or_default();
     let list = match first {
         "cache" => "data",
@@ -90,13 +89,13 @@ fn whole_key(table: &Value, key: &str) -> Result<String, String> {
     };
     match table.get(list).and_then(Value::as_array).map_or(0, Vec::len) {
         0 | 1 => Ok(format!("{list}.0.{key}")),
-        count => Err(format!("there are {count} {list}: say which, as in {list}.0.{key}")),
+        count => Err(format!("there are {count} {list}: write which, as in {list}.0.{key}")),
     }
 }
 
-/// Sets the value at `key`; tables that are missing on the way are made.
+/// Sets the value at `key`; missing tables on the way are created.
 fn set(mut at: &mut Value, key: &str, value: &str) -> Result<(), String> {
-    // A value alone is no TOML: `x = VALUE` is. What is none is a text.
+    // A value alone is not a TOML document, but `x = VALUE` is. Anything else is a string.
     let value = match format!("x = {value}").parse::<Table>() {
         Ok(mut table) if table.len() == 1 => table.remove("x"),
         _ => None,
@@ -110,28 +109,28 @@ fn set(mut at: &mut Value, key: &str, value: &str) -> Result<(), String> {
                 }
                 let count = list.len();
                 let entry = part.parse::<usize>().ok().and_then(|i| list.get_mut(i));
-                entry.ok_or_else(|| format!("there is no entry {part} in a list of {count}"))?
+                entry.ok_or_else(|| format!("no entry {part} in a list of {count}"))?
             }
             Value::Table(table) => table.entry(part).or_insert_with(|| Value::Table(Table::new())),
-            _ => return Err(format!("there is nothing to set at {part}")),
+            _ => return Err(format!("{part} is not in a table or list")),
         };
     }
     *at = value;
     Ok(())
 }
 
-/// Writes the short forms out as the lists that they stand for.
+/// Expands the short forms into lists.
 fn expanded(mut table: Table) -> Result<Table, String> {
     let mut short = Table::new();
     for field in HEAD_FIELDS {
         short.extend(table.remove(field).map(|value| (field.to_owned(), value)));
     }
     if let (Some(field), true) = (short.keys().next(), table.contains_key("heads")) {
-        return Err(format!("{field} belongs into [[heads]], where there are some"));
+        return Err(format!("{field} belongs in [[heads]] if the recipe has them"));
     }
     let cache = table.remove("cache");
     if cache.is_some() && table.contains_key("data") {
-        return Err("cache stands for [[data]]: give one of them".into());
+        return Err("cache is short for [[data]]: give only one of them".into());
     }
     let cache = Table::from_iter(cache.map(|cache| ("cache".to_owned(), cache)));
     for (list, only) in [("data", cache), ("heads", short), ("phases", Table::new())] {
@@ -141,8 +140,8 @@ fn expanded(mut table: Table) -> Result<Table, String> {
     Ok(table)
 }
 
-/// Fills in what follows from what is there; `head` is the kind of the only head
-/// where none is named.
+/// Fills in defaults that depend on other values; `head` is the kind of the only head if
+/// the recipe has none.
 fn completed(mut table: Table, head: &str) -> Result<Table, String> {
     let is_empty =
         |table: &Table, list| matches!(table.get(list), Some(Value::Array(l)) if l.is_empty());
@@ -151,7 +150,7 @@ fn completed(mut table: Table, head: &str) -> Result<Table, String> {
         table.insert("heads".into(), Value::Array(vec![Value::Table(only)]));
     }
     for list in ["data", "phases"] {
-        // Empty by the person's will or not, the default says it.
+        // An empty list means the default.
         if is_empty(&table, list) {
             table.remove(list);
         }
@@ -163,7 +162,7 @@ fn completed(mut table: Table, head: &str) -> Result<Table, String> {
     Ok(table)
 }
 
-/// Fills in a head's kind and what follows from its task.
+/// Fills in a head's kind and the defaults of its task.
 fn complete(head: &mut Table) -> Result<(), String> {
     let kind = head.entry("kind").or_insert_with(|| Value::String("labels".into()));
     if kind.as_str() != Some("labels") {
@@ -183,7 +182,7 @@ fn complete(head: &mut Table) -> Result<(), String> {
         [("labels", "labels = { min = 1.0, max = 5.0, step = 0.1 }"), ("sigma", "sigma = 0.5")]
     {
         if !head.contains_key(field) {
-            return Err(format!("the head of {task} needs its {field}, such as {example}"));
+            return Err(format!("the head of {task} needs {field}, such as {example}"));
         }
     }
     Ok(())
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_form_parses_and_a_round_trip_keeps_it() {
+    fn the_short_form_round_trips() {
         let text = "cache = 'c.tar'\nrun = 'r/x'\nlearning_rate = 2e-3\n\
             [method]\nname = 'dldl-v2'\n[[phases]]\nsize = 96\nepochs = 16\n";
         let config = TrainConfig::parse(text, &[]).unwrap();
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn several_datasets_and_heads_parse_and_come_back() {
+    fn several_datasets_and_heads_round_trip() {
         let text = "run = 'r'\n[[data]]\ncache = 'a'\n[[data]]\ncache = 'b'\nweight = 2.5\n\
             rescale = { task = 'attractiveness', from = [1, 10], to = [1, 5] }\n\
             [[heads]]\ntask = 'age'\n[[heads]]\ntask = 'attractiveness'\nsigma = 0.5\n\
@@ -242,7 +241,7 @@ mod tests {
         assert_eq!(config.run, Path::new("runs/other"));
         assert!(matches!(config.heads[0], HeadConfig::Labels { sigma: Sigma::One(3.5), .. }));
         assert_eq!(config.spec().size_step(), 4);
-        // Short forms reach the long ones, and what is not there yet.
+        // Short forms reach the full ones, and missing entries are created.
         let long = "run = 'r'\n[[data]]\ncache = 'c'\nweight = 2.0\n[[heads]]\ntask = 'age'\n";
         let more = [("cache", "d"), ("sigma", "3.5"), ("phases.0", "{ size = 64, epochs = 3 }")];
         let config = TrainConfig::parse(long, &pairs(&more)).unwrap();
@@ -253,11 +252,11 @@ mod tests {
         assert_eq!(config, TrainConfig::new("d", "r"));
         let two = format!("{long}[[heads]]\ntask = 'attractiveness'\n");
         let message = TrainConfig::parse(&two, &pairs(&[("sigma", "1.0")])).unwrap_err();
-        assert!(message.to_string().contains("say which, as in heads.0.sigma"), "{message}");
+        assert!(message.to_string().contains("write which, as in heads.0.sigma"), "{message}");
         for (key, value, part) in [
             ("phases.1.size", "64", "no entry 1"),
             ("phases.0.sise", "64", "sise"),
-            ("run.x", "1", "nothing to set"),
+            ("run.x", "1", "not in a table"),
             ("learning_rate", "fast", "learning_rate"),
         ] {
             let message = TrainConfig::parse(text, &pairs(&[(key, value)])).unwrap_err();
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn sigma_may_differ_by_label() {
+    fn sigma_may_depend_on_the_label() {
         let text = "cache = 'c'\nrun = 'r'\nsigma = [[1, 0.6], [25, 4.0]]\n";
         let config = TrainConfig::parse(text, &[]).unwrap();
         let points = Sigma::ByLabel(vec![[1.0, 0.6], [25.0, 4.0]]);
@@ -278,7 +277,7 @@ mod tests {
 
     /// Those of docs/training.md, the two stages of specification 2.5 among them.
     #[test]
-    fn the_recipes_of_the_documentation_are_recipes() {
+    fn recipes_of_the_documentation_parse() {
         let docs = include_str!("../../../../docs/training.md");
         let blocks = docs.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let configs: Vec<TrainConfig> =
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recipes_of_the_models_are_recipes() {
+    fn recipes_of_the_models_parse() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let mut names = Vec::new();
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_and_impossible_values_are_named() {
+    fn unknown_fields_and_invalid_values_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bad.toml");
         for (text, word) in [
@@ -326,12 +325,14 @@ mod tests {
             (
                 "cache = 'c'\nrun = 'r'\n[[phases]]\nsize = 32\nepochs = 1\ntrunk_lr_scale = 0.0\n\
                  head_lr_scale = 0.0\n",
-                "nothing would learn",
+                "nothing would be trained",
             ),
         ] {
             std::fs::write(&path, text).unwrap();
-            let message = TrainConfig::load(&path, &[]).unwrap_err().to_string();
-            assert!(message.contains(word) && message.contains("bad.toml"), "{message}");
+            let error = TrainConfig::load(&path, &[]).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.to_string().contains("bad.toml"), "{error}");
+            assert!(cause.contains(word), "{cause}");
         }
     }
 }

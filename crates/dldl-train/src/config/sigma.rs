@@ -1,4 +1,4 @@
-//! How wide the label distributions are of samples that bring no spread of their own.
+//! The width of label distributions for samples without a spread of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ pub enum Sigma {
     /// The same for all labels: `2.0`.
     One(f64),
     /// By label: `[[1, 0.6], [25, 4.0], [80, 6.4]]`, pairs of label and sigma in the order
-    /// of the labels, linear between them, and beyond the ends as at the ends.
+    /// of the labels, interpolated linearly and constant beyond the ends.
     ByLabel(Vec<[f64; 2]>),
 }
 
@@ -17,7 +17,7 @@ impl Sigma {
     /// The standard deviation at a label.
     ///
     /// # Panics
-    /// If there are no points; a recipe with none is refused.
+    /// If there are no points; such a recipe is refused.
     pub fn at(&self, label: f64) -> f64 {
         let points = match self {
             Self::One(sigma) => return *sigma,
@@ -31,8 +31,8 @@ impl Sigma {
         }
     }
 
-    /// Whether all of its numbers make sense.
-    pub(super) fn is_good(&self) -> bool {
+    /// Whether all values are finite, at least 0 and in order.
+    pub(super) fn is_valid(&self) -> bool {
         let good = |sigma: f64| sigma >= 0.0 && sigma.is_finite();
         match self {
             Self::One(sigma) => good(*sigma),
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn between_the_points_it_is_linear_and_beyond_them_constant() {
+    fn sigma_is_linear_between_points_and_constant_beyond() {
         let sigma = Sigma::ByLabel(vec![[1.0, 0.5], [25.0, 4.5], [80.0, 6.5]]);
         for (label, expected) in [
             (0.0, 0.5),
@@ -68,10 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn impossible_ones_are_told() {
-        let points = |points: &[[f64; 2]]| Sigma::ByLabel(points.to_vec()).is_good();
-        assert!(points(&[[1.0, 0.0]]) && Sigma::One(0.0).is_good());
-        assert!(!Sigma::One(-1.0).is_good() && !Sigma::One(f64::NAN).is_good());
+    fn invalid_points_are_detected() {
+        let points = |points: &[[f64; 2]]| Sigma::ByLabel(points.to_vec()).is_valid();
+        assert!(points(&[[1.0, 0.0]]) && Sigma::One(0.0).is_valid());
+        assert!(!Sigma::One(-1.0).is_valid() && !Sigma::One(f64::NAN).is_valid());
         assert!(!points(&[]) && !points(&[[5.0, 1.0], [5.0, 2.0]]));
         assert!(!points(&[[5.0, 1.0], [1.0, 2.0]]) && !points(&[[5.0, -1.0]]));
     }

@@ -101,7 +101,7 @@ impl Adam {
     /// Restores what [`to_tensors`](Self::to_tensors) returned.
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if the second moment or the steps of a tensor are
+    /// [`TrainError::MissingTensor`] or [`TrainError::TensorShape`] if the second moment or the steps of a tensor are
     /// missing or have another shape.
     pub fn restore(&mut self, tensors: &NamedTensors) -> Result<(), TrainError> {
         let mut states = BTreeMap::new();

@@ -149,7 +149,7 @@ impl Adam {
     /// without autodiff).
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if the second moment or the steps of a parameter are
+    /// [`TrainError::MissingTensor`] or [`TrainError::TensorShape`] if the second moment or the steps of a parameter are
     /// missing or have another shape.
     pub fn restore(&mut self, tensors: &NamedTensors, device: &Device) -> Result<(), TrainError> {
         self.states.clear();

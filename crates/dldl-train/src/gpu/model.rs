@@ -148,7 +148,7 @@ impl AgeNet {
     /// are ignored.
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] if one is missing or has another shape.
+    /// [`TrainError::MissingTensor`] or [`TrainError::TensorShape`] if one is missing or has another shape.
     pub fn with_tensors(mut self, tensors: &NamedTensors) -> Result<Self, TrainError> {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             replace(&mut layer.weight, tensors, &format!("conv{i}.weight"))?;

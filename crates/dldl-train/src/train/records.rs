@@ -1,5 +1,5 @@
-//! What a training writes down: records, checkpoints, pictures, and in the end
-//! the weights. When it does is the loop's business, in `train`.
+//! The files that a training writes: log, checkpoints, pictures and, at the end,
+//! weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::chart::{self, Errors};
 use crate::checkpoint::{self, Best, EpochSums, State};
 use crate::config::Export;
 use crate::error::TrainError;
-use crate::head::{Goal, Head};
+use crate::head::{Head, Objective};
 use crate::learner::averaged;
 use crate::log::{self, EpochRecord, Record, StepRecord};
 use crate::loss::{Criterion, HeadSums, LossValues};
@@ -44,13 +44,13 @@ impl Trainer {
         lr: f64,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let criterion = &self.criteria[position.phase];
         let threads = self.config.loader_threads;
         let validation =
             validate(&*self.learner, criterion, &self.val, threads, position, progress)?;
         let epoch = position.epoch + 1;
-        let so_far = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.score);
+        let best_score = self.state.best.as_ref().map_or(f64::INFINITY, |best| best.score);
         let errors: BTreeMap<String, f64> = match &validation {
             Some(found) => {
                 let named = criterion.heads().iter().zip(&found.errors);
@@ -58,7 +58,7 @@ impl Trainer {
             }
             None => BTreeMap::new(),
         };
-        let best = validation.as_ref().filter(|found| found.score < so_far);
+        let best = validation.as_ref().filter(|found| found.score < best_score);
         let is_best = best.is_some();
         if let Some(found) = best {
             self.state.best = Some(Best { epoch, score: found.score, errors: errors.clone() });
@@ -81,7 +81,7 @@ impl Trainer {
             images_per_second: sums.images as f64 / sums.seconds,
             waiting: sums.waited / sums.seconds,
             train_seconds: sums.seconds,
-            val_seconds: begun.elapsed().as_secs_f64(),
+            val_seconds: started.elapsed().as_secs_f64(),
             seconds: self.seconds(),
         };
         self.clock = (self.clock.0 + sums.seconds, self.clock.1 + sums.waited);
@@ -115,7 +115,7 @@ impl Trainer {
         let epoch =
             records.into_iter().find_map(of_step).ok_or_else(|| TrainError::Checkpoint {
                 path: source,
-                what: format!("is of step {}, which ends no epoch of the log", state.step),
+                what: format!("made after step {}, where no epoch of the log ends", state.step),
             })?;
         let data: Vec<&Manifest> =
             self.datasets.caches.iter().map(|(_, cache)| cache.manifest()).collect();
@@ -143,7 +143,7 @@ impl Trainer {
     }
 
     fn seconds(&self) -> f64 {
-        self.before + self.begun.elapsed().as_secs_f64()
+        self.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
     fn draw(&self) -> Result<(), TrainError> {
@@ -152,12 +152,12 @@ impl Trainer {
         let heads: Vec<Errors> = heads.iter().map(|head| errors(head, heads.len() == 1)).collect();
         let title = self.config.model_name();
         let chart = chart::chart(&records, &title, &heads);
-        checkpoint::write_atomically(&self.files.chart(), chart.to_svg().as_bytes())?;
-        checkpoint::write_atomically(&self.files.chart_png(), &chart.to_png())
+        checkpoint::write(&self.files.chart(), chart.to_svg().as_bytes())?;
+        checkpoint::write(&self.files.chart_png(), &chart.to_png())
     }
 
-    /// Draws some validation samples after an epoch; those of the best epochs go
-    /// to TensorBoard as well.
+    /// Draws some validation samples after an epoch; TensorBoard gets those of the best
+    /// epochs.
     fn show(&mut self, position: &Position, epoch: &EpochRecord) -> Result<(), TrainError> {
         let title = format!(
             "{}: label and estimate after epoch {} at {} pixels",
@@ -170,7 +170,7 @@ impl Trainer {
         let Some(canvas) = canvas else { return Ok(()) };
         let size = (canvas.width() as u32, canvas.height() as u32);
         let png = canvas.to_png();
-        checkpoint::write_atomically(&self.files.examples(), &png)?;
+        checkpoint::write(&self.files.examples(), &png)?;
         match epoch.best {
             true => self.events.picture(epoch.step, "examples", size, png),
             false => Ok(()),
@@ -190,16 +190,16 @@ impl Trainer {
     }
 }
 
-/// How a head's errors are called, where it is the only one or not.
+/// The label and unit of a head's errors in the chart.
 fn errors(head: &Head, only: bool) -> Errors {
     let name = head.name.as_str();
-    let (what, unit) = match &head.goal {
-        Goal::Labels { .. } => (
+    let (what, unit) = match &head.objective {
+        Objective::Labels { .. } => (
             if only { "mean absolute error" } else { name },
             if name == dldl_label::Task::Age.name() { "years" } else { "points" },
         ),
-        Goal::Classes(_) => (name, "share wrong"),
-        Goal::Vector(..) => (name, "cosine distance"),
+        Objective::Classes(_) => (name, "share wrong"),
+        Objective::Vector(..) => (name, "cosine distance"),
     };
     Errors { head: name.into(), what: what.into(), unit }
 }

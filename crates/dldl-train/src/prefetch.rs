@@ -1,4 +1,4 @@
-//! Items made ahead of time by other threads and handed over in their order.
+//! Items made ahead of time by other threads, in order.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -6,27 +6,27 @@ use std::thread::JoinHandle;
 
 use crate::error::TrainError;
 
-/// Items `0..count` made in order by several threads, each some items ahead.
-/// Thread t makes the items t, t + threads, ...; dropping it ends them.
-pub struct Ahead<T> {
+/// Iterates over items `0..count`, made by several threads, each some items ahead.
+/// Thread t makes the items t, t + threads, ...; dropping the iterator ends them.
+pub struct Prefetcher<T> {
     channels: VecDeque<Receiver<Result<T, TrainError>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl<T: Send + 'static> Ahead<T> {
-    /// Starts the threads, each with its own `make()`. An item that fails is
-    /// handed over as an error, and its thread stops.
+impl<T: Send + 'static> Prefetcher<T> {
+    /// Starts the threads, each with its own `make()`. A failed item is returned as an
+    /// error, and its thread stops.
     pub(crate) fn start<F, G>(count: usize, threads: usize, prefetch: usize, make: G) -> Self
     where
         G: Fn() -> F,
         F: FnMut(usize) -> Result<T, TrainError> + Send + 'static,
     {
-        let mut ahead = Self { channels: VecDeque::new(), threads: Vec::new() };
+        let mut prefetcher = Self { channels: VecDeque::new(), threads: Vec::new() };
         for t in 0..threads {
             let (sender, receiver) = sync_channel(prefetch);
             let mut make = make();
-            ahead.channels.push_back(receiver);
-            ahead.threads.push(std::thread::spawn(move || {
+            prefetcher.channels.push_back(receiver);
+            prefetcher.threads.push(std::thread::spawn(move || {
                 for i in (t..count).step_by(threads) {
                     let item = make(i);
                     let failed = item.is_err();
@@ -36,11 +36,11 @@ impl<T: Send + 'static> Ahead<T> {
                 }
             }));
         }
-        ahead
+        prefetcher
     }
 }
 
-impl<T> Iterator for Ahead<T> {
+impl<T> Iterator for Prefetcher<T> {
     type Item = Result<T, TrainError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -50,23 +50,23 @@ impl<T> Iterator for Ahead<T> {
         match item {
             Ok(item) => Some(item),
             Err(_) => {
-                // The thread is done, or it died: then its panic is ours.
+                // The thread is done, or it panicked.
                 self.channels.clear();
                 let mut panicked = false;
                 for thread in self.threads.drain(..) {
                     panicked |= thread.join().is_err();
                 }
-                panicked.then(|| Err(TrainError::Data("a loader thread panicked".into())))
+                panicked.then(|| Err(TrainError::LoaderPanicked))
             }
         }
     }
 }
 
-impl<T> Drop for Ahead<T> {
+impl<T> Drop for Prefetcher<T> {
     fn drop(&mut self) {
         self.channels.clear();
         for thread in self.threads.drain(..) {
-            // A panic has been reported by `next` or is of no interest now.
+            // A panic was reported by `next`, or nobody waits for the item.
             let _ = thread.join();
         }
     }
@@ -78,45 +78,45 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn items_come_in_order_whoever_makes_them() {
+    fn items_are_returned_in_order() {
         for threads in [1, 3] {
             let make = || {
                 |i: usize| {
-                    // Later items are done sooner.
+                    // Later items are finished sooner.
                     std::thread::sleep(Duration::from_millis(2 * (7 - i.min(7) as u64)));
                     Ok(i)
                 }
             };
             let items: Vec<usize> =
-                Ahead::start(10, threads, 2, make).map(|item| item.unwrap()).collect();
+                Prefetcher::start(10, threads, 2, make).map(|item| item.unwrap()).collect();
             assert_eq!(items, (0..10).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn a_failure_comes_at_its_place_and_a_panic_is_told() {
+    fn failures_are_returned_in_order_and_panics_are_reported() {
         let make = || {
             |i: usize| match i {
-                2 => Err(TrainError::Data("two".into())),
+                2 => Err(TrainError::Config("two".into())),
                 _ => Ok(i),
             }
         };
-        let mut ahead = Ahead::start(5, 2, 1, make);
-        assert_eq!(ahead.next().unwrap().unwrap(), 0);
-        assert_eq!(ahead.next().unwrap().unwrap(), 1);
-        assert!(ahead.next().unwrap().unwrap_err().to_string().contains("two"));
+        let mut items = Prefetcher::start(5, 2, 1, make);
+        assert_eq!(items.next().unwrap().unwrap(), 0);
+        assert_eq!(items.next().unwrap().unwrap(), 1);
+        assert!(items.next().unwrap().unwrap_err().to_string().contains("two"));
 
         let make = || |i: usize| if i == 1 { panic!("on purpose") } else { Ok(i) };
-        let mut ahead = Ahead::start(3, 1, 1, make);
-        assert_eq!(ahead.next().unwrap().unwrap(), 0);
-        assert!(ahead.next().unwrap().unwrap_err().to_string().contains("panicked"));
-        assert!(ahead.next().is_none());
+        let mut items = Prefetcher::start(3, 1, 1, make);
+        assert_eq!(items.next().unwrap().unwrap(), 0);
+        assert!(items.next().unwrap().unwrap_err().to_string().contains("panicked"));
+        assert!(items.next().is_none());
     }
 
     #[test]
-    fn leaving_early_ends_the_threads() {
-        let mut ahead = Ahead::start(usize::MAX, 2, 1, || Ok);
-        assert_eq!(ahead.next().unwrap().unwrap(), 0);
-        drop(ahead); // would not return if a thread went on
+    fn dropping_it_early_ends_the_threads() {
+        let mut items = Prefetcher::start(usize::MAX, 2, 1, || Ok);
+        assert_eq!(items.next().unwrap().unwrap(), 0);
+        drop(items); // would not return if a thread continued
     }
 }

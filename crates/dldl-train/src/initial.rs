@@ -68,4 +68,21 @@ mod tests {
         let largest = tensors["fc.weight"].values.iter().fold(0.0f32, |m, w| m.max(w.abs()));
         assert!(largest <= bound && largest > 0.99 * bound, "{largest}");
     }
+
+    /// Values computed when the initial weights were introduced: recipes with a seed must
+    /// keep giving the same network.
+    #[test]
+    fn initial_weights_of_a_seed_never_change() {
+        let spec = NetSpec::tiny_age(101);
+        for (seed, first, last, head) in [
+            (1, [0.0590991, -0.14204483, 0.10423425], 0.01878062, [-0.048782635, -0.056471]),
+            (42, [-0.03523244, -0.07949386, 0.0076547605], -0.040184814, [0.06639645, -0.05042055]),
+        ] {
+            let tensors = initial_weights(&spec, seed);
+            assert_eq!(tensors["conv0.weight"].values[..3], first);
+            assert_eq!(tensors["conv12.weight"].values.last(), Some(&last));
+            let values = &tensors["fc.weight"].values;
+            assert_eq!([values[0], values[values.len() - 1]], head);
+        }
+    }
 }

@@ -181,7 +181,6 @@ fn the_run_folder_has_all_files() {
 
 #[test]
 fn init_takes_the_name_of_a_built_in_model() {
-    const TINY: &[u8] = include_bytes!("../../../models/tiny.safetensors");
     let dir = tempfile::tempdir().unwrap();
     let config = TrainConfig {
         init: Some("tiny".into()),
@@ -190,11 +189,11 @@ fn init_takes_the_name_of_a_built_in_model() {
     let error = train(config.clone(), &mut ()).unwrap_err();
     assert!(matches!(&error, TrainError::Io { path, .. } if path.ends_with("tiny")), "{error}");
 
-    let training =
-        Training::new(config.clone()).built_in_models(|name| (name == "tiny").then_some(TINY));
+    let find = |name: &str| dldl::MODELS.iter().find(|m| m.name == name).map(|m| m.bytes);
+    let training = Training::new(config.clone()).built_in_models(find);
     training.run(&mut StopAfter(0)).unwrap();
     let tensors = checkpoint::load(&RunFolder::new(&config.run).last()).unwrap().1;
-    let tiny = Weights::from_bytes(TINY).unwrap();
+    let tiny = Weights::from_bytes(find("tiny").unwrap()).unwrap();
     assert_eq!(tensors["conv4.weight"].values, tiny.tensor("conv4.weight"));
     // Its first head is that of ages, with the same labels.
     assert_eq!(tensors["fc.bias"].values, tiny.tensor("fc.bias")[..101]);

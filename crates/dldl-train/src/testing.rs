@@ -1,4 +1,4 @@
-//! What the tests of the learners share.
+//! Shared by the tests of the learners.
 
 use crate::learner::{ImageBatch, Learner, LearningRates};
 

@@ -82,7 +82,7 @@ fn two_heads_learn_from_three_datasets_despite_interruptions() {
     assert!(load(&whole).1 == load(&pieces).1, "the tensors differ");
 }
 
-/// The head with the same task and labels keeps its outputs, the other starts anew.
+/// The head with the same task and labels keeps its outputs, the other gets random weights.
 #[test]
 fn heads_with_the_same_task_and_labels_are_taken_from_init() {
     let dir = tempfile::tempdir().unwrap();

@@ -57,18 +57,18 @@ fn an_interrupted_training_gives_the_same_result() {
     let other = TrainConfig { seed: 9, ..pieces.clone() };
     let message = resume(other, &mut ()).unwrap_err().to_string();
     assert!(message.contains("another recipe"), "{message}");
-    // Nor can one whose data is not what it was.
+    // Nor can one with other data.
     let mut other = pieces;
     other.data.push(other.data[0].clone());
     let mut config = checkpoint::load(&RunFolder::new(&other.run).last()).unwrap();
     config.0.config = other.clone();
     checkpoint::save(&RunFolder::new(&other.run).last(), &config.0, &config.1).unwrap();
     let message = resume(other, &mut ()).unwrap_err().to_string();
-    assert!(message.contains("[40, 8]") && message.contains("[80, 16]"), "{message}");
+    assert!(message.contains("40 training and 8 val") && message.contains("has 80 and 16"), "{message}");
 }
 
 #[test]
-fn the_moving_average_begins_anew_with_each_phase() {
+fn the_moving_average_restarts_with_each_phase() {
     let dir = tempfile::tempdir().unwrap();
     let config = recipe(&cache(dir.path()), dir.path().join("run"));
     let last = RunFolder::new(&config.run).last();
@@ -145,7 +145,7 @@ fn the_run_folder_has_all_files() {
     let size = |path| std::fs::metadata(path).unwrap().len();
     assert!(size(files.weights()) < 2_000_000 && size(files.weights_f32()) > 3_700_000);
 
-    // A training can start from them; a head of another shape starts anew.
+    // A training can start from them; a head with other labels gets random weights.
     struct Notes(Vec<String>);
     impl Progress for Notes {
         fn note(&mut self, text: &str) {

@@ -65,12 +65,12 @@ fn wait_for_lines(child: &mut Child, folder: &Path, lines: usize) {
             return;
         }
         assert!(child.try_wait().unwrap().is_none(), "it ended before line {lines}");
-        assert!(begun.elapsed() < Duration::from_secs(120), "it does not get on");
+        assert!(begun.elapsed() < Duration::from_secs(120), "no progress");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// The log without what a clock says.
+/// The log without times.
 fn curve(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
     let record = |line: &str| {
@@ -154,8 +154,8 @@ fn ctrl_c_leaves_a_checkpoint_to_resume_from() {
             .unwrap();
         assert!(sent.success());
         let output = child.wait_with_output().unwrap();
-        let said = |bytes| String::from_utf8(bytes).unwrap();
-        let (stdout, stderr) = (said(output.stdout), said(output.stderr));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
         assert_eq!(output.status.code(), Some(130), "{stderr}");
         assert!(stderr.contains("with a checkpoint"), "{stderr}");
         assert!(stdout.contains("--resume"), "{stdout}");
@@ -205,8 +205,7 @@ fn invalid_requests_are_refused_by_name() {
     assert_eq!(missing.stderr.matches("No such file").count(), 1, "{}", missing.stderr);
     assert!(missing.stderr.contains("no/such.toml"));
 
-    // A training that was begun is not begun again over itself, and a damaged
-    // checkpoint is named.
+    // A second training in the same folder is refused, and a damaged checkpoint is named.
     assert_eq!(run(train(&recipe, &folder).args(["--set", "phases.0.epochs=1"])).code, 0);
     let again = run(&mut train(&recipe, &folder));
     assert!(again.code == 1 && again.stderr.contains("last.ckpt"), "{}", again.stderr);
@@ -218,7 +217,7 @@ fn invalid_requests_are_refused_by_name() {
 }
 
 /// Portraits of 12 people, two each, in a folder per person, with their ages in
-/// a table; none if the real data is not present.
+/// a table; `None` without the real data.
 fn people(dir: &Path) -> Option<PathBuf> {
     let london = dldl_testdata::dataset("london")?;
     let table = std::fs::read_to_string(london.join("labels.csv")).unwrap();
@@ -240,8 +239,8 @@ fn people(dir: &Path) -> Option<PathBuf> {
     Some(root)
 }
 
-/// From real portraits: who people are, then a teacher's embeddings, then ages
-/// from what was left of each.
+/// From real portraits: identities, then a teacher's embeddings, then ages from each
+/// trunk.
 #[test]
 fn a_training_starts_from_the_trunk_of_a_pretraining() {
     let dir = tempfile::tempdir().unwrap();
@@ -271,10 +270,10 @@ fn a_training_starts_from_the_trunk_of_a_pretraining() {
         done
     };
 
-    let who = learn("pretrain", "faces.toml", "who", &[]);
-    assert!(who.stdout.contains("trunk.safetensors"), "{}", who.stdout);
-    assert!(!at("who/model.safetensors").exists());
-    let resolved = std::fs::read_to_string(at("who/config.toml")).unwrap();
+    let identities = learn("pretrain", "faces.toml", "identities", &[]);
+    assert!(identities.stdout.contains("trunk.safetensors"), "{}", identities.stdout);
+    assert!(!at("identities/model.safetensors").exists());
+    let resolved = std::fs::read_to_string(at("identities/config.toml")).unwrap();
     assert!(resolved.contains("kind = \"identity\""), "{resolved}");
 
     // A teacher of 16 numbers, in the order of its list.
@@ -294,24 +293,24 @@ fn a_training_starts_from_the_trunk_of_a_pretraining() {
     std::fs::write(at("teacher.npy"), npy).unwrap();
     let (npy, list) = (at("teacher.npy"), at("list.txt"));
     let teacher = ["--embeddings", npy.to_str().unwrap(), "--pictures", list.to_str().unwrap()];
-    let taught = learn("pretrain", "faces.toml", "taught", &teacher);
-    assert!(taught.stdout.contains("trunk.safetensors"), "{}", taught.stdout);
-    let log = std::fs::read_to_string(at("taught/log.jsonl")).unwrap();
+    let embeddings = learn("pretrain", "faces.toml", "embeddings", &teacher);
+    assert!(embeddings.stdout.contains("trunk.safetensors"), "{}", embeddings.stdout);
+    let log = std::fs::read_to_string(at("embeddings/log.jsonl")).unwrap();
     assert!(log.contains("\"cosine\":"), "{log}");
 
-    for from in ["who", "taught"] {
+    for from in ["identities", "embeddings"] {
         let trunk = at(from).join("trunk.safetensors");
         let init = ["--init", trunk.to_str().unwrap(), "--set", "learning_rate=1e-4"];
         let ages = learn("train", "ages.toml", &format!("ages-{from}"), &init);
         assert!(ages.stderr.contains("the head starts from random weights"), "{}", ages.stderr);
         assert!(ages.stdout.contains("MAE of age"), "{}", ages.stdout);
-        // A trunk is no model, and says so.
+        // A trunk is not a model.
         let used = run(dldl().args(["info", trunk.to_str().unwrap()]));
         assert_ne!(used.code, 0);
         assert!(used.stderr.contains("trunk.safetensors"), "{}", used.stderr);
     }
     // The model is one.
-    let model = at("ages-who/model.safetensors");
+    let model = at("ages-identities/model.safetensors");
     let used = run(dldl().args(["estimate", "--model"]).arg(model).arg(crate::common::portrait()));
     assert_eq!(used.code, 0, "{}", used.stderr);
 }

@@ -124,10 +124,10 @@ mod tests {
         let mut other = a.clone();
         other.data[0].weight = 2.0;
         assert!(!a.same_result(&other));
-        let taught = |folder: &str| {
+        let embedding = |folder: &str| {
             let head = format!("kind='embedding', embeddings='{folder}/e.npy', list='{folder}/l'");
             TrainConfig::parse(&format!("cache='c'\nrun='r'\nheads=[{{{head}}}]"), &[]).unwrap()
         };
-        assert!(taught("a").same_result(&taught("b")) && !a.same_result(&taught("a")));
+        assert!(embedding("a").same_result(&embedding("b")) && !a.same_result(&embedding("a")));
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of whole trainings share: a tiny synthetic dataset, a recipe,
+//! Shared by the tests of whole trainings: a tiny synthetic dataset, a recipe,
 //! and the course of a training without its clock.
 
 #![allow(dead_code, reason = "no test needs all of it")]
@@ -40,8 +40,8 @@ pub fn cache(dir: &Path) -> PathBuf {
     cache_of(dir, "cache", "age", |age| format!("{age}"))
 }
 
-/// The same with what `said` makes of the age in the column `columns`.
-pub fn cache_of(dir: &Path, name: &str, columns: &str, said: impl Fn(usize) -> String) -> PathBuf {
+/// The same with the values of `columns` made by `row` from the age.
+pub fn cache_of(dir: &Path, name: &str, columns: &str, row: impl Fn(usize) -> String) -> PathBuf {
     let root = dir.join("pictures");
     std::fs::create_dir_all(&root).unwrap();
     let mut list = format!("file,{columns},split\n");
@@ -49,7 +49,7 @@ pub fn cache_of(dir: &Path, name: &str, columns: &str, said: impl Fn(usize) -> S
         let age = 5 + (i * 37) % 86;
         let split = if i < 40 { "train" } else { ["val", "test"][usize::from(i >= 48)] };
         std::fs::write(root.join(format!("{i}.bmp")), picture(age, i)).unwrap();
-        list.push_str(&format!("{i}.bmp,{},{split}\n", said(age)));
+        list.push_str(&format!("{i}.bmp,{},{split}\n", row(age)));
     }
     let labels = dir.join(format!("{name}.csv"));
     std::fs::write(&labels, list).unwrap();
@@ -89,7 +89,7 @@ impl Progress for StopAfter {
     }
 }
 
-/// The records without what a clock says.
+/// The records without times.
 pub fn curve(config: &TrainConfig) -> Vec<Record> {
     let mut records = dldl_train::log::read(&RunFolder::new(&config.run).log()).unwrap();
     for record in &mut records {

@@ -64,7 +64,10 @@ fn an_interrupted_training_gives_the_same_result() {
     config.0.config = other.clone();
     checkpoint::save(&RunFolder::new(&other.run).last(), &config.0, &config.1).unwrap();
     let message = resume(other, &mut ()).unwrap_err().to_string();
-    assert!(message.contains("40 training and 8 val") && message.contains("has 80 and 16"), "{message}");
+    assert!(
+        message.contains("40 training and 8 val") && message.contains("has 80 and 16"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,15 +1,14 @@
-"""Compare exported models in onnxruntime with this project's engine.
+"""Compare exported models in onnxruntime with the engine of this project.
 
     pip install numpy onnx onnxruntime pillow safetensors
     python tools/check_onnx.py --crops DIR [--count 100] [MODEL.safetensors ...]
 
-Needs cargo. DIR holds pictures of aligned faces; each is brought to the size in
-question once, and both sides get the same pixels. (Decoders of JPEG differ a
-little from each other.) Without --crops, the pictures are random. Checked are the
-models named, or else the one in models/, and always networks with random weights
-from the whole family: both poolings, odd widths, other labels, a calibration,
-all kinds of methods, fixed and free sizes. Exit code 1 if an age differs by more
-than 0.001 years.
+Needs cargo. DIR contains pictures of aligned faces. Each is decoded and resized
+once, so that both sides get the same pixels (JPEG decoders differ slightly).
+Without --crops, the pictures are random. Checks the given models (default: those
+in models/) and networks with random weights that cover the whole family: both
+poolings, odd widths, other labels, a calibration, all kinds of methods, fixed and
+free sizes. Exits with 1 if an age differs by more than 0.001 years.
 """
 
 import argparse
@@ -43,7 +42,7 @@ FAMILY = {
 
 
 def pictures(folder, count):
-    """The pictures, as Pillow's."""
+    """At most `count` pictures of the folder, or random ones, as Pillow images."""
     if folder is None:
         rng = np.random.default_rng(0)
         return [
@@ -53,7 +52,7 @@ def pictures(folder, count):
     kinds = {".jpg", ".jpeg", ".png"}
     files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in kinds)[:count]
     if not files:
-        sys.exit(f"{folder}: no pictures")
+        sys.exit(f"no pictures in {folder}: expected .jpg, .jpeg or .png files")
     return [Image.open(file).convert("RGB") for file in files]
 
 
@@ -63,7 +62,7 @@ def cargo(package, *arguments, pixels=None):
 
 
 def difference(model, crops, fixed):
-    """The largest difference in age, and the ages' range."""
+    """The largest difference between two ages, the lowest and the highest age."""
     size = crops.shape[1]
     lines = cargo(
         "dldl-net", "--example", "crop_ages", "--", str(model), str(size), pixels=crops.tobytes()
@@ -76,17 +75,18 @@ def difference(model, crops, fixed):
         onnx.checker.check_model(path, full_check=True)
         session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     info = json.loads(session.get_modelmeta().custom_metadata_map["dldl"])
+    outputs = sum(o.shape[1] for o in session.get_outputs() if o.name.endswith("logits"))
     theirs = []
-    # A batch of one, and then all sizes of batches up to 16.
+    # Batches of 1, 2, ..., 16 crops, then again from 1.
     start, batch = 0, 1
     while start < len(crops):
         x = crops[start : start + batch].transpose(0, 3, 1, 2).astype(np.float32)
         logits, probabilities, expectation = session.run(
             ["logits", "probabilities", "expectation"], {"crops": x}
         )
-        n, labels = len(x), info["labels"]
+        n, labels = len(x), info["heads"][0]["labels"]
         count = round((labels["max"] - labels["min"]) / labels["step"]) + 1
-        assert logits.shape == (n, info["net"]["outputs"])
+        assert logits.shape[0] == n and outputs == info["net"]["outputs"]
         assert probabilities.shape == (n, count) and expectation.shape == (n,)
         assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
         theirs.append(expectation.astype(float))
@@ -99,8 +99,8 @@ def difference(model, crops, fixed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", type=Path, default=sorted(ROOT.glob("models/*.safetensors")))
-    parser.add_argument("--crops", type=Path, help="folder with pictures of aligned faces")
-    parser.add_argument("--count", type=int, default=100, help="pictures at most [100]")
+    parser.add_argument("--crops", type=Path, help="folder of pictures of aligned faces")
+    parser.add_argument("--count", type=int, default=100, help="maximum number of pictures [100]")
     args = parser.parse_args()
     seen = pictures(args.crops, args.count)
     worst = 0.0

@@ -4,19 +4,19 @@
     pip install facenet-pytorch==2.6.0 safetensors
     python tools/convert_mtcnn.py crates/dldl-face/weights/mtcnn.safetensors
 
-Tensors keep their PyTorch names behind the network's ("pnet.conv1.weight"), with
-two changes that make the file simpler to use:
+Tensors keep their PyTorch names, prefixed with that of the network
+("pnet.conv1.weight"), with two changes that make the file simpler to use:
 
-* the heads of a network are stacked into one layer "head" (P: 2 + 4 outputs as a
-  1x1 convolution; R: 2 + 4; O: 2 + 4 + 10): scores first, then the box, then the
-  landmarks;
-* facenet-pytorch flattens its feature maps as (x, y, channel), a heritage of the
-  Caffe-Matlab original: the first dense layer's columns are reordered to the
-  usual (channel, y, x), so that no transposition is left to do.
+* The heads of a network are stacked into one layer "head" (P: 2 + 4 outputs as a
+  1x1 convolution; R: 2 + 4; O: 2 + 4 + 10): scores, then the box, then the
+  landmarks.
+* facenet-pytorch flattens its feature maps as (x, y, channel), inherited from the
+  Caffe-Matlab original. The columns of the first dense layer are reordered to the
+  usual (channel, y, x), so no transposition is needed.
 
 Stored as float32, 2.0 MB. Half precision would save 1 MB and move landmarks by up
-to 2 % of the inter-ocular distance, since MTCNN chooses between windows whose
-scores hardly differ.
+to 2 % of the inter-ocular distance, since MTCNN chooses between windows with
+nearly equal scores.
 """
 
 import sys
@@ -51,7 +51,7 @@ def main(out: str) -> None:
         for name, tensor in state.items():
             tensors[f"{net}.{name}"] = tensor
     tensors = {k: v.detach().float().contiguous() for k, v in tensors.items()}
-    # One entry only: several come in no certain order, and the file would differ
+    # A single entry: the order of several is undefined, so the file would differ
     # from run to run.
     save_file(tensors, out, metadata={
         "origin": "facenet-pytorch 2.6.0 (MIT, Copyright (c) 2019 Timothy Esler), "

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Small picture files of every kind for the tests of `dldl-face`.
+"""Write small picture files in all formats for the tests of `dldl-face`.
 
     pip install pillow opencv-python-headless
     python tools/fixtures_face.py
 
-All of them show the same 48 x 32 picture, six squares of 16 pixels:
+All show the same picture of 48 x 32 pixels, six squares of 16 x 16:
 
     red   green  blue
     white yellow black
 
-Those with transparency have the middle column half transparent (alpha 128) and
-the right one wholly. Pillow reads each of them back before it is believed.
+In files with transparency, the middle column is half transparent (alpha 128) and
+the right one fully. Files are checked by reading them back with Pillow.
 """
 
 import io
@@ -30,7 +30,8 @@ BASE = Image.fromarray(PIXELS)
 ALPHA = np.array([255, 128, 0], np.uint8).repeat(16)[None].repeat(32, axis=0)
 RGBA = Image.fromarray(np.dstack([PIXELS, ALPHA]))
 
-# What a camera that writes this EXIF orientation has stored, for an upright base.
+# The transformation of the upright picture that a file with this EXIF orientation
+# stores.
 STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,7 +56,7 @@ def stored(orientation):
 
 
 def check(name, tolerance):
-    """Pillow must see the base picture in the file."""
+    """Checks that Pillow reads the base picture from the file."""
     image = ImageOps.exif_transpose(Image.open(OUT / name)).convert("RGB")
     difference = np.abs(np.asarray(image).astype(int) - PIXELS)
     assert image.size == (48, 32) and difference.max() <= tolerance, (name, difference.max())
@@ -68,8 +69,8 @@ def save(image, name, tolerance=0, **options):
 
 
 def ycck():
-    """Pillow writes CMYK only. So give it channels that, once the Adobe marker
-    says YCCK, mean the base picture: luma and chroma of the inverted colors."""
+    """Writes a YCCK file. Pillow writes only CMYK, so it gets luma and chroma of the
+    inverted colors as channels; then the Adobe marker is patched to YCCK."""
     inverted = Image.fromarray(255 - PIXELS).convert("YCbCr")
     planes = [Image.fromarray(255 - np.asarray(p)) for p in inverted.split()]
     black = Image.new("L", BASE.size, 0)
@@ -84,7 +85,7 @@ def ycck():
 
 
 def png_header(name, width, height):
-    """A PNG whose header promises more (or less) than its few bytes hold."""
+    """Writes a PNG whose header declares other dimensions than its few bytes hold."""
     def chunk(kind, body):
         crc = zlib.crc32(kind + body)
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
@@ -113,7 +114,7 @@ def main():
     save(BASE.convert("P", palette=Image.Palette.ADAPTIVE), "palette.png")
     save(RGBA, "rgba.png", None)
     save(RGBA.convert("LA"), "gray_alpha.png", None)
-    # 8-bit values times 257 are the same shades in 16 bits.
+    # 8-bit values times 257 are the same values in 16 bits.
     wide = PIXELS.astype(np.uint16) * 257
     cv2.imwrite(str(OUT / "rgb16.png"), wide[..., ::-1])
     cv2.imwrite(str(OUT / "gray16.png"), np.asarray(BASE.convert("L")).astype(np.uint16) * 257)

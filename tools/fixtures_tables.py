@@ -1,5 +1,5 @@
-"""Writes crates/dldl-data/tests/data/{cfd,scut-fbp}.xlsx: workbooks laid out as the
-publishers' are, with made-up numbers, from a writer that is not the reader's.
+"""Write crates/dldl-data/tests/data/{cfd,scut-fbp}.xlsx: workbooks with the layout
+of the published ones and invented numbers, by a library independent of the reader.
 
     python tools/fixtures_tables.py        (needs openpyxl)
 """
@@ -11,8 +11,8 @@ from openpyxl import Workbook
 out = pathlib.Path(__file__).parents[1] / "crates/dldl-data/tests/data"
 out.mkdir(parents=True, exist_ok=True)
 
-# CFD 3: a codebook, then sheets whose header is in line 8 below variables' numbers,
-# with a line of nothing before the first person.
+# CFD 3: a codebook, then sheets with variable numbers in row 7, the header in row 8
+# and an empty row before the first person.
 book = Workbook()
 codebook = book.active
 codebook.title = "CFD 3.0 Codebook"
@@ -40,7 +40,7 @@ for title, rows in people.items():
             sheet.cell(line, column, value)
 book.save(out / "cfd.xlsx")
 
-# SCUT-FBP: number, mean and standard deviation below a header.
+# SCUT-FBP: a header, then number, mean and standard deviation.
 book = Workbook()
 sheet = book.active
 sheet.append(["#Image", "Attractiveness label", "Standard deviation"])

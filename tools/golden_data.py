@@ -1,5 +1,5 @@
-"""Writes crates/dldl-data/tests/data/pillow_resize.json: a pattern reduced and
-enlarged by Pillow's BILINEAR, which antialiases as `dldl_data::resize` does.
+"""Write crates/dldl-data/tests/data/pillow_resize.json: a pattern downscaled and
+upscaled by Pillow's BILINEAR, which antialiases like `dldl_data::resize`.
 
     python tools/golden_data.py        (needs numpy and Pillow)
 """

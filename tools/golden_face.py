@@ -1,22 +1,23 @@
 #!/usr/bin/env python3
-"""Expected values for the tests of `dldl-face`, from other people's programs.
+"""Write expected values for the tests of `dldl-face`, computed by other libraries.
 
     pip install facenet-pytorch==2.6.0 requests pillow scikit-image
     python tools/golden_face.py DATA
 
-DATA is the folder of the face sets (with `london/images`, `utkface/images`,
-`fairface`). Writes to crates/dldl-face/tests/data:
+DATA is the folder of the datasets (with `london/images`, `utkface/images`,
+`fairface`). The files in crates/dldl-face/tests/data:
 
-* mtcnn_golden.json: boxes, scores and landmarks that facenet-pytorch finds, with
-  the paper's parameters, in a few real photographs; each picture by its path
-  below DATA, or below the repository for assets/. It is given the pixels as
-  dldl-face decodes them (the example `detect` writes them): MTCNN picks the best
-  of several windows whose scores differ in the seventh digit, so the least
-  difference between two JPEG decoders can move a landmark by some per cent.
-* align_golden.json: similarities estimated by scikit-image for some landmarks.
-* align_crop.png, align_crop_small.png: scikit-image's warp of
-  assets/astronaut.jpg, at about the picture's own resolution, and four times
-  smaller (the mean of a warp at 8 x 8 points per pixel).
+* mtcnn_golden.json: boxes, scores and landmarks that facenet-pytorch detects, with
+  the paper's parameters, in a few photographs. Paths are relative to DATA, or to
+  the repository for assets/. facenet-pytorch gets the pixels that dldl-face decodes
+  (written by the example `detect`): MTCNN picks the best of several windows whose
+  scores differ in the seventh digit, so a tiny difference between two JPEG decoders
+  can move a landmark by a few percent.
+* align_golden.json: similarity transforms that scikit-image estimates from a few
+  sets of landmarks.
+* align_crop.png, align_crop_small.png: assets/astronaut.jpg warped by scikit-image
+  at about the resolution of the picture, and at a quarter of it (the mean of a warp
+  at 8 x 8 points per pixel).
 """
 
 import json
@@ -35,7 +36,7 @@ REPO = Path(__file__).resolve().parent.parent
 OUT = REPO / "crates/dldl-face/tests/data"
 ASTRONAUT = REPO / "assets/astronaut.jpg"
 
-# The five points of a face in units of the crop's side, for these tests only.
+# The five landmarks in units of the crop's side, for these tests only.
 TEMPLATE = np.array([[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.35, 0.7], [0.65, 0.7]])
 
 

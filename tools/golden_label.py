@@ -1,10 +1,10 @@
-"""Expected values for the tests of crates/dldl-label, computed independently of
-it: distributions and metrics with numpy, losses and their gradients with
-PyTorch's own functions and automatic differentiation, all in double precision.
+"""Write expected values for the tests of crates/dldl-label, computed independently
+of it: distributions and metrics with numpy, losses and their gradients with the
+functions and the automatic differentiation of PyTorch, all in double precision.
 
     python tools/golden_label.py
 
-writes crates/dldl-label/tests/data/golden.json (numpy 2, torch 2).
+The file is crates/dldl-label/tests/data/golden.json. Needs numpy 2 and torch 2.
 """
 
 import json
@@ -37,7 +37,7 @@ def gaussian(name, mean, sigma):
 
 
 def summary(name, p):
-    """What can be read from a distribution, from numpy's own functions."""
+    """Statistics of a distribution, computed by numpy."""
     values = labels(name)
     mean = np.average(values, weights=p)
     middles = (values[1:] + values[:-1]) / 2
@@ -81,7 +81,7 @@ def softmaxes(rng):
 
 
 def losses(rng):
-    """Batches of three samples: the objective of spec 1.5 in both scalings."""
+    """Batches of three samples: the loss of specification 1.5 in both scalings."""
     cases = []
     for name, means, sigmas in [
         ("age", [31.4, 2.0, 96.5], [2.0, 4.0, 6.0]),
@@ -127,8 +127,8 @@ def losses(rng):
 
 
 def method_losses(rng):
-    """Batches by all other methods, each with PyTorch's own functions; no label is
-    halfway between two, where what is nearest is a matter of taste."""
+    """Batches of all other methods, computed by functions of PyTorch. No label is
+    halfway between two grid points, where the nearest one is ambiguous."""
     cases = []
     for name, means, sigmas in [
         ("age", [31.4, 2.2, 96.3], [2.0, 4.0, 6.0]),
@@ -205,7 +205,7 @@ def method_losses(rng):
 def metrics(rng):
     truths = np.round(rng.uniform(0, 100, 60), 2)
     predictions = truths + rng.normal(0, 5, 60)
-    # Some errors exactly at the bounds of the cumulative score.
+    # A few errors exactly at the thresholds of the cumulative score.
     truths[:4] = [10, 20, 30, 40]
     predictions[:4] = [13, 15, 38, 40]
     sigmas = rng.uniform(0.5, 8, 60)

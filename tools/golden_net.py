@@ -1,13 +1,13 @@
-"""Expected outputs of the networks, from PyTorch.
+"""Write expected outputs of the networks, computed by PyTorch.
 
-Builds the networks of spec 2.1 as plain torch modules, in training's layout
-(convolution, batch norm with statistics far from 0 and 1, ReLU, pooling), fills
-them by a formula that crates/dldl-net/tests/golden.rs repeats, and stores what
-comes out. So nothing but the outputs needs storing.
+Builds the networks of specification 2.1 from torch modules, in the layout of
+training (convolution, batch norm with statistics far from 0 and 1, ReLU, pooling),
+and fills them by a formula that crates/dldl-net/tests/golden.rs repeats, so only
+the outputs are stored.
 
     python tools/golden_net.py
 
-writes crates/dldl-net/tests/data/golden.json (numpy 2, torch 2).
+The file is crates/dldl-net/tests/data/golden.json. Needs numpy 2 and torch 2.
 """
 
 import json
@@ -21,7 +21,7 @@ OUT = Path(__file__).resolve().parent.parent / "crates/dldl-net/tests/data/golde
 
 
 def uniform(stream, count):
-    """`count` numbers in [0, 1) with 24 bits: splitmix64 of a counter."""
+    """`count` numbers in [0, 1) of 24 bits each: splitmix64 of a counter."""
     with np.errstate(over="ignore"):
         z = np.uint64(stream) << np.uint64(32)
         z = (z + np.arange(1, count + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
@@ -58,7 +58,7 @@ class Net(nn.Module):
         self.fc = nn.Linear(inputs, outputs)
 
     def named(self):
-        """The tensors by their names in a weights file, in order."""
+        """Names in a weights file and tensors, in order."""
         layers = zip(
             [m for m in self.body if isinstance(m, nn.Conv2d)],
             [m for m in self.body if isinstance(m, nn.BatchNorm2d)],

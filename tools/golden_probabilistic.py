@@ -1,11 +1,12 @@
-"""Expected values for the tests of crates/dldl-label that judge distributions and
-intervals, computed independently of it: densities with scipy's rv_histogram, the
-CRPS by its energy form, conformal levels as numpy's order statistics, the bootstrap
-with scipy's own, all in double precision.
+"""Write expected values for the tests of crates/dldl-label on probabilistic metrics
+and intervals, computed independently of it: densities with scipy's rv_histogram,
+the CRPS by its energy form, conformal levels as order statistics with numpy, the
+bootstrap with scipy, all in double precision.
 
     python tools/golden_probabilistic.py
 
-writes crates/dldl-label/tests/data/probabilistic.json (numpy 2, scipy 1).
+The file is crates/dldl-label/tests/data/probabilistic.json. Needs numpy 2 and
+scipy 1.
 """
 
 import json
@@ -19,7 +20,7 @@ SETS = [(0.0, 100.0, 1.0, 101), (1.0, 5.0, 0.1, 41), (0.0, 100.0, 5.0, 21)]
 
 
 def scores(values, step, p, y):
-    """NLL, CRPS and mid-distribution function of a truth inside the range."""
+    """NLL and CRPS for a true value inside the range."""
     edges = np.concatenate([values - step / 2, values[-1:] + step / 2])
     density = stats.rv_histogram((p, edges), density=False)
     apart = np.abs(values[:, None] - values[None, :])
@@ -38,7 +39,7 @@ def distributions(rng):
             logits = rng.normal(0, spread, count)
             p = np.exp(logits - logits.max())
             p /= p.sum()
-            # Not halfway between two labels, where either may be the nearest.
+            # Not halfway between two labels, where the nearest one is ambiguous.
             truths = values[[0, count // 3, count - 1]].tolist()
             truths += (values[:-1] + step * rng.uniform(0.05, 0.45, count - 1))[::7].tolist()
             middle = np.cumsum(p) - p / 2
@@ -61,7 +62,8 @@ def conformal(rng):
         drawn = rng.uniform(0, 1, n)
         levels = []
         for percent in [1, 10, 50, 80, 90, 95, 99]:
-            # The corrected quantile, as a rank: one that is a number too far is 1.
+            # The rank of the quantile with finite-sample correction; beyond the
+            # last score, the level is 1.
             rank = int(np.ceil((n + 1) * percent / 100 - 1e-9))
             level = 1.0 if rank > n else np.partition(drawn, rank - 1)[rank - 1]
             levels.append([percent / 100, float(level)])

@@ -1,12 +1,13 @@
-"""A weights file with random numbers, for any network of the family.
+"""Write a weights file with random weights, for any network of the family.
 
     pip install numpy safetensors
     python tools/random_model.py thin-age thin.safetensors
     python tools/random_model.py "8 8, 16 16, 24" small.safetensors --pooling average
 
-For benchmarks of networks that nobody has trained, and for checks over the whole
-family. The numbers keep the activations' size from layer to layer, and batch norm
-is far from doing nothing. docs/formats.md says what stands in such a file.
+For benchmarks of untrained networks and for checks over the whole family. The
+weights preserve the magnitude of activations from layer to layer, and batch norm is
+far from the identity. docs/formats.md describes the file; its description has the
+form of version 1.
 """
 
 import argparse
@@ -20,15 +21,15 @@ NAMES = {"thin-age": 2, "tiny-age": 4, "vgg16": 1}
 
 
 def stages(net):
-    """The widths of a network given by name, or as "8 8, 16": spaces between
-    convolutions, commas between stages."""
+    """Output channels of all convolutions by stage, of a named network or of widths
+    like "8 8, 16": spaces between convolutions, commas between stages."""
     if net in NAMES:
         return [[width // NAMES[net] for width in stage] for stage in VGG16]
     return [[int(width) for width in stage.split()] for stage in net.split(",")]
 
 
 def outputs_of(method, count):
-    """Outputs of a head for so many labels."""
+    """Number of outputs of a head with `count` labels."""
     if method in ("mr-l1", "mr-l2"):
         return 1
     if method in ("ranking-bce", "ranking-l2", "soft-ranking", "coral"):
@@ -39,7 +40,7 @@ def outputs_of(method, count):
 def write(
     path, net, pooling="hybrid", labels=(0.0, 100.0, 1.0), temperature=None, seed=1, method="dldl-v2"
 ):
-    """Writes the file; `labels` are the first, the last and the step."""
+    """Writes the file; `labels` are minimum, maximum and step."""
     rng = np.random.default_rng(seed)
     low, high, step = labels
     outputs = outputs_of(method, round((high - low) / step) + 1)
@@ -73,8 +74,8 @@ def write(
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("net", help='thin-age, tiny-age, vgg16, or widths as "8 8, 16 16"')
-    parser.add_argument("out", help="the file to write")
+    parser.add_argument("net", help='thin-age, tiny-age, vgg16, or widths such as "8 8, 16 16"')
+    parser.add_argument("out", help="output file")
     parser.add_argument("--pooling", choices=["hybrid", "average"], default="hybrid")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

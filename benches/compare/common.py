@@ -1,5 +1,5 @@
-"""What the comparisons share: clocks, rounds, and how each runtime is asked to
-run a model on one thread."""
+"""Shared by the comparisons: clocks, rounds, and running a model on one thread in
+each runtime."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Measure = Callable[[], float]
 
 
 def median_ms(call: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
-    """The median of some calls, by default in CPU time of this process."""
+    """Median time of RUNS calls, by default in CPU time of this process."""
     times = []
     for _ in range(RUNS):
         start = clock()
@@ -31,8 +31,8 @@ def median_ms(call: Callable[[], object], clock: Callable[[], float] = time.proc
 
 
 def alternate(measures: dict[str, Measure]) -> dict[str, float]:
-    """The medians over rounds in which each is measured once: what else the
-    machine does, or its clock, then troubles all of them alike."""
+    """Medians over rounds in which each is measured once, so that other load and
+    changes of the clock rate affect all of them alike."""
     times: dict[str, list[float]] = {name: [] for name in measures}
     for done in range(ROUNDS):
         for name, measure in measures.items():
@@ -43,7 +43,7 @@ def alternate(measures: dict[str, Measure]) -> dict[str, float]:
 
 
 def table(title: str, times: dict[str, float], base: str, unit: str = "CPU ms") -> str:
-    """Markdown: milliseconds, and their ratio to those of `base`."""
+    """A Markdown table of milliseconds and their ratios to those of `base`."""
     rows = [f"| {title} | {unit} | ratio to {base} |", "|---|---|---|"]
     rows += [f"| {name} | {ms:.2f} | {ms / times[base]:.2f} |" for name, ms in times.items()]
     return "\n".join(rows)
@@ -54,7 +54,7 @@ def dldl(*arguments: object) -> str:
 
 
 def bench(model: str, level: str = "", size: int = 224, **options: int) -> dict:
-    """What `dldl bench` says; `level` forces the instructions."""
+    """The JSON of `dldl bench`; `level` forces an instruction set."""
     command = [RELEASE / "dldl", "bench", "--model", model, "--size", str(size)]
     command += ["--runs", str(RUNS), "--no-comparators", "--format", "json"]
     command += [f"--{name}={value}" for name, value in options.items()]
@@ -89,7 +89,7 @@ def noise(batch: int = 1, size: int = 224, seed: int = 0):
 
 
 def setting(*packages: str) -> str:
-    """The machine and the versions, for below a table."""
+    """The machine and the package versions, printed below a table."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     fields = dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""dldl beside onnxruntime, OpenVINO, PyTorch and facenet-pytorch: installs them
-into a virtual environment, builds dldl, runs the comparisons, and writes their
-tables into docs/performance.md.
+"""Compare dldl with onnxruntime, OpenVINO, PyTorch and facenet-pytorch: install them
+into a virtual environment, build dldl, run the comparisons, and write the tables
+into docs/performance.md.
 
-    python3 benches/compare/compare.py                        # all of them
-    python3 benches/compare/compare.py engines --quick        # one, roughly, printed only
+    python3 benches/compare/compare.py                        # all comparisons
+    python3 benches/compare/compare.py engines --quick        # one, few rounds, printed only
 
-This file needs nothing but Python and cargo. What is measured, and how, is in
-the file of each comparison.
+Needs only Python and cargo. The file of each comparison describes what it measures
+and how.
 """
 
 import argparse
@@ -24,30 +24,30 @@ COMPARISONS = ["engines", "int8", "detector", "training"]
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("comparisons", nargs="*", metavar="NAME", help=f"of {COMPARISONS}")
+    parser.add_argument("comparisons", nargs="*", metavar="NAME", help=f"comparisons to run, of {', '.join(COMPARISONS)} [all]")
     parser.add_argument("--venv", type=Path, default=ROOT / "target" / "compare-venv",
-                        help="the virtual environment, made where it is missing")
+                        help="the virtual environment, created if it does not exist")
     parser.add_argument("--target", type=Path, default=ROOT / "target", help="cargo's target folder")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data",
-                        help="where the folders london/ and utkface/ are, for the detector")
-    parser.add_argument("--quick", action="store_true", help="few rounds; print, do not write")
+                        help="folder with london/ and utkface/, for the detector")
+    parser.add_argument("--quick", action="store_true", help="few rounds; print the tables instead of writing them")
     parsed = parser.parse_args()
     unknown = [name for name in parsed.comparisons if name not in COMPARISONS]
     if unknown:
-        parser.error(f"no comparison {unknown[0]!r}, but {', '.join(COMPARISONS)}")
+        parser.error(f"unknown comparison {unknown[0]!r}: expected {', '.join(COMPARISONS)}")
     parsed.comparisons = parsed.comparisons or COMPARISONS
     return parsed
 
 
 def python_of(folder: Path) -> Path:
-    """The environment's interpreter; the environment is made if it is not there."""
+    """The environment's interpreter; creates the environment if it does not exist."""
     python = folder / "bin" / "python"
     if not python.exists():
         print(f"installing into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
         pip = [python, "-m", "pip", "install", "--quiet"]
         subprocess.check_call([*pip, "-r", HERE / "requirements.txt"])
-        # Its own requirements ask for a PyTorch of 2024; it runs with today's.
+        # Its requirements pin a PyTorch of 2024, but it runs with current versions.
         subprocess.check_call([*pip, "--no-deps", "facenet-pytorch==2.6.0"])
     return python
 
@@ -59,11 +59,11 @@ def build(target: Path) -> None:
 
 
 def put(name: str, text: str) -> None:
-    """Replaces what stands between the page's markers of that name."""
+    """Replaces the text between the page's markers of that name."""
     page = PAGE.read_text()
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     if begin not in page or end not in page:
-        sys.exit(f"{PAGE}: no markers {begin.strip()} and {end}")
+        sys.exit(f"{PAGE}: markers {begin.strip()} and {end} not found")
     before, rest = page.split(begin, 1)
     PAGE.write_text(before + begin + "\n" + text.strip() + "\n\n" + end + rest.split(end, 1)[1])
 

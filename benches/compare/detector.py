@@ -1,6 +1,6 @@
-"""From the file to the age, stage by stage, beside facenet-pytorch's detector:
-the same pictures, one thread, CPU time, the median over the pictures. Both are
-MTCNN with the same weights and, here, the same settings: faces from 20 pixels."""
+"""Every stage from the file to the age, and facenet-pytorch's detector: the same
+pictures, one thread, CPU time, medians over the pictures. Both detectors are MTCNN
+with the same weights and the same settings: faces of at least 20 pixels."""
 
 import json
 import statistics
@@ -21,7 +21,7 @@ SIDE = 640
 
 
 def portraits(folder: Path) -> list[Path]:
-    """London portraits, the longer side of SIDE pixels."""
+    """London portraits, resized to SIDE pixels on the longer side."""
     found = sorted((DATA / "london" / "images").rglob("*.jpg"))
     made = []
     for path in found[:: max(1, len(found) // COUNT)][:COUNT]:
@@ -39,7 +39,7 @@ def chips() -> list[Path]:
 
 
 def facenet(detector: MTCNN, path: Path) -> dict[str, float]:
-    """CPU milliseconds: of each stage the fastest run."""
+    """CPU milliseconds of each stage in its fastest run."""
     best: dict[str, float] = {}
     for _ in range(RUNS):
         begin = time.process_time()
@@ -61,7 +61,7 @@ def compare(title: str, paths: list[Path]) -> str:
     detector = MTCNN(keep_all=True, device="cpu")
     facenet(detector, paths[0])
     theirs: dict[str, list[float]] = {}
-    # Alternating, a few pictures at a time.
+    # The two alternate, a few pictures at a time.
     mine: dict[str, list[float]] = {}
     for first in range(0, len(paths), 6):
         some = paths[first : first + 6]
@@ -84,7 +84,7 @@ def compare(title: str, paths: list[Path]) -> str:
 
 def main() -> None:
     if not (DATA / "london").exists():
-        raise SystemExit(f"no pictures in {DATA}: name the folder with --data")
+        raise SystemExit(f"{DATA} has no folder london: give the folder of the datasets with --data")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         pictures = portraits(Path(folder))
@@ -98,7 +98,7 @@ def main() -> None:
           "ThinAgeNet, the paper's setting.")
     print()
     print(setting("facenet-pytorch", "torch", "pillow").split(" Medians")[0]
-          + f" Medians over the pictures, of each the fastest of {RUNS} runs.")
+          + f" Medians over the pictures of the fastest of {RUNS} runs.")
 
 
 main()

@@ -1,7 +1,7 @@
-"""The networks in floating point: one crop of 224x224 pixels on one thread by
-CPU time, and batches on one and two threads by the clock on the wall. All run
-the ONNX that `dldl export` writes, from bytes as numbers to the expectation;
-PyTorch runs the same layers."""
+"""The networks in floating point: one crop of 224x224 pixels on one thread in CPU
+time, and batches on one and two threads in wall-clock time. The other runtimes run
+the ONNX file of `dldl export`, from pixel values to the expectation; PyTorch runs
+the same layers."""
 
 import tempfile
 import time
@@ -19,7 +19,7 @@ BATCH = 16
 
 
 def pytorch_run(widths: list[list[int]], crops):
-    """Batch norm folded, as in the others; channels last, its faster layout."""
+    """Batch norm is folded, as in the other runtimes; channels last is faster."""
     import torch
     from torch import nn
 

@@ -1,8 +1,8 @@
-"""TinyAgeNet in 8-bit integers: one crop of 224x224 pixels on one thread, by CPU
-time. The others run a QDQ model that onnxruntime's `quantize_static` makes of
-the ONNX that `dldl export` writes: unsigned activations, signed weights with a
-scale per channel, the fastest kind there. What the scales are does not change
-the time."""
+"""TinyAgeNet in 8-bit integers: one crop of 224x224 pixels on one thread, in CPU
+time. The other runtimes run a QDQ model that onnxruntime's `quantize_static` makes
+from the ONNX file of `dldl export`: unsigned activations and signed weights with a
+scale per channel, the fastest kind in these runtimes. The values of the scales do
+not affect the time."""
 
 import tempfile
 from pathlib import Path
@@ -50,7 +50,7 @@ def main() -> None:
         for level in ("", "avx512", "avx2"):
             try:
                 isa = bench(model, level)["isa"]
-            except Exception:  # a level that this processor does not have
+            except Exception:  # the processor does not support this level
                 continue
             measures.setdefault(
                 f"**dldl {kind}, {isa}**",

@@ -1,7 +1,7 @@
-"""Training: forward, loss, backward and Adam of TinyAgeNet on one thread by CPU
-time, with Torch's own layers in its faster layout (channels last), in single
-precision and with bf16 autocast; two threads by the clock on the wall. Each
-measurement is a process of its own, whose peak of memory is compared, too."""
+"""Training: forward, loss, backward and Adam of TinyAgeNet on one thread in CPU
+time, compared with PyTorch's layers in its faster layout (channels last), in single
+precision and with bf16 autocast; two threads in wall-clock time. Each measurement
+is a separate process, whose peak memory is compared as well."""
 
 import json
 import os
@@ -20,7 +20,7 @@ WARM_UP = 2
 
 
 def pytorch(kind: str, size: int, batch: int) -> None:
-    """One measurement of PyTorch; prints what `dldl bench` says in JSON."""
+    """Measures PyTorch once; prints JSON with the keys of `dldl bench`."""
     import torch
     from torch import nn
 
@@ -75,9 +75,9 @@ def compare(size: int, batch: int) -> str:
 
     def measured(label: str, call, key: str = "cpu_ms"):
         def once() -> float:
-            said = call()
-            peaks[label] = max(peaks.get(label, 0), said["peak_bytes"])
-            return said[key]["median"]
+            result = call()
+            peaks[label] = max(peaks.get(label, 0), result["peak_bytes"])
+            return result[key]["median"]
         return once
 
     base = "PyTorch f32, channels last"
@@ -88,16 +88,16 @@ def compare(size: int, batch: int) -> str:
             "PyTorch bf16, channels last", lambda: torch_process("bf16", size, batch)),
         one: measured(one, lambda: dldl(size, batch)),
         "dldl, AVX2": measured("dldl, AVX2", lambda: dldl(size, batch, level="avx2")),
-        "one by the wall": measured("one by the wall", lambda: dldl(size, batch), "wall_ms"),
+        "dldl, one thread, wall": measured("dldl, one thread, wall", lambda: dldl(size, batch), "wall_ms"),
         two: measured(two, lambda: dldl(size, batch, 2), "wall_ms"),
     }
     times = alternate(calls)
-    factor = times.pop("one by the wall") / times.pop(two)
-    rows = [f"| TinyAgeNet, {size}x{size}, batch {batch} | images a second and core | "
-            "times PyTorch f32 | peak MB |", "|---|---|---|---|"]
+    factor = times.pop("dldl, one thread, wall") / times.pop(two)
+    rows = [f"| TinyAgeNet, {size}x{size}, batch {batch} | images per second and core | "
+            "speed relative to PyTorch f32 | peak MB |", "|---|---|---|---|"]
     rows += [f"| {name} | {1e3 * batch / ms:.1f} | {times[base] / ms:.2f} | "
              f"{peaks[name] / 1e6:.0f} |" for name, ms in times.items()]
-    return "\n".join(rows) + f"\n\nTwo threads learn {factor:.2f} times as fast as one."
+    return "\n".join(rows) + f"\n\nTwo threads are {factor:.2f} times as fast as one."
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
 use dldl::{Crop, Estimator, Face, Task};
 use dldl_data::Protocol;
-use dldl_eval::understand::ranking::{learned_of_crops, learned_over_set};
+use dldl_eval::understand::ranking::{rank_curves_of_crops, rank_curves_over_set};
 use dldl_eval::understand::{
-    Kind, Maps, SetOptions, learned_figure, over_set, paint, theorem_figure,
+    Kind, Maps, SetOptions, over_set, paint, rank_code_figure, rank_curves_figure,
 };
 use dldl_eval::{Progress, Source};
 use dldl_face::{crop_face, main_face};
@@ -38,7 +38,7 @@ Examples:
   dldl explain occlusion --dataset utkface --root utkface --limit 500 --out bands.png
   dldl explain ranking --out ranking.svg
   dldl explain ranking --models runs/ranking/model.safetensors runs/dldl/model.safetensors \\
-            portrait.jpg --out learned.svg";
+            portrait.jpg --out ranks.svg";
 
 #[derive(Subcommand)]
 enum What {
@@ -223,7 +223,7 @@ fn maps(kind: Kind, args: MapArgs) -> Result<Outcome> {
 
 fn ranking(args: RankingArgs) -> Result<Outcome> {
     let Some(paths) = &args.models else {
-        let figure = theorem_figure();
+        let figure = rank_code_figure();
         match &args.out {
             Some(out) => write_file(out, figure.as_bytes())?,
             None => printing::print(&figure)?,
@@ -232,11 +232,11 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
     };
     let models: Vec<Estimator> =
         paths.iter().map(|path| load(path, &args.input)).collect::<Result<_>>()?;
-    let learned = match (args.input.source()?, &args.picture) {
+    let rank_curves = match (args.input.source()?, &args.picture) {
         (Some(source), _) => {
             let mut bar = Bar::default();
             let done =
-                learned_over_set(&models, &source, &args.input.options(), &mut |p| bar.show(p));
+                rank_curves_over_set(&models, &source, &args.input.options(), &mut |p| bar.show(p));
             bar.end();
             done.map_err(UsageError::new)?
         }
@@ -244,7 +244,7 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
             let heads: Vec<usize> =
                 models.iter().map(|model| head(model, &args.input)).collect::<Result<_>>()?;
             let crops = crops(&models, path, &args.input)?;
-            learned_of_crops(&models, &heads, &crops, &path.to_string_lossy())
+            rank_curves_of_crops(&models, &heads, &crops, &path.to_string_lossy())
                 .map_err(UsageError::new)?
         }
         (None, None) => {
@@ -252,14 +252,14 @@ fn ranking(args: RankingArgs) -> Result<Outcome> {
         }
     };
     if let Some(out) = &args.out {
-        write_file(out, learned_figure(&learned).as_bytes())?;
+        write_file(out, rank_curves_figure(&rank_curves).as_bytes())?;
     }
     printing::print(&match args.input.format {
-        Format::Table => learned.to_string(),
-        Format::Json => learned.to_json(),
-        Format::Csv => learned.to_csv(),
+        Format::Table => rank_curves.to_string(),
+        Format::Json => rank_curves.to_json(),
+        Format::Csv => rank_curves.to_csv(),
     })?;
-    Ok(Outcome::of(learned.failed.len()))
+    Ok(Outcome::of(rank_curves.failed.len()))
 }
 
 fn load(model: &Path, input: &InputArgs) -> Result<Estimator> {

@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let contents = [
         count(parts.evaluations.len(), "evaluation", "evaluations"),
         count(parts.runs.len(), "training run", "training runs"),
-        count(parts.maps.len() + parts.learned.len(), "explanation", "explanations"),
+        count(parts.maps.len() + parts.rank_curves.len(), "explanation", "explanations"),
     ];
     let contents: Vec<String> = contents.into_iter().flatten().collect();
     printing::print(&format!("{}: {}", args.out.display(), contents.join(", ")))?;

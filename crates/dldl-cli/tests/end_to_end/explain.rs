@@ -101,13 +101,13 @@ fn the_ranking_figure_is_drawn_with_and_without_models() {
     assert_eq!((figure.code, figure.stderr.as_str()), (0, ""));
     assert!(figure.stdout.starts_with("<svg") && figure.stdout.contains("rank code"));
     let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("learned.svg");
+    let out = dir.path().join("ranks.svg");
     let portrait = portrait();
     let both = ["ranking", "--models", "tiny", "tiny", text(&portrait), "--format", "json"];
     let done = explain(&[&both[..], &["--out", text(&out)]].concat());
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    let learned: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!(learned["groups"][0]["apart"].as_f64(), Some(0.0));
+    let curves: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(curves["groups"][0]["difference"].as_f64(), Some(0.0));
     let svg = std::fs::read_to_string(&out).unwrap();
     assert!(svg.contains("face 1") && svg.contains("1 - cumulative"));
 }
@@ -134,18 +134,20 @@ fn datasets_are_averaged_by_band_and_reported_on_one_page() {
     assert_eq!(maps["failed"][0]["file"], "missing.jpg");
     assert!(image::open(&png).is_ok());
     save("cam.json", &["explain", "cam", "--limit", "4"]);
-    save("learned.json", &["explain", "ranking", "--models", "tiny", "tiny"]);
+    save("ranks.json", &["explain", "ranking", "--models", "tiny", "tiny"]);
     save("eval.json", &["eval"]);
 
     let (page, json) = (path("report.html"), path("report.json"));
-    let parts = ["eval.json", "cam.json", "occlusion.json", "learned.json"].map(path);
+    let parts = ["eval.json", "cam.json", "occlusion.json", "ranks.json"].map(path);
     let mut report = dldl();
     report.arg("report").args(&parts).arg("--out").arg(&page).arg("--json").arg(&json);
     let done = run(&mut report);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     assert!(done.stdout.contains("report.html: 1 evaluation, 3 explanations"), "{}", done.stdout);
     let html = std::fs::read_to_string(&page).unwrap();
-    for part in ["tiny on csv (test)", "Class activation maps", "missing.jpg", "How it was made"] {
+    for part in
+        ["tiny on csv (test)", "Class activation maps", "missing.jpg", "How this report was made"]
+    {
         assert!(html.contains(part), "{part}");
     }
     let json: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();

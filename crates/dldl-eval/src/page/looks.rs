@@ -1,19 +1,19 @@
-//! Class activation and occlusion maps, as colored cells without any face; and learned
-//! probabilities of Ranking and other models.
+//! Class activation and occlusion maps, as colored cells without any face; and the rank
+//! curves of Ranking and other models.
 
 use dldl_plot::{Axis, Plot, escape};
 
 use super::html::{figure, figures, paragraph};
 use crate::understand::color::{blue_red, viridis};
-use crate::understand::ranking::Learned;
-use crate::understand::{Group, Kind, Map, Maps, Measure, learned_plots};
+use crate::understand::ranking::RankCurves;
+use crate::understand::{Group, Kind, Map, Maps, Measure, rank_curve_plots};
 
 /// Side of a map in pixels.
 const SIDE: f64 = 120.0;
 
-pub(super) fn chapter(maps: &[Maps], learned: &[Learned]) -> String {
+pub(super) fn chapter(maps: &[Maps], rank_curves: &[RankCurves]) -> String {
     let maps: String = maps.iter().map(of_maps).collect();
-    maps + &learned.iter().map(of_learned).collect::<String>()
+    maps + &rank_curves.iter().map(of_rank_curves).collect::<String>()
 }
 
 fn of_maps(maps: &Maps) -> String {
@@ -81,12 +81,12 @@ fn range(map: &Map, digits: usize) -> String {
     }
 }
 
-fn of_learned(learned: &Learned) -> String {
-    let mut body = format!("<h3>Ranking and distributions: {}</h3>\n", escape(&learned.of));
+fn of_rank_curves(rank_curves: &RankCurves) -> String {
+    let mut body = format!("<h3>Ranking and distributions: {}</h3>\n", escape(&rank_curves.of));
     body += &paragraph(
-        "Each model's probability of \"more than l_k\": the sigmoids of a Ranking model, or one \
+        "P(label > l_k) according to each model: the sigmoids of a Ranking model, or one \
          minus the cumulative distribution of a distribution model.",
     );
-    let plots: Vec<String> = learned_plots(learned).iter().map(|p| figure(p, "")).collect();
+    let plots: Vec<String> = rank_curve_plots(rank_curves).iter().map(|p| figure(p, "")).collect();
     body + &figures(&plots)
 }

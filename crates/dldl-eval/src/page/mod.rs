@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::evaluation::Evaluation;
 use crate::understand::Maps;
-use crate::understand::ranking::Learned;
+use crate::understand::ranking::RankCurves;
 use html::{details, lines, paragraph, section, text};
 
 pub use read::PageError;
@@ -37,9 +37,8 @@ pub struct Parts {
     pub runs: Vec<Run>,
     /// Class activation and occlusion maps, as `dldl explain` writes them.
     pub maps: Vec<Maps>,
-    /// Learned probabilities of Ranking and other models, as `dldl explain ranking`
-    /// writes them.
-    pub learned: Vec<Learned>,
+    /// P(label > l_k) of Ranking and other models, as `dldl explain ranking` writes it.
+    pub rank_curves: Vec<RankCurves>,
     /// The files and folders that were read, in order.
     pub sources: Vec<String>,
 }
@@ -69,8 +68,8 @@ impl Parts {
         for run in &self.runs {
             chapters.push((format!("Training {}", run.name), training::chapter(run)));
         }
-        if !(self.maps.is_empty() && self.learned.is_empty()) {
-            let looks = looks::chapter(&self.maps, &self.learned);
+        if !(self.maps.is_empty() && self.rank_curves.is_empty()) {
+            let looks = looks::chapter(&self.maps, &self.rank_curves);
             chapters.push(("What the models look at".to_owned(), looks));
         }
         chapters.push(("How this report was made".to_owned(), self.made(heading)));

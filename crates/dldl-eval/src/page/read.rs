@@ -93,7 +93,7 @@ impl Parts {
         } else if has("kind") && has("groups") {
             self.maps.push(parse(path, "a valid file of maps", json)?);
         } else if has("models") && has("groups") {
-            self.learned.push(parse(path, "a valid file of learned curves", json)?);
+            self.rank_curves.push(parse(path, "a valid file of rank curves", json)?);
         } else {
             return Err(PageError::Unknown { path: path.to_owned() });
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Scale;
 use crate::evaluation::*;
-use crate::understand::ranking::{Aligned, Beliefs, Believer};
+use crate::understand::ranking::{Aligned, RankGroup, RankModel};
 use crate::understand::{self, Kind, Map, Measure};
 use dldl::LabelSet;
 use dldl_data::{Problem, Sex};
@@ -167,27 +167,27 @@ fn maps() -> Maps {
     }
 }
 
-fn learned() -> Learned {
-    let model = |name: &str, ranks| Believer {
+fn rank_curves() -> RankCurves {
+    let model = |name: &str, ranks| RankModel {
         name: name.into(),
         method: "m".into(),
         ranks,
         labels: vec![0.0, 50.0],
         mae: Some(5.0),
-        rises: 0.0,
+        violation: 0.0,
     };
     let curves = vec![vec![0.9, 0.1], vec![0.8, 0.2]];
-    Learned {
+    RankCurves {
         of: "utkface (test)".into(),
         task: dldl_label::Task::Age,
         scale: Scale::new(dldl_label::Task::Age, &LabelSet::age()),
         models: vec![model("rank", true), model("dldl", false)],
-        groups: vec![Beliefs {
+        groups: vec![RankGroup {
             name: "all".into(),
             n: 9,
             truth: Some(30.0),
             curves: curves.clone(),
-            apart: Some(0.1),
+            difference: Some(0.1),
         }],
         aligned: Some(Aligned { offsets: vec![-1.0, 1.0], curves }),
         failed: Vec::new(),
@@ -225,7 +225,7 @@ fn whole() -> Parts {
         evaluations: vec![evaluation("tiny"), evaluation("thin")],
         runs: vec![run()],
         maps: vec![maps()],
-        learned: vec![learned()],
+        rank_curves: vec![rank_curves()],
         sources: vec!["a.json".into()],
     }
 }
@@ -337,7 +337,7 @@ fn external_names_are_escaped() {
         evaluations: vec![one.clone(), one],
         runs: vec![run],
         maps: vec![map],
-        learned: Vec::new(),
+        rank_curves: Vec::new(),
         sources: vec![bad.into()],
     };
     let html = parts.to_html(&Heading { title: Some(bad.into()), ..heading() });
@@ -352,7 +352,7 @@ fn files_are_recognized_by_content() {
     let json = serde_json::to_string(&evaluation("tiny")).unwrap();
     std::fs::write(path("eval.json"), json).unwrap();
     std::fs::write(path("maps.json"), maps().to_json()).unwrap();
-    std::fs::write(path("learned.json"), learned().to_json()).unwrap();
+    std::fs::write(path("ranking.json"), rank_curves().to_json()).unwrap();
     std::fs::create_dir(path("mine")).unwrap();
     let mut log = String::from(r#"{"kind":"step","step":10,"epoch":1}"#);
     for epoch in run().epochs {
@@ -363,10 +363,10 @@ fn files_are_recognized_by_content() {
     }
     std::fs::write(path("mine/log.jsonl"), log).unwrap();
     std::fs::write(path("mine/config.toml"), run().recipe.unwrap()).unwrap();
-    let names = ["eval.json", "maps.json", "learned.json", "mine"].map(path);
+    let names = ["eval.json", "maps.json", "ranking.json", "mine"].map(path);
     let parts = Parts::read(&names).unwrap();
     assert_eq!(parts.evaluations, [evaluation("tiny")]);
-    assert_eq!((&parts.maps, &parts.learned), (&vec![maps()], &vec![learned()]));
+    assert_eq!((&parts.maps, &parts.rank_curves), (&vec![maps()], &vec![rank_curves()]));
     assert_eq!(parts.runs, [run()]);
     assert_eq!(parts.sources.len(), 4);
     assert!(parts.to_json().contains("\"far.jpg\""));

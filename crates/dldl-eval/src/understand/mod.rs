@@ -22,8 +22,8 @@ use crate::{EvalError, Scale};
 pub use cam::{cam, slope};
 pub use occlusion::{Occluded, PARTS, Pattern, Region, occlusion};
 pub use paint::paint;
-pub(crate) use ranking_figure::learned_plots;
-pub use ranking_figure::{learned_figure, theorem_figure};
+pub(crate) use ranking_figure::rank_curve_plots;
+pub use ranking_figure::{rank_code_figure, rank_curves_figure};
 pub use set::{SetOptions, over_set};
 
 /// Why maps cannot be computed.

@@ -1,11 +1,11 @@
-//! Maps and learned curves as text for people and as CSV.
+//! Maps and rank curves as text tables and as CSV.
 
 use std::fmt::{self, Write};
 
-use super::ranking::Learned;
+use super::ranking::RankCurves;
 use super::{Map, Maps};
 
-/// Each map as a block of numbers below the name of its group.
+/// A block of numbers for each map, below the name of its group.
 impl fmt::Display for Maps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.scale.digits.saturating_sub(2);
@@ -43,7 +43,7 @@ impl fmt::Display for Maps {
 }
 
 impl Maps {
-    /// One line for each number: group, n, map, measure, row, column, value.
+    /// CSV with a line for each value: group, n, map, measure, row, column, value.
     pub fn to_csv(&self) -> String {
         let mut out = String::from("group,n,map,measure,row,column,value\n");
         for group in &self.groups {
@@ -61,22 +61,22 @@ impl Maps {
     }
 }
 
-/// A line for each model and for each group.
-impl fmt::Display for Learned {
+/// A line for each model and each group.
+impl fmt::Display for RankCurves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: P(more than l_k) of {} models\n", self.of, self.models.len())?;
-        writeln!(f, "{:24}{:16}{:>16}{:>8}{:>9}", "model", "method", "curve", "MAE", "rises")?;
+        writeln!(f, "{}: P(label > l_k) of {} models\n", self.of, self.models.len())?;
+        writeln!(f, "{:24}{:16}{:>16}{:>8}{:>11}", "model", "method", "curve", "MAE", "violation")?;
         for model in &self.models {
             let curve = if model.ranks { "sigmoids" } else { "1 - cumulative" };
             let mae = model.mae.map_or("-".into(), |mae| format!("{mae:.3}"));
             let (name, method) = (&model.name, &model.method);
-            writeln!(f, "{name:24}{method:16}{curve:>16}{mae:>8}{:>9.4}", model.rises)?;
+            writeln!(f, "{name:24}{method:16}{curve:>16}{mae:>8}{:>11.4}", model.violation)?;
         }
-        writeln!(f, "\n{:16}{:>8}{:>8}{:>10}", "group", "n", "truth", "apart")?;
+        writeln!(f, "\n{:16}{:>8}{:>8}{:>12}", "group", "n", "truth", "difference")?;
         for group in &self.groups {
             let truth = group.truth.map_or("-".into(), |truth| format!("{truth:.1}"));
-            let apart = group.apart.map_or("-".into(), |apart| format!("{apart:.4}"));
-            writeln!(f, "{:16}{:>8}{truth:>8}{apart:>10}", group.name, group.n)?;
+            let difference = group.difference.map_or("-".into(), |d| format!("{d:.4}"));
+            writeln!(f, "{:16}{:>8}{truth:>8}{difference:>12}", group.name, group.n)?;
         }
         for (i, problem) in self.failed.iter().enumerate() {
             if i == 0 {
@@ -88,8 +88,8 @@ impl fmt::Display for Learned {
     }
 }
 
-impl Learned {
-    /// One line for each number: group, n, model, label, value.
+impl RankCurves {
+    /// CSV with a line for each value: group, n, model, label, P(label > l_k).
     pub fn to_csv(&self) -> String {
         let mut out = String::from("group,n,model,label,more\n");
         for group in &self.groups {
@@ -104,13 +104,13 @@ impl Learned {
         out
     }
 
-    /// As indented JSON.
+    /// The curves as indented JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("curves are plain data")
+        serde_json::to_string_pretty(self).expect("curves can be written as JSON")
     }
 }
 
-/// A name as a cell.
+/// Quotes a CSV cell if necessary (RFC 4180).
 fn quoted(text: &str) -> String {
     match text.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
@@ -126,7 +126,7 @@ mod tests {
     use dldl::LabelSet;
 
     #[test]
-    fn every_number_is_in_the_table_and_in_the_csv() {
+    fn tables_and_csv_have_every_value() {
         let map = Map {
             name: "grid".into(),
             measure: Measure::Change,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_quoted_where_they_must_be() {
+    fn names_with_separators_are_quoted() {
         assert_eq!([quoted("a b"), quoted("a,\"b\"")], ["a b", "\"a,\"\"b\"\"\""]);
     }
 }

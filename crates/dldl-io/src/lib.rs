@@ -1,18 +1,17 @@
-//! Result files are written whole or not at all, here and nowhere else. What is
-//! in them is the business of other crates.
+//! Atomic writing of result files, for all crates of the workspace. The file formats
+//! are defined by the other crates.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Replaces the content of the file at `path` by `bytes`, in one step: whoever
-/// reads it, even after a crash, finds the old content or the new one, never a
-/// part.
+/// Atomically replaces the content of the file at `path` with `bytes`: a reader, even
+/// after a crash, finds the old content or the new content, never a part of it.
 ///
 /// The bytes go to a temporary file in the same folder, which is synced and then
-/// renamed over `path`; on failure it is removed and the old file is as it was. A
-/// file that is replaced keeps its permissions. A symbolic link stays: the file
-/// that it points to is replaced. Devices and pipes (`/dev/null`, `>(command)`)
+/// renamed over `path`; on failure it is removed and the old file is unchanged. A
+/// replaced file keeps its permissions. A symbolic link is kept: the file that it
+/// points to is replaced. Devices and pipes (`/dev/null`, `>(command)`)
 /// cannot be replaced: they are written in place.
 ///
 /// # Errors

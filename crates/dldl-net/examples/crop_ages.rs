@@ -1,16 +1,16 @@
-//! The age of each crop in a stream of raw pixels, to the last digit: what other
-//! runtimes are compared with (`tools/check_onnx.py`), without a decoder between.
+//! Prints the age of each crop in a stream of raw pixels, with all digits. It is the
+//! reference for other runtimes (`tools/check_onnx.py`), independent of image decoders.
 //!
 //!     cargo run --release -p dldl-net --example crop_ages -- MODEL SIZE < crops.rgb
 //!
-//! Standard input holds crops of SIZE x SIZE pixels one after the other, RGB with
-//! a byte per channel, rows from the top. There is no flip fusion.
+//! Standard input is a sequence of crops of SIZE x SIZE pixels, RGB with a byte per
+//! channel, rows from the top. Flip fusion is off.
 
 use std::io::{Read, Write};
 
 use dldl_net::{Crop, Engine, NetError};
 
-/// Crops that are run together: enough for all threads, little memory.
+/// Crops per batch: enough for all threads, with little memory.
 const BATCH: usize = 64;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,9 +1,9 @@
-//! Loads a weights file and runs it on a crop, with the time it took.
+//! Loads a weights file, runs it on a crop and prints estimate and time.
 //!
 //!     cargo run --release -p dldl-net --example run_model -- MODEL.safetensors
 //!
-//! Without a file it takes both networks of the paper with constant weights: the
-//! ages are meaningless then, the times are not.
+//! Without a file it runs both networks of the paper with constant weights: the ages
+//! are meaningless then, the times are not.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for engine in engines {
         let engine = engine.threads(1)?;
         let size = engine.info().input_size;
-        // An aligned crop: `dldl_face::align` makes it of a photograph.
+        // In practice, `dldl_face::align` extracts the crop from a photograph.
         let crops = [Crop::new(size, vec![128; 3 * size * size])?];
         let estimate = engine.run(&crops)?.remove(0).remove(0);
         let interval = estimate.interval(0.9);
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A model whose every number is 0.01.
+/// A model with all weights 0.01.
 fn constant(net: NetSpec) -> Result<Engine, NetError> {
     let tensors = net.tensors().into_iter();
     let tensors = tensors.map(|(name, shape)| (name, vec![0.01; shape.iter().product()])).collect();

@@ -1,6 +1,5 @@
-//! The input of a network: an aligned square crop, and the template that says
-//! where the five landmarks are in it. Cutting crops out of pictures is in
-//! `dldl-face`.
+//! The input of a network: an aligned square crop, and the template with the positions
+//! of the five landmarks in it. `dldl-face` extracts crops from pictures.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +21,7 @@ impl Crop {
         let needed = size.checked_mul(size).and_then(|n| n.checked_mul(3));
         if size == 0 || needed != Some(rgb.len()) {
             return Err(NetError::Crop(format!(
-                "{} bytes are not an RGB crop of {size}x{size} pixels",
+                "invalid RGB crop of {size}x{size} pixels: {} bytes",
                 rgb.len()
             )));
         }
@@ -39,7 +38,7 @@ impl Crop {
         &self.rgb
     }
 
-    /// The pixels, to be changed.
+    /// The pixels, mutable.
     pub fn rgb_mut(&mut self) -> &mut [u8] {
         &mut self.rgb
     }
@@ -49,7 +48,7 @@ impl Crop {
         self.rgb
     }
 
-    /// The mirror image (left and right exchanged).
+    /// The mirror image (left and right swapped).
     pub fn flipped(&self) -> Self {
         let rgb = self
             .rgb
@@ -66,7 +65,7 @@ impl std::fmt::Debug for Crop {
     }
 }
 
-/// Where the landmarks are in a crop.
+/// The positions of the landmarks in a crop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
@@ -77,19 +76,19 @@ pub struct Template {
     pub points: [[f64; 2]; 5],
 }
 
-/// Size of the default template's face, against the estimate of the paper's own
-/// (specification 3.3: eyes 60 of 224 pixels apart). 1.6 fills the crop with the
-/// face from brows to chin, as the chips of UTKFace do: with 1.0 most of such a
-/// crop would lie outside the chip.
+/// Size of the default template's face relative to the paper's (estimated in
+/// specification 3.3: 60 of 224 pixels between the eyes). With 1.6 the face fills the
+/// crop from brows to chin, as in UTKFace's chips; with 1.0 most of the crop would be
+/// outside the chip.
 const TEMPLATE_SCALE: f64 = 1.6;
 
-/// How far the default template's face is above the crop's center, in pixels of 224:
-/// the chin needs more space than the brows.
+/// Distance of the default template's face above the crop's center, in pixels of 224: the
+/// chin needs more space than the brows.
 const TEMPLATE_RISE: f64 = 12.0;
 
 impl Template {
     /// The template that the shipped models use. Symmetric about the vertical
-    /// axis; eyes 96 pixels apart in a crop of 224.
+    /// axis; 96 pixels between the eyes in a crop of 224.
     pub fn default_face() -> Self {
         let shape = [[-30.0, -33.0], [30.0, -33.0], [0.0, 4.0], [-26.0, 31.5], [26.0, 31.5]];
         let points = shape.map(|[x, y]| {
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crops_with_the_wrong_number_of_bytes_are_refused() {
+    fn crops_with_the_wrong_number_of_bytes_are_rejected() {
         assert!(Crop::new(2, vec![0; 12]).is_ok());
         assert!(Crop::new(2, vec![0; 11]).is_err());
         assert!(Crop::new(0, vec![]).is_err());
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn flipping_exchanges_left_and_right_only() {
+    fn flipping_swaps_only_left_and_right() {
         let crop = Crop::new(2, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]).unwrap();
         assert_eq!(crop.flipped().rgb, [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]);
         assert_eq!(crop.flipped().flipped(), crop);

@@ -111,7 +111,7 @@ impl Engine {
     /// Loads a weights file, quantized or not.
     ///
     /// # Errors
-    /// [`NetError::File`], which names the file; its source says what is wrong with it.
+    /// [`NetError::File`] with the path; its source is the cause.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(NetError::Read);

@@ -1,4 +1,4 @@
-//! Why a model, a crop or a run is refused.
+//! Errors of models, crops and runs.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub enum NetError {
     /// A description that is not valid JSON of a model.
     #[error("the model's description is not valid")]
     Description(#[source] serde_json::Error),
-    /// A file that is not what was expected, or cannot be made.
+    /// A file of the wrong kind, or one that cannot be created.
     #[error("{0}")]
     Format(String),
     /// A description that contradicts itself.

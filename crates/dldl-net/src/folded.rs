@@ -1,5 +1,5 @@
-//! A convolution and its batch norm as one convolution: what the engine and the
-//! exports run. Training keeps them apart.
+//! A convolution with its batch norm folded in, as the engine and the exports run it.
+//! Training keeps the two separate.
 
 use crate::{BN_EPSILON, NetError, Weights};
 
@@ -9,7 +9,7 @@ impl Weights {
     /// in double precision.
     ///
     /// # Errors
-    /// [`NetError::Tensor`] if a number is too large for an f32.
+    /// [`NetError::Tensor`] if a value overflows an f32.
     ///
     /// # Panics
     /// If the network has no layer `i`.
@@ -27,7 +27,7 @@ impl Weights {
             bias.push((f64::from(beta[o]) - f64::from(mean[o]) * scale) as f32);
         }
         if !weight.iter().chain(&bias).all(|v| v.is_finite()) {
-            return Err(NetError::tensor(&name, "overflows with its batch norm"));
+            return Err(NetError::tensor(&name, "overflows when batch norm is folded in"));
         }
         Ok((weight, bias))
     }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn folding_by_hand() {
+    fn folding_matches_values_computed_by_hand() {
         let (weight, bias) = one_layer(0.5).folded(0).unwrap();
         assert_eq!((weight.len(), bias.len()), (27, 1));
         assert!(weight.iter().all(|w| (w - 1.5).abs() < 1e-6), "{weight:?}");
@@ -70,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn overflowing_weights_are_rejected() {
         let error = one_layer(f32::MAX).folded(0).unwrap_err().to_string();
-        assert_eq!(error, "tensor \"conv0.weight\" overflows with its batch norm");
+        assert_eq!(error, "tensor \"conv0.weight\" overflows when batch norm is folded in");
     }
 }

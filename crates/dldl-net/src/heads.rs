@@ -13,11 +13,11 @@ use crate::{Calibration, IntervalCalibration, ModelInfo, NetError};
 /// One task of a model, and how its outputs are decoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
-    /// What it estimates.
+    /// The task.
     pub task: Task,
     /// The labels that its distributions are over.
     pub labels: LabelSet,
-    /// How the labels were learned, and how outputs are decoded.
+    /// The training method, which also determines how outputs are decoded.
     pub method: Method,
     /// Corrections fitted after the training, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,10 +80,10 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What one head estimates for one face.
+/// The estimate of one head for one face.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadEstimate {
-    /// What is estimated.
+    /// The task.
     pub task: Task,
     /// The estimate, in units of the label: years, or points.
     pub value: f64,
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_that_do_not_fit_are_refused() {
+    fn heads_that_do_not_match_are_rejected() {
         let good = two_heads().info;
         assert!(good.check().is_ok());
         let mut same = good.clone();

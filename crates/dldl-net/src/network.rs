@@ -1,6 +1,6 @@
-//! A network in f32, ready to run: layers with folded and transformed weights,
-//! and the arena that their activations live in. The public face is the
-//! engine's; the arithmetic lives in `dldl-kernels`.
+//! A network in f32, ready to run: layers with folded and transformed weights, and
+//! the arena for their activations. The engine is its public interface; the arithmetic
+//! is in `dldl-kernels`.
 
 use dldl_kernels::{
     Conv3x3, Lanes, Level, Planes, Scratch, StemConv, Winograd, average_planes, linear_into,
@@ -9,13 +9,13 @@ use dldl_kernels::{
 
 use crate::{Crop, NetError, Weights};
 
-/// A part of the network that is done, for measurements.
+/// A completed part of a forward pass, for profiling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileEvent {
     /// Normalizing the pixels.
     Input,
-    /// A convolution by its index, with what is fused with it. The first is usually
-    /// fused with the second and then not reported on its own.
+    /// A convolution by its index, with its fused ReLU and pooling. The first is
+    /// usually fused with the second and then not reported on its own.
     Convolution(usize),
     /// The average pooling and the last layer.
     Head,
@@ -32,25 +32,25 @@ pub(crate) struct Network {
     head_weight: Vec<f32>,
     /// `[outputs]`
     head_bias: Vec<f32>,
-    /// What each value of a channel's byte becomes.
+    /// The normalized value of each byte, by channel.
     normalized: [[f32; 256]; 3],
 }
 
-/// All memory that a network needs to run, for one picture at a time. It grows
-/// to what the largest picture needs, and is then left as it is.
+/// The buffers of a forward pass, for one picture at a time. They grow to the size that
+/// the largest picture needs and never shrink.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     /// The normalized picture with its border.
     picture: Vec<f32>,
-    /// What a layer reads and what it writes, by turns.
+    /// Input and output of a layer, in alternation.
     planes: [Vec<Lanes>; 2],
-    /// One for each thread that works on the picture.
+    /// One for each thread.
     scratch: Vec<Scratch>,
     features: Vec<f32>,
 }
 
 impl Arena {
-    /// Bytes that it holds.
+    /// Allocated bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<f32>() * (self.picture.capacity() + self.features.capacity())
             + size_of::<Lanes>() * self.planes.iter().map(Vec::capacity).sum::<usize>()
@@ -62,8 +62,7 @@ impl Network {
     /// Folds, transforms and packs the weights of a model.
     ///
     /// # Errors
-    /// [`NetError::Tensor`] if a convolution with its batch norm is too large
-    /// for an f32.
+    /// [`NetError::Tensor`] if a weight overflows an f32 when batch norm is folded in.
     pub(crate) fn new(weights: &Weights, level: Level) -> Result<Self, NetError> {
         let info = &weights.info;
         let mut stem = None;
@@ -84,7 +83,7 @@ impl Network {
             }
             inputs = outputs;
         }
-        let (stem, stem_pool) = stem.expect("a sound network has a layer");
+        let (stem, stem_pool) = stem.expect("a valid network has a layer");
         let normalized = std::array::from_fn(|c| {
             let [mean, std] =
                 [info.normalization.mean[c], info.normalization.std[c]].map(f64::from);
@@ -105,14 +104,14 @@ impl Network {
         !self.stem_pool && !self.layers.is_empty()
     }
 
-    /// Bytes of the weights as they are kept to run.
+    /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
         let head = size_of::<f32>() * (self.head_weight.len() + self.head_bias.len());
         self.stem.bytes() + self.layers.iter().map(Conv3x3::bytes).sum::<usize>() + head
     }
 
-    /// Makes an arena large enough for pictures of `size` x `size`, worked on
-    /// by `threads` at once. The layers' scratch grows by itself.
+    /// Grows the arena for pictures of `size` x `size` on `threads` threads. The layers'
+    /// scratch grows on first use.
     pub(crate) fn reserve(&self, arena: &mut Arena, size: usize, threads: usize) {
         let grow = |buffer: &mut Vec<Lanes>, size: usize| {
             if buffer.len() < size {
@@ -146,8 +145,8 @@ impl Network {
         }
     }
 
-    /// The head's outputs for one crop of a fitting size, or for its mirror
-    /// image; `logits` is `[outputs]`. `after` is told when a part is done.
+    /// Computes the logits, `[outputs]`, of a crop of a valid size or of its mirror
+    /// image. Calls `after` at the end of each part.
     pub(crate) fn forward(
         &self,
         crop: &Crop,
@@ -163,8 +162,8 @@ impl Network {
         after(ProfileEvent::Head);
     }
 
-    /// As [`forward`](Self::forward), on one thread; also gives the last feature
-    /// map, `[features, height, width]`, with its height and width.
+    /// As [`forward`](Self::forward), on one thread; also returns the last feature map,
+    /// `[features, height, width]`, with its height and width.
     pub(crate) fn features(
         &self,
         crop: &Crop,
@@ -183,8 +182,8 @@ impl Network {
         &self.head_weight
     }
 
-    /// Everything before the average: the shape of the last feature map, and in
-    /// which of the arena's planes it lies.
+    /// Runs everything before the average. Returns the shape of the last feature map and
+    /// the index of its buffer in the arena's `planes`.
     fn convolve(
         &self,
         crop: &Crop,
@@ -204,7 +203,7 @@ impl Network {
         let scratch = &mut arena.scratch[..threads];
         let mut layers = self.layers.iter().enumerate();
         if self.fused() {
-            let (_, layer) = layers.next().expect("there is what the stem is fused with");
+            let (_, layer) = layers.next().expect("a fused stem has a next layer");
             let (height, width) = (planes.height, planes.width);
             layer.forward_with_stem(&self.stem, &arena.picture, height, width, from, scratch);
             planes = layer.output_planes(height, width);
@@ -229,7 +228,7 @@ impl Network {
         (planes, last)
     }
 
-    /// The crop's bytes as numbers, with a border of zeros.
+    /// Normalizes the crop's bytes and adds a border of zeros.
     fn normalize(&self, crop: &Crop, mirrored: bool, picture: &mut [f32]) {
         let size = crop.size();
         let rows = picture.chunks_exact_mut(3 * (size + 2)).take(size + 2);

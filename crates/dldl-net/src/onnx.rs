@@ -1,7 +1,6 @@
-//! A model as an ONNX file, for other runtimes: the whole way from a crop's
-//! pixels to the age in one graph, with batch norm folded in. Only writing; the
-//! model of this project is the weights file. What the format looks like lives in
-//! `onnx/proto.rs`.
+//! Export of a model to ONNX, for other runtimes: one graph from a crop's pixels to the
+//! age, with batch norm folded in. ONNX files are not read. The messages of the format
+//! are in `onnx/proto.rs`.
 
 mod decode;
 mod proto;
@@ -16,17 +15,17 @@ use crate::{INFO_KEY, NetError, Weights, weights::write};
 
 /// Name of the graph's input: float32 `[N, 3, S, S]`, RGB from 0 to 255.
 pub const INPUT: &str = "crops";
-/// Name of the output with the head's numbers: float32 `[N, outputs]`.
+/// Name of the output with the head's logits: float32 `[N, outputs]`.
 pub const LOGITS: &str = "logits";
-/// Name of the output with the label distribution, calibrated where the model
-/// brings a calibration: float32 `[N, labels]`.
+/// Name of the output with the label distribution, calibrated if the model has a
+/// calibration: float32 `[N, labels]`.
 pub const PROBABILITIES: &str = "probabilities";
-/// Name of the output with the method's estimate, which but for Ranking and its
-/// kin is the distribution's mean, in units of the label (years): float32 `[N]`.
+/// Name of the output with the method's estimate, in units of the label (years): the
+/// mean of the distribution, except for Ranking methods; float32 `[N]`.
 pub const EXPECTATION: &str = "expectation";
 
-/// ONNX 1.8 (2020): old enough for every runtime, and the first version with
-/// the per-channel quantization that other tools add.
+/// ONNX 1.8 (2020): supported by every runtime, and the first version with per-channel
+/// quantization, which other tools can apply.
 const OPERATORS: i64 = 13;
 const IR_VERSION: i64 = 7;
 
@@ -36,24 +35,24 @@ const MAX_BYTES: usize = i32::MAX as usize;
 /// Options of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The side of the crops it takes, in pixels, a multiple of the network's
-    /// [`size_step`](crate::NetSpec::size_step); any such side if `None`.
+    /// Side of the input crops in pixels, a multiple of the network's
+    /// [`size_step`](crate::NetSpec::size_step); `None` leaves it dynamic.
     pub size: Option<usize>,
 }
 
-/// A model as the bytes of an ONNX file.
+/// Exports a model to the bytes of an ONNX file.
 ///
 /// The graph takes [`INPUT`] and computes [`LOGITS`], [`PROBABILITIES`] and
-/// [`EXPECTATION`] as [`Engine`](crate::Engine) does without flip fusion; N, the
-/// number of crops, is free. The outputs of all heads but the first have their task
-/// before their name, as in `attractiveness.expectation`. The model's description is
-/// in the file's metadata, as JSON under [`INFO_KEY`].
+/// [`EXPECTATION`] as [`Engine`](crate::Engine) does without flip fusion; N, the number
+/// of crops, is dynamic. The outputs of all heads but the first are prefixed with the
+/// task, as in `attractiveness.expectation`. The model's description is in the file's
+/// metadata, as JSON under [`INFO_KEY`].
 ///
 /// # Errors
-/// [`NetError::Crop`] if the network cannot take crops of that size;
-/// [`NetError::Tensor`] if a convolution with its batch norm is too large for an
-/// f32; [`NetError::Format`] if the file would exceed 2 GB, the format's limit;
-/// or as [`Weights::check`].
+/// [`NetError::Crop`] if the network does not support crops of that size;
+/// [`NetError::Tensor`] if a weight overflows an f32 when batch norm is folded in;
+/// [`NetError::Format`] if the file would exceed 2 GB, the format's limit; or as
+/// [`Weights::check`].
 ///
 /// ```
 /// use dldl_label::LabelSet;
@@ -74,28 +73,28 @@ pub fn export(weights: &Weights, options: Options) -> Result<Vec<u8>, NetError> 
         && (size == 0 || !size.is_multiple_of(step))
     {
         return Err(NetError::Crop(format!(
-            "the network cannot take crops of {size}x{size} pixels: it needs a multiple of {step}"
+            "unsupported crop size {size}x{size} pixels: expected a multiple of {step}"
         )));
     }
     let info = &weights.info;
-    let described = serde_json::to_string(info).expect("a description is plain data");
+    let description = serde_json::to_string(info).expect("a description can be written as JSON");
     let model = Model {
         ir_version: IR_VERSION,
         producer_name: "dldl".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph(weights, options.size)?),
         opset_import: vec![OperatorSet { domain: String::new(), version: OPERATORS }],
-        metadata_props: vec![Property { key: INFO_KEY.into(), value: described }],
+        metadata_props: vec![Property { key: INFO_KEY.into(), value: description }],
     };
     match model.encoded_len() {
         ..=MAX_BYTES => Ok(model.encode_to_vec()),
         bytes => Err(NetError::Format(format!(
-            "the model would take {bytes} bytes, an ONNX file holds at most {MAX_BYTES}"
+            "the ONNX file would have {bytes} bytes: the limit is {MAX_BYTES}"
         ))),
     }
 }
 
-/// Writes [`export`] to a file by [`dldl_io::write_atomic`].
+/// Writes [`export`] to a file with [`dldl_io::write_atomic`].
 ///
 /// # Errors
 /// [`NetError::File`] if it cannot be written, or as [`export`].
@@ -104,8 +103,8 @@ pub fn save(weights: &Weights, path: impl AsRef<Path>, options: Options) -> Resu
     write(path, &export(weights, options)?).map_err(NetError::in_file(path))
 }
 
-/// A graph in the making, whose nodes are a chain: each takes the output of the
-/// one before.
+/// Builds a graph whose nodes form a chain: the input of each is the output of the
+/// previous one.
 #[derive(Default)]
 struct Chain {
     graph: Graph,
@@ -113,8 +112,8 @@ struct Chain {
 }
 
 impl Chain {
-    /// Appends a node that takes the last output and then `constants`, and names
-    /// its output after itself.
+    /// Appends a node with the last output and `constants` as inputs. Its output has the
+    /// node's name.
     fn node(&mut self, op: &str, name: &str, constants: &[&str], attributes: Vec<Attribute>) {
         let input = std::mem::replace(&mut self.last, name.to_owned());
         let constants = constants.iter().map(|&c| c.to_owned());
@@ -127,15 +126,14 @@ impl Chain {
         });
     }
 
-    /// The same for an operation with two outputs and one constant; the next node
-    /// takes the first.
-    fn node_of_two(&mut self, op: &str, names: [&str; 2], constants: &[&str]) {
+    /// Appends a node with two outputs. The first is the input of the next node.
+    fn node_with_two_outputs(&mut self, op: &str, names: [&str; 2], constants: &[&str]) {
         self.node(op, names[0], constants, vec![]);
-        let node = self.graph.node.last_mut().expect("it was just added");
+        let node = self.graph.node.last_mut().expect("a node was just added");
         node.output.push(names[1].to_owned());
     }
 
-    /// Adds a constant that nodes can name.
+    /// Adds a constant, which nodes refer to by name.
     fn constant(&mut self, name: &str, dims: &[usize], values: &[f32]) {
         self.graph.initializer.push(Tensor::new(name, dims, values));
     }

@@ -1,6 +1,6 @@
-//! A network as a value: widths, pooling and number of outputs. Parameter and
-//! multiply-accumulate counts follow from it. It is run by the engine and trained
-//! by `dldl-train`.
+//! The specification of a network: widths, pooling and number of outputs, and the
+//! parameter and multiply-accumulate counts that follow from them. The engine runs it,
+//! `dldl-train` trains it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use crate::NetError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// 2x2 max pooling, then the average over what remains (7x7 at 224).
+    /// 2x2 max pooling, then the average over the rest (7x7 at 224).
     Hybrid,
-    /// The average alone (14x14 at 224).
+    /// Only the average (14x14 at 224).
     Average,
 }
 
@@ -23,7 +23,7 @@ pub enum Pooling {
 pub struct NetSpec {
     /// Output channels of every convolution, by stage.
     pub stages: Vec<Vec<usize>>,
-    /// How the last stage ends.
+    /// The pooling after the last stage.
     pub pooling: Pooling,
     /// Outputs of the head.
     pub outputs: usize,
@@ -45,8 +45,8 @@ impl NetSpec {
         }
     }
 
-    /// The variant that the authors call compression rate 0: ThinAgeNet with the
-    /// last two stages no wider than the third (spec 2.1).
+    /// The authors' compression rate 0: ThinAgeNet with the last two stages as wide as
+    /// the third (specification 2.1).
     pub fn vgg_0(outputs: usize) -> Self {
         let mut net = Self::thin_age(outputs);
         let width = net.stages[2][0];
@@ -93,7 +93,7 @@ impl NetSpec {
         self.outputs
     }
 
-    /// Length of the feature vector that goes into the last layer.
+    /// Length of the feature vector, the input of the last layer.
     pub fn features(&self) -> usize {
         self.stages.last().and_then(|s| s.last()).copied().unwrap_or(CHANNELS)
     }
@@ -137,7 +137,7 @@ impl NetSpec {
         largest
     }
 
-    /// Checks that the numbers are in range.
+    /// Checks that the sizes are in range.
     ///
     /// # Errors
     /// [`NetError::Spec`] unless there are 1 to 8 stages of 1 to 16 convolutions with
@@ -185,7 +185,7 @@ mod tests {
 
     /// Specification 2.3.
     #[test]
-    fn parameters_are_the_papers() {
+    fn parameter_counts_match_the_paper() {
         assert_eq!(NetSpec::thin_age(101).parameter_count(), 3_708_229);
         assert_eq!(NetSpec::tiny_age(101).parameter_count(), 934_869);
         assert_eq!(NetSpec::thin_age(41).parameter_count(), 3_692_809);
@@ -194,14 +194,14 @@ mod tests {
         assert_eq!(NetSpec::tiny_age(61).parameter_count(), 929_709);
         let widths = [vec![32; 2], vec![64; 2], vec![128; 3], vec![128; 3], vec![128; 3]];
         assert_eq!(NetSpec::vgg_0(101).stages, widths);
-        // VGG-16's convolutions have a bias where these have two numbers of batch norm.
+        // VGG-16's convolutions have a bias where these have scale and shift of batch norm.
         let vgg = NetSpec::vgg16(1, 1, 101);
         assert_eq!(vgg.parameter_count() - 4224 - 513 * 101, 14_714_688);
     }
 
-    /// By hand, stage by stage: 9 in out side^2.
+    /// Computed by hand, by stage: 9 in out side^2.
     #[test]
-    fn macs_are_the_papers() {
+    fn mac_counts_match_the_paper() {
         let by_hand = |w: [u64; 5]| {
             let area = |k: u32| (224u64 >> k).pow(2);
             9 * (area(0) * (3 * w[0] + w[0] * w[0])
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn average_pooling_leaves_the_last_max_pool_out() {
+    fn average_pooling_omits_the_last_max_pool() {
         let mut spec = NetSpec::tiny_age(101);
         assert_eq!(spec.layers().iter().filter(|l| l.1).count(), 5);
         spec.pooling = Pooling::Average;
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_networks_are_refused() {
+    fn invalid_networks_are_rejected() {
         let good = NetSpec::tiny_age(101);
         assert!(good.check().is_ok());
         assert!(NetSpec { stages: vec![], ..good.clone() }.check().is_err());

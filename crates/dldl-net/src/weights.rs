@@ -1,5 +1,5 @@
 //! The weights file: safetensors with the description as JSON in its metadata.
-//! Any safetensors reader opens it; nothing is executed on loading.
+//! Any safetensors reader can open it, and loading executes no code.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,14 +17,14 @@ pub const INFO_KEY: &str = "dldl";
 pub enum Precision {
     /// 32-bit.
     F32,
-    /// 16-bit (IEEE half) for the weights of the convolutions and the last layer:
-    /// half the size. Batch norm and biases, one value in two hundred, stay 32-bit,
-    /// since a small variance would lose its digits.
+    /// 16-bit (IEEE half) for the weights of the convolutions and the last layer: half
+    /// the size. Batch norm and biases, one value in two hundred, stay 32-bit because a
+    /// small variance would lose precision.
     F16,
 }
 
-/// A model: its description and its tensors in f32, PyTorch's layout, by the
-/// names of [`NetSpec::tensors`](crate::NetSpec::tensors).
+/// A model: its description and its f32 tensors, in PyTorch's layout and with the names
+/// of [`NetSpec::tensors`](crate::NetSpec::tensors).
 #[derive(Clone, PartialEq)]
 pub struct Weights {
     /// The description.
@@ -33,7 +33,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// A model from its parts.
+    /// Creates a model from a description and tensors.
     ///
     /// # Errors
     /// [`NetError`] if the description contradicts itself, or a tensor is missing,
@@ -44,14 +44,14 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Checks that description and tensors are valid and fit each other, as `info` can
-    /// be changed after [`Weights::new`].
+    /// Checks that description and tensors are valid and consistent. `info` can be changed
+    /// after [`Weights::new`].
     ///
     /// # Errors
     /// As [`Weights::new`].
     pub fn check(&self) -> Result<(), NetError> {
         self.info.check()?;
-        refuse_quantized(&self.info)?;
+        reject_quantized(&self.info)?;
         let wanted = self.info.net.tensors();
         for (name, shape) in &wanted {
             let tensor = self.tensors.get(name).ok_or_else(|| NetError::missing(name))?;
@@ -85,7 +85,7 @@ impl Weights {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`NetError::File`], which names the file; its source says what is wrong with it.
+    /// [`NetError::File`] with the path; its source is the cause.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(NetError::Read);
@@ -99,7 +99,7 @@ impl Weights {
     /// [`Weights::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
         let info = Self::read_info(bytes)?;
-        refuse_quantized(&info)?;
+        reject_quantized(&info)?;
         let file = SafeTensors::deserialize(bytes).map_err(NetError::Safetensors)?;
         let shapes: HashMap<String, Vec<usize>> = info.net.tensors().into_iter().collect();
         let mut tensors = BTreeMap::new();
@@ -114,7 +114,7 @@ impl Weights {
         Self::new(info, tensors)
     }
 
-    /// Reads a file's description alone.
+    /// Reads only the description of a file.
     ///
     /// # Errors
     /// If it is not safetensors or has no valid description.
@@ -130,7 +130,7 @@ impl Weights {
         Ok(info)
     }
 
-    /// The file's content.
+    /// Returns the content of the file.
     ///
     /// # Errors
     /// [`NetError::Tensor`] if a value is too large for half precision, or as
@@ -153,15 +153,16 @@ impl Weights {
             }
         }
         let views = data.iter().map(|(name, dtype, shape, bytes)| {
-            let view = TensorView::new(*dtype, shape.clone(), bytes).expect("lengths fit shapes");
+            let view = TensorView::new(*dtype, shape.clone(), bytes)
+                .expect("the length matches the shape");
             (name.as_str(), view)
         });
-        let info = serde_json::to_string(&self.info).expect("a description is plain data");
+        let info = serde_json::to_string(&self.info).expect("a description can be written as JSON");
         let metadata = HashMap::from([(INFO_KEY.to_owned(), info)]);
         safetensors::serialize(views, Some(metadata)).map_err(NetError::Safetensors)
     }
 
-    /// Writes a file by [`dldl_io::write_atomic`].
+    /// Writes a file with [`dldl_io::write_atomic`].
     ///
     /// # Errors
     /// [`NetError::File`] if it cannot be written, or as [`Weights::to_bytes`].
@@ -174,17 +175,17 @@ impl Weights {
 }
 
 impl std::fmt::Debug for Weights {
-    /// The description without the million values.
+    /// The description, without the values.
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.debug_struct("Weights").field("info", &self.info).finish_non_exhaustive()
     }
 }
 
-fn refuse_quantized(info: &ModelInfo) -> Result<(), NetError> {
+fn reject_quantized(info: &ModelInfo) -> Result<(), NetError> {
     match &info.quantization {
         None => Ok(()),
         Some(_) => Err(NetError::Spec(
-            "a quantized model can only be run: use the model that it was made from".into(),
+            "a quantized model can only be run: use the f32 model it was quantized from".into(),
         )),
     }
 }
@@ -193,7 +194,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), NetError> {
     dldl_io::write_atomic(path, bytes).map_err(NetError::Write)
 }
 
-/// The values of a tensor of either precision.
+/// The values of an F32 or F16 tensor.
 pub(crate) fn values(name: &str, view: &TensorView) -> Result<Vec<f32>, NetError> {
     let data = view.data();
     match view.dtype() {

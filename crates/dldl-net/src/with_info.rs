@@ -13,18 +13,18 @@ use crate::{ModelInfo, NetError, Weights};
 ///
 /// # Errors
 /// If `bytes` are not a weights file, or the new description contradicts itself or
-/// is that of another network.
+/// is of another network.
 pub fn with_info(bytes: &[u8], change: impl FnOnce(&mut ModelInfo)) -> Result<Vec<u8>, NetError> {
     let before = Weights::read_info(bytes)?;
     let mut info = before.clone();
     change(&mut info);
     info.check()?;
     if info.net != before.net || info.quantization.is_some() != before.quantization.is_some() {
-        return Err(NetError::Spec("the new description is that of another network".into()));
+        return Err(NetError::Spec("the new description is of another network".into()));
     }
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(NetError::Safetensors)?;
     let mut metadata = header.metadata().clone().unwrap_or_default();
-    let text = serde_json::to_string(&info).expect("a description is plain data");
+    let text = serde_json::to_string(&info).expect("a description can be written as JSON");
     metadata.insert(INFO_KEY.to_owned(), text);
     let file = SafeTensors::deserialize(bytes).map_err(NetError::Safetensors)?;
     safetensors::serialize(file.iter(), Some(metadata)).map_err(NetError::Safetensors)
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn another_network_is_refused() {
+    fn descriptions_of_other_networks_are_rejected() {
         let weights = Weights::random("before", NetSpec::vgg16(1, 16, 101)).unwrap();
         let file = weights.to_bytes(Precision::F16).unwrap();
         let wider = with_info(&file, |info| info.net = NetSpec::vgg16(1, 8, 101));

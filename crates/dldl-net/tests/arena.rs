@@ -1,5 +1,4 @@
-//! The engine's memory is planned at loading: once warm, a call allocates
-//! nothing.
+//! Memory of the engine: after the first call, calls allocate nothing.
 
 use dldl_net::{Crop, Engine, NetSpec, Weights, quantize};
 
@@ -9,12 +8,12 @@ fn a_second_call_allocates_nothing() {
     let crops: Vec<Crop> =
         (0..3).map(|i| Crop::new(224, vec![70 * i; 3 * 224 * 224]).unwrap()).collect();
     let quantized = quantize(&weights, &crops[..1], "gray").unwrap();
-    allocates_once(&Engine::from_weights(&weights).unwrap(), &crops);
-    allocates_once(&Engine::from_quantized(&quantized).unwrap(), &crops);
+    assert_allocates_once(&Engine::from_weights(&weights).unwrap(), &crops);
+    assert_allocates_once(&Engine::from_quantized(&quantized).unwrap(), &crops);
 }
 
-fn allocates_once(engine: &Engine, crops: &[Crop]) {
-    // A pool of one thread; with more, Rayon's own queues may grow now and then.
+fn assert_allocates_once(engine: &Engine, crops: &[Crop]) {
+    // A pool of one thread; with more, Rayon's own queues may grow.
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let mut logits = vec![0.0; crops.len() * 2 * 101];
     one.install(|| {
@@ -29,7 +28,7 @@ fn allocates_once(engine: &Engine, crops: &[Crop]) {
 }
 
 #[test]
-fn the_arena_is_small() {
+fn the_arena_is_below_8_mb() {
     // TinyAgeNet's largest activations alone, 16 x 224 x 224, would be 3.2 MB.
     let weights = Weights::random("tiny", NetSpec::tiny_age(101)).unwrap();
     let engine = Engine::from_weights(&weights).unwrap().threads(1).unwrap();

@@ -1,4 +1,4 @@
-//! The engine against PyTorch (values of tools/golden_net.py), and its guarantees.
+//! The engine compared with PyTorch (values of tools/golden_net.py), and its guarantees.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn crops(sizes: &[usize]) -> Vec<Crop> {
 }
 
 #[test]
-fn threads_and_batches_do_not_change_a_bit() {
+fn results_are_identical_for_all_thread_counts_and_batches() {
     let crops = crops(&[64, 96, 32, 64, 128]);
     let engine = |threads| Engine::from_weights(&tiny()).unwrap().threads(threads).unwrap();
     let one = engine(1).run(&crops).unwrap();
@@ -74,7 +74,7 @@ fn flip_fusion_is_symmetric() {
 }
 
 #[test]
-fn a_temperature_divides_the_logits() {
+fn temperatures_divide_the_logits() {
     let mut weights = tiny();
     let crops = crops(&[64]);
     let run = |weights: &Weights| {
@@ -86,7 +86,7 @@ fn a_temperature_divides_the_logits() {
     let cooled = run(&weights);
     let log_ratio = |p: &[f64]| (p[10] / p[90]).ln();
     let (a, b) = (log_ratio(plain.probabilities()), log_ratio(cooled.probabilities()));
-    assert!((a - 2.0 * b).abs() < 1e-5, "{a} against {b}");
+    assert!((a - 2.0 * b).abs() < 1e-5, "{a} is not twice {b}");
     assert!(cooled.entropy() > plain.entropy());
 }
 
@@ -104,7 +104,7 @@ fn half_precision_changes_ages_little() {
 }
 
 #[test]
-fn crops_of_the_wrong_size_are_named() {
+fn errors_name_crops_of_the_wrong_size() {
     let engine = Engine::from_weights(&tiny()).unwrap();
     let bad = Crop::new(100, vec![0; 30_000]).unwrap();
     let message = match engine.run(&[crop(64, 1), bad]) {
@@ -126,33 +126,35 @@ fn infinite_outputs_are_an_error() {
     assert!(matches!(engine.run(&crops(&[64])), Err(NetError::Label(_))));
 }
 
-/// Specification 5.7: it is the average of the map, and a linear layer, that make
-/// class activation maps valid.
+/// Class activation maps depend on this (specification 5.7).
 #[test]
-fn the_average_of_the_feature_map_and_the_head_are_the_logits() {
+fn logits_are_the_head_applied_to_the_mean_feature_map() {
     for pooling in [Pooling::Hybrid, Pooling::Average] {
         let mut net = NetSpec::tiny_age(101);
         net.pooling = pooling;
         let weights = model(net, 5);
         let engine = Engine::from_weights(&weights).unwrap();
         let crop = crop(96, 4);
-        let seen = engine.feature_map(&crop, false).unwrap();
+        let map = engine.feature_map(&crop, false).unwrap();
         let side = if pooling == Pooling::Hybrid { 3 } else { 6 };
-        assert_eq!((seen.height, seen.width, seen.values.len()), (side, side, 128 * side * side));
-        assert!(seen.values.iter().all(|v| *v >= 0.0) && seen.values.iter().any(|v| *v > 0.0));
+        assert_eq!((map.height, map.width, map.values.len()), (side, side, 128 * side * side));
+        assert!(map.values.iter().all(|v| *v >= 0.0) && map.values.iter().any(|v| *v > 0.0));
         let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
-        let features: Vec<f32> = seen.values.chunks(side * side).map(mean).collect();
+        let features: Vec<f32> = map.values.chunks(side * side).map(mean).collect();
         assert_eq!(engine.head_weight().unwrap(), weights.tensor("fc.weight"));
         let rows = engine.head_weight().unwrap().chunks(128).zip(weights.tensor("fc.bias"));
         let logits = &engine.logits(std::slice::from_ref(&crop)).unwrap()[0];
-        assert_eq!(&seen.logits, logits);
+        assert_eq!(&map.logits, logits);
         for ((row, bias), logit) in rows.zip(logits) {
-            let made = row.iter().zip(&features).map(|(w, f)| w * f).sum::<f32>() + bias;
-            assert!((made - logit).abs() < 1e-4 * (1.0 + logit.abs()), "{made} is not {logit}");
+            let expected = row.iter().zip(&features).map(|(w, f)| w * f).sum::<f32>() + bias;
+            assert!(
+                (expected - logit).abs() < 1e-4 * (1.0 + logit.abs()),
+                "{logit} instead of {expected}"
+            );
         }
         let mirrored = engine.feature_map(&crop, true).unwrap();
         assert_eq!(mirrored, engine.feature_map(&crop.flipped(), false).unwrap());
-        assert_ne!(mirrored, seen);
+        assert_ne!(mirrored, map);
     }
 }
 

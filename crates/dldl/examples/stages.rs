@@ -1,14 +1,13 @@
-//! Where the time goes between a file and an age: CPU milliseconds per stage
-//! on one thread, the median over the pictures (of each the fastest of `--runs`).
+//! CPU time of each stage from a file to an age: milliseconds on one thread, the median
+//! over the pictures of the fastest of `--runs` runs.
 //!
 //! ```text
 //! cargo run --release -p dldl --example stages -- [--json] [--runs N] [--model NAME|PATH] FILE|FOLDER...
 //! ```
 //!
-//! `decode` reads, decodes and turns the picture; `detect` is the sum of the
-//! stages below it; `network` is one crop, `network, flipped too` the same with
-//! flip fusion. `benches/compare/detector.py` sets the figures beside those of
-//! facenet-pytorch.
+//! `decode` reads, decodes and rotates the picture; `detect` is the sum of the stages
+//! below it; `network` is one crop, `network, flipped too` the same with flip fusion.
+//! `benches/compare/detector.py` compares the times with facenet-pytorch.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,29 +56,30 @@ fn main() {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found =
+    let mut parsed =
         Arguments { json: false, runs: 5, model: dldl::DEFAULT_MODEL.into(), files: Vec::new() };
     let mut rest = std::env::args().skip(1);
     while let Some(argument) = rest.next() {
-        let mut value = || rest.next().ok_or(format!("{argument} wants a value"));
+        let mut value = || rest.next().ok_or(format!("{argument}: expected a value"));
         match argument.as_str() {
-            "--json" => found.json = true,
+            "--json" => parsed.json = true,
             "--runs" => {
                 let value = value()?;
                 let runs = value.parse().ok().filter(|&n| n > 0);
-                found.runs = runs.ok_or(format!("\"{value}\" is no number of runs"))?;
+                parsed.runs = runs
+                    .ok_or(format!("invalid number of runs `{value}`: expected a number from 1"))?;
             }
-            "--model" => found.model = value()?,
-            path => collect(Path::new(path), &mut found.files),
+            "--model" => parsed.model = value()?,
+            path => collect(Path::new(path), &mut parsed.files),
         }
     }
-    if found.files.is_empty() {
-        return Err("name at least one picture or folder".into());
+    if parsed.files.is_empty() {
+        return Err("no pictures: expected at least one file or folder".into());
     }
-    Ok(found)
+    Ok(parsed)
 }
 
-/// The file, or the files of the folder in order of their names.
+/// Adds the file, or the files of the folder sorted by name.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(path) else {
         files.push(path.to_path_buf());
@@ -122,7 +122,8 @@ fn measure(arguments: &Arguments) {
     report(arguments.json, pictures, faces, &medians);
 }
 
-/// One picture the whole way; none if it cannot be read, which is said.
+/// Times of all stages for one picture and the number of faces; `None`, with a message, if
+/// it cannot be read or estimated.
 fn once(
     file: &Path,
     detector: &Detector,
@@ -131,8 +132,8 @@ fn once(
 ) -> Option<(Times, usize)> {
     let times = Mutex::new(Times::new());
     let last = Mutex::new((now(), ""));
-    // What is measured is always on this thread; the locks only satisfy the
-    // detector, which could be on many.
+    // All stages run on this thread. The detector's callback must be `Sync`, hence the
+    // locks.
     let begin = |stage: &'static str| {
         let now = now();
         let mut last = last.lock().expect("one thread");

@@ -1,4 +1,4 @@
-//! Why a picture cannot be estimated.
+//! Errors of loading models and pictures and of estimation.
 
 use crate::{FaceError, NetError, models};
 
@@ -13,7 +13,7 @@ pub enum Error {
     /// The model cannot be loaded or run.
     #[error(transparent)]
     Model(#[from] NetError),
-    /// Neither a built-in model nor a file.
+    /// Neither a built-in model nor an existing file.
     #[error(
         "unknown model `{model}`: expected a weights file or a built-in model ({})",
         models::names().join(", ")

@@ -1,5 +1,4 @@
-//! From a picture to its faces and their estimates. Each step is in another crate;
-//! here they are joined.
+//! Estimation of all faces in a picture: detection, alignment and model combined.
 
 use std::path::Path;
 
@@ -16,11 +15,11 @@ use crate::{
 pub struct FaceEstimate {
     /// Left, top, width, height. May reach beyond the picture.
     pub bbox: [f32; 4],
-    /// The detector's confidence that this is a face, 0..=1; none without detection
+    /// The detector's confidence that this is a face, 0..=1; `None` without detection
     /// ([`Estimator::estimate_whole`]).
     pub score: Option<f32>,
     /// Left eye, right eye, nose, left and right corner of the mouth, left and
-    /// right as seen in the picture; none without detection.
+    /// right as seen in the picture; `None` without detection.
     pub landmarks: Option<[[f32; 2]; 5]>,
     /// One estimate for each head of the model, in the model's order.
     pub heads: Vec<HeadEstimate>,
@@ -61,13 +60,13 @@ impl Estimator {
         Ok(Self::new(models::engine(model)?.flip_fusion(true)))
     }
 
-    /// Takes an engine as it is, with the detector's defaults.
+    /// Wraps an engine, with the detector's defaults.
     pub fn new(engine: Engine) -> Self {
         Self { detector: Detector::new(DetectorParams::default()), engine }
     }
 
-    /// Whether the model also runs on each face's mirror image and the two
-    /// distributions are averaged: a little more accurate, at twice the model's time.
+    /// Sets whether the model also runs on each face's mirror image and the two
+    /// distributions are averaged: slightly more accurate, at twice the model's time.
     pub fn flip_fusion(mut self, on: bool) -> Self {
         self.engine = self.engine.flip_fusion(on);
         self
@@ -92,27 +91,28 @@ impl Estimator {
         &self.engine
     }
 
-    /// The faces in the picture, largest first; a picture without a face gives an
-    /// empty list.
+    /// Estimates all faces in the picture, largest first. The list is empty if there is no
+    /// face.
     ///
     /// # Errors
     /// [`Error::Model`] if the model's outputs are not finite, [`Error::Picture`] if
     /// the detector panics.
     pub fn estimate(&self, picture: &Picture) -> Result<Vec<FaceEstimate>, Error> {
         let ModelInfo { template, input_size, .. } = self.engine.info();
-        let found = crop_faces(picture, &self.detector, template, *input_size)?;
-        let (faces, crops): (Vec<Face>, Vec<Crop>) = found.into_iter().unzip();
-        let joined = faces.iter().zip(self.engine.run(&crops)?).map(|(face, heads)| FaceEstimate {
-            bbox: face.bbox,
-            score: Some(face.score),
-            landmarks: Some(face.landmarks),
-            heads,
-        });
-        Ok(joined.collect())
+        let crops = crop_faces(picture, &self.detector, template, *input_size)?;
+        let (faces, crops): (Vec<Face>, Vec<Crop>) = crops.into_iter().unzip();
+        let estimates =
+            faces.iter().zip(self.engine.run(&crops)?).map(|(face, heads)| FaceEstimate {
+                bbox: face.bbox,
+                score: Some(face.score),
+                landmarks: Some(face.landmarks),
+                heads,
+            });
+        Ok(estimates.collect())
     }
 
-    /// Takes the picture for an aligned face: its largest centered square is the crop
-    /// and the box.
+    /// Estimates a picture that is an aligned face: its largest centered square is the
+    /// crop and the box.
     ///
     /// # Errors
     /// As [`Estimator::estimate`].
@@ -129,7 +129,7 @@ impl Estimator {
         self.detector.detect(picture)
     }
 
-    /// The second step: the aligned crop of a face, as the model needs it.
+    /// The second step: the aligned crop of a face, the model's input.
     pub fn crop(&self, picture: &Picture, face: &Face) -> Crop {
         let info = self.engine.info();
         align(picture, &face.landmarks, &info.template, info.input_size)
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_face_of_the_portrait_is_found() {
+    fn the_face_of_the_portrait_is_detected() {
         let estimator = Estimator::load(models::DEFAULT_MODEL).unwrap();
         let faces = estimator.estimate(&portrait()).unwrap();
         assert_eq!(faces.len(), 1);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_picture_is_its_centerd_square() {
+    fn whole_pictures_are_cropped_to_the_centered_square() {
         let estimator = Estimator::load(models::DEFAULT_MODEL).unwrap();
         let picture = portrait().resized(300, 200);
         let face = estimator.estimate_whole(&picture).unwrap();

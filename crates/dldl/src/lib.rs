@@ -1,5 +1,5 @@
-//! Age and attractiveness of the faces in a picture, as label distributions. An
-//! [`Estimator`] joins detection, alignment and a model; the default model is
+//! Estimates age and attractiveness of the faces in a picture, as label distributions.
+//! An [`Estimator`] combines detection, alignment and a model; the default model is
 //! embedded in this crate ([`models`]).
 //!
 //! ```
@@ -17,8 +17,8 @@
 //! # Ok::<(), dldl::Error>(())
 //! ```
 //!
-//! [`PictureRecord`] is the JSON form of the results, and [`parallel`] works through
-//! many pictures. The steps themselves are in `dldl-face` (pictures), `dldl-net`
+//! [`PictureRecord`] is the JSON form of the results, and [`parallel`] processes many
+//! pictures. The steps themselves are in `dldl-face` (pictures), `dldl-net`
 //! (models) and `dldl-label` (distributions); evaluation and training are in
 //! `dldl-eval` and `dldl-train`.
 

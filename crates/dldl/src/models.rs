@@ -1,5 +1,5 @@
-//! The built-in models, and finding a model by name or path. The weights file
-//! itself is in `dldl-net`.
+//! The built-in models, and loading a model by name or path. The format of weights
+//! files is in `dldl-net`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -31,9 +31,8 @@ pub fn names() -> Vec<&'static str> {
     MODELS.iter().map(|m| m.name).collect()
 }
 
-/// The content of a weights file: that of the built-in model of this name, else of
-/// the file at this path. (A file with the name of a built-in model is reached as
-/// `./name`.)
+/// The content of a weights file: of the built-in model with this name, otherwise of the
+/// file at this path. (For a file with the name of a built-in model, write `./name`.)
 ///
 /// # Errors
 /// [`Error::UnknownModel`], which lists the names, if there is neither;
@@ -66,7 +65,7 @@ pub fn info(model: impl AsRef<Path>) -> Result<ModelInfo, Error> {
 ///
 /// # Errors
 /// As [`bytes()`], and [`Error::Model`], which names the file, if it is not a valid
-/// weights file, or that of a quantized model.
+/// weights file, or the model is quantized.
 pub fn weights(model: impl AsRef<Path>) -> Result<Weights, Error> {
     let path = model.as_ref();
     Weights::from_bytes(&bytes(path)?).map_err(in_file(path))
@@ -103,7 +102,7 @@ mod tests {
             let engine = engine(model.name).unwrap();
             assert_eq!(engine.info().name, model.name);
             assert!(!engine.info().figures.is_empty());
-            // In half precision, with little besides the tensors.
+            // Half precision, and little overhead.
             let most = 2 * engine.info().net.parameter_count() + 50_000;
             assert!(model.bytes.len() < most, "{}: {} bytes", model.name, model.bytes.len());
         }
@@ -115,8 +114,8 @@ mod tests {
         assert!(info(path).unwrap().quantization.is_some());
         assert!(info("tiny").unwrap().quantization.is_none());
         assert_eq!(engine(path).unwrap().info().name, "tiny-int8");
-        let refused = chain(&weights(path).unwrap_err());
-        assert!(refused.contains("tiny-int8") && refused.contains("quantized"), "{refused}");
+        let error = chain(&weights(path).unwrap_err());
+        assert!(error.contains("tiny-int8") && error.contains("quantized"), "{error}");
     }
 
     #[test]

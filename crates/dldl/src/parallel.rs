@@ -1,5 +1,5 @@
-//! Parallel work over many items with results in input order, and thread pools that
-//! make do with fewer threads than wanted.
+//! Parallel processing of items with results in input order, and thread pools that work
+//! with fewer threads than requested.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,8 +10,8 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// How many items per worker may be started before the next result is due. With
-/// that many, no worker waits for one item that takes ten times as long as the others.
+/// Items per worker that may be started before the next result in order is ready. With
+/// this many, no worker waits for an item that takes ten times as long as the others.
 const WINDOW: usize = 16;
 
 /// The number of threads for a request, where 0 means one per processor.
@@ -34,14 +34,14 @@ const ALWAYS: Permit<'static> = &|| Ok(());
 ///
 /// `threads` items are in progress at a time (0: one per processor), each in a Rayon
 /// pool of one thread, so memory is bounded. With fewer items than threads, the pools
-/// share the threads. If the system refuses threads, the work is done by those that
-/// there are, at least by the calling thread.
+/// share the threads. If the system refuses to create threads, the existing ones do the
+/// work, at least the calling thread.
 ///
 /// # Errors
-/// The first error of `sink`. Items not yet started are skipped then.
+/// The first error of `sink`. Items that have not started yet are skipped then.
 ///
 /// # Panics
-/// If `work` or `sink` does, with its panic.
+/// If `work` or `sink` panics; the panic is propagated.
 pub fn ordered<T: Sync, R: Send, E>(
     items: &[T],
     threads: usize,
@@ -72,8 +72,8 @@ fn ordered_if<T: Sync, R: Send, E>(
         }
     };
     thread::scope(|scope| {
-        // Dropped on every way out, a panic of `sink` included: without it the workers
-        // would wait for ever, and the scope for them.
+        // Also dropped when `sink` fails or panics: otherwise the workers would wait
+        // forever, and the scope for them.
         let _stop = StopOnDrop(&queue);
         let mut started = 0;
         for worker in 0..workers {
@@ -105,7 +105,7 @@ fn ordered_if<T: Sync, R: Send, E>(
     })
 }
 
-/// Hands out item indices in order, none further ahead of the results than the window.
+/// Hands out item indices in order, at most the window ahead of the results.
 struct Queue {
     state: Mutex<QueueState>,
     changed: Condvar,
@@ -143,13 +143,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Nothing panics while it holds the lock, so a poisoned one is sound, too.
+    /// No code panics while it holds the lock, so the state of a poisoned one is valid.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lets no worker take another item once it is dropped.
+/// Stops the queue when dropped: workers take no more items.
 struct StopOnDrop<'a>(&'a Queue);
 
 impl Drop for StopOnDrop<'_> {
@@ -162,15 +162,15 @@ impl Drop for StopOnDrop<'_> {
 /// Whether the global pool has threads of its own, so that any thread may use it.
 static GLOBAL_POOL: AtomicBool = AtomicBool::new(false);
 
-/// A Rayon pool of up to `threads` threads (0: one per processor): of as many as the
-/// system allows. If it allows none, work has to run in the global pool (`None`). If
-/// that was not started, or has no threads either, the calling thread becomes a pool for
-/// the rest of its life, unless it belongs to one already (`None`).
+/// A Rayon pool of up to `threads` threads (0: one per processor), as many as the system
+/// allows. If it allows none, work has to run in the global pool (`None`). If that is not
+/// started or has no threads either, the calling thread becomes a pool for the rest of
+/// its life, unless it already belongs to one (`None`).
 pub fn pool(threads: usize) -> Option<ThreadPool> {
     pool_if(ALWAYS, self::threads(threads))
 }
 
-/// Runs `work` in the pool, or without one in the calling thread's pool or the global one.
+/// Runs `work` in the pool; without one, in the calling thread's pool or the global pool.
 pub fn install<R: Send>(pool: &Option<ThreadPool>, work: impl FnOnce() -> R + Send) -> R {
     match pool {
         Some(pool) => pool.install(work),
@@ -179,11 +179,10 @@ pub fn install<R: Send>(pool: &Option<ThreadPool>, work: impl FnOnce() -> R + Se
 }
 
 /// Starts Rayon's global pool with as many threads as the system allows, at most one
-/// per processor (or `RAYON_NUM_THREADS`). If it allows none, the calling thread is the
-/// pool: call it on the main thread, before anything else uses Rayon.
+/// per processor (or `RAYON_NUM_THREADS`). If it allows none, the calling thread becomes
+/// the pool: call this on the main thread, before anything else uses Rayon.
 ///
-/// Left to itself, Rayon panics at its first use if it gets fewer threads than it
-/// wants.
+/// By default, Rayon panics at its first use if it gets fewer threads than it requests.
 pub fn start_global_pool() {
     let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok());
     let seats = reserve(ALWAYS, threads(variable.unwrap_or(0)));
@@ -192,7 +191,7 @@ pub fn start_global_pool() {
         0 => ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global(),
         n => ThreadPoolBuilder::new().num_threads(n).spawn_handler(seat(seats)).build_global(),
     };
-    // An error means that there was a global pool already.
+    // An error means that a global pool already exists.
     if started.is_ok() && threads > 0 {
         GLOBAL_POOL.store(true, Ordering::SeqCst);
     }
@@ -210,8 +209,8 @@ fn pool_if(permit: Permit<'_>, threads: usize) -> Option<ThreadPool> {
 
 type Seat = mpsc::Sender<rayon::ThreadBuilder>;
 
-/// Creates up to `wanted` threads that wait for their part in a pool. A pool must know
-/// how many threads it has before it starts, so they are created first.
+/// Creates up to `wanted` threads that wait to join a pool. A pool needs its number of
+/// threads before it starts, so they are created first.
 fn reserve(permit: Permit<'_>, wanted: usize) -> Vec<Seat> {
     let create = |_| {
         permit().ok()?;
@@ -227,7 +226,7 @@ fn reserve(permit: Permit<'_>, wanted: usize) -> Vec<Seat> {
     (0..wanted).map_while(create).collect()
 }
 
-/// Gives the threads of a pool their seats, one after the other.
+/// Assigns the threads of a pool to the reserved ones, in order.
 fn seat(seats: Vec<Seat>) -> impl FnMut(rayon::ThreadBuilder) -> io::Result<()> {
     let mut seats = seats.into_iter();
     move |thread| {
@@ -267,24 +266,24 @@ mod tests {
     #[test]
     fn workers_do_not_run_far_ahead_of_a_slow_item() {
         let items: Vec<usize> = (0..1000).collect();
-        let begun = AtomicUsize::new(0);
+        let started = AtomicUsize::new(0);
         let mut most = 0;
         let work = |&i: &usize| {
-            begun.fetch_add(1, Ordering::SeqCst);
+            started.fetch_add(1, Ordering::SeqCst);
             if i == 0 {
                 thread::sleep(Duration::from_millis(100));
             }
         };
         ordered(&items, 2, work, |i, ()| {
-            most = most.max(begun.load(Ordering::SeqCst) - i);
+            most = most.max(started.load(Ordering::SeqCst) - i);
             Ok::<_, ()>(())
         })
         .unwrap();
-        assert!(most <= 2 * WINDOW + 1, "{most} begun before the first was done");
+        assert!(most <= 2 * WINDOW + 1, "{most} started before the first was done");
     }
 
     #[test]
-    fn the_first_error_stops_the_work() {
+    fn the_first_error_stops_the_workers() {
         let items: Vec<usize> = (0..1000).collect();
         let done = AtomicUsize::new(0);
         let work = |&i: &usize| {
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_work_is_propagated() {
+    fn panics_of_work_are_propagated() {
         let items: Vec<usize> = (0..1000).collect();
         let work = |&i: &usize| assert_ne!(i, 7, "seven");
         let end = catch_unwind(|| ordered(&items, 3, work, |_, ()| Ok::<_, ()>(())));
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_sink_is_propagated_and_stops_the_workers() {
+    fn panics_of_the_sink_are_propagated_and_stop_the_workers() {
         // Far more items than the window, so that workers wait when the sink panics.
         let items: Vec<usize> = (0..1000).collect();
         let end = catch_unwind(|| {
@@ -333,11 +332,11 @@ mod tests {
     }
 
     #[test]
-    fn work_is_done_by_as_many_threads_as_the_system_allows() {
+    fn work_completes_with_any_number_of_permitted_threads() {
         use rayon::prelude::*;
         let items: Vec<usize> = (0..100).collect();
         for permitted in 0..8 {
-            // A thread of its own: without others, it joins a pool.
+            // In a new thread: without workers, it becomes a pool itself.
             let run = || {
                 let mut sums = Vec::new();
                 let work = |&i: &usize| (0..=i).into_par_iter().sum::<usize>();
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_panics_end_work_on_the_calling_thread() {
+    fn errors_and_panics_stop_work_on_the_calling_thread() {
         let run = || {
             let items = [1, 2, 3];
             let sink = |_, i| if i == 2 { Err("enough") } else { Ok(()) };
@@ -374,7 +373,7 @@ mod tests {
                 let pool = pool_if(&at_most(permitted), 3).unwrap();
                 assert_eq!(pool.current_num_threads(), expected);
                 assert_eq!(pool.install(rayon::current_num_threads), expected);
-                // A thread belongs to one pool at most.
+                // A thread belongs to at most one pool.
                 assert_eq!(permitted == 0, pool_if(&at_most(0), 3).is_none());
                 assert_eq!(install(&None, || 7), 7);
             };

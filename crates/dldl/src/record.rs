@@ -1,6 +1,5 @@
-//! The record of a picture and its faces: the one JSON form of results, the same on
-//! the command line and in every other interface. Values are rounded here and
-//! nowhere else.
+//! The record of a picture and its faces: the JSON form of results in all interfaces.
+//! Values are rounded only here.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use crate::{Distribution, FaceEstimate, HeadEstimate, Picture, Task};
 /// What a record contains.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordOptions {
-    /// The probability that intervals hold the true value with, 0..=1.
+    /// The probability that an interval contains the true value, 0..=1.
     pub level: f64,
     /// Whether to include the probabilities of all labels.
     pub distribution: bool,
@@ -205,15 +204,15 @@ impl DistributionRecord {
 
 fn round(value: f64, digits: i32) -> f64 {
     let unit = 10f64.powi(digits);
-    // Adding 0 turns -0 into 0.
+    // Adding 0 converts -0 to 0.
     (value * unit).round() / unit + 0.0
 }
 
-/// The JSON Schema of [`PictureRecord`], as text with a final newline; the same as
-/// the file `face-record.schema.json` in this crate.
+/// The JSON Schema of [`PictureRecord`], with a final newline; the content of
+/// `face-record.schema.json` in this crate.
 pub fn record_schema() -> String {
     let schema = schemars::schema_for!(PictureRecord);
-    serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
+    serde_json::to_string_pretty(&schema).expect("a schema can be written as JSON") + "\n"
 }
 
 #[cfg(test)]
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_rounded_and_leave_out_what_is_absent() {
+    fn records_are_rounded_and_omit_absent_fields() {
         let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
         let options = RecordOptions { distribution: true, ..RecordOptions::default() };
         let record = PictureRecord::new("a.jpg".into(), "tiny", &picture, &[face()], &options);

@@ -50,8 +50,8 @@ impl Engine {
         match &self.layers {
             Layers::Float(network) => Ok(network),
             Layers::Quantized(_) => Err(NetError::Spec(format!(
-                "the quantized model \"{}\" has no {what} in floating point: use the model that it \
-                 was made from",
+                "the quantized model \"{}\" has no {what} in floating point: use the f32 model it \
+                 was quantized from",
                 self.info.name
             ))),
         }

@@ -1,5 +1,5 @@
-//! From a head's logits to its distribution and its estimate, as
-//! [`dldl_label::Method::decode`] and [`dldl_label::Method::estimate`] have it.
+//! The nodes that compute distribution and estimate from a head's logits, as
+//! [`dldl_label::Method::decode`] and [`dldl_label::Method::estimate`] do.
 
 use dldl_label::{Layout, Readout};
 
@@ -7,11 +7,11 @@ use super::proto::{Attribute, Tensor};
 use super::{Chain, EXPECTATION, LOGITS, PROBABILITIES};
 use crate::Head;
 
-/// Half of an answer: what counts as more than a label.
+/// The probability from which on a face counts as above a label.
 const HALF: f32 = 0.5;
 
-/// Appends the nodes of one head behind its logits. `name` makes the head's own
-/// names of the usual ones.
+/// Appends the nodes of a head after its logits. `name` maps a name of the first head to
+/// this head's.
 pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> String) {
     chain.last = name(LOGITS);
     let temperature = head.calibration.as_ref().map(|c| c.temperature as f32);
@@ -26,7 +26,7 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
             chain.node("Softmax", &name(PROBABILITIES), &[], vec![Attribute::int("axis", 1)]);
         }
         Layout::Value => {
-            // The place among the labels, and a hat of one step around it.
+            // The position among the labels, and a triangle of one step around it.
             let half = 0.5 * ranks as f32;
             chain.node("Tanh", &name("value"), &[], vec![]);
             constant_node(chain, "Mul", &name("scaled"), &[], &[half]);
@@ -48,9 +48,13 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
                 constant_node(chain, "MatMul", &name("differences"), &[2 * ranks, ranks], &pairs);
             }
             chain.node("Sigmoid", &name("ranks"), &[], vec![]);
-            // In descending order, and what lies between one and the next.
+            // Sorted in descending order; the differences are the probabilities.
             chain.graph.initializer.push(Tensor::integers(&name("all"), &[ranks as i64]));
-            chain.node_of_two("TopK", [&name("ordered"), &name("order")], &[&name("all")]);
+            chain.node_with_two_outputs(
+                "TopK",
+                [&name("ordered"), &name("order")],
+                &[&name("all")],
+            );
             let mut steps = vec![0.0; ranks * count];
             for k in 0..ranks {
                 steps[k * count + k] = -1.0;
@@ -80,7 +84,7 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
     }
 }
 
-/// A node with one constant, which is named after it.
+/// Appends a node with one constant, named after the node.
 fn constant_node(chain: &mut Chain, op: &str, name: &str, dims: &[usize], values: &[f32]) {
     let constant = format!("{name}.by");
     chain.constant(&constant, dims, values);

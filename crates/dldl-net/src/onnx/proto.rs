@@ -1,6 +1,6 @@
-//! The part of ONNX's messages that an export needs, with the field numbers of
-//! `onnx.proto` (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>). No
-//! knowledge of networks.
+//! The subset of ONNX's messages that an export needs, with the field numbers of
+//! `onnx.proto` (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>). Independent
+//! of networks.
 
 use prost::{Enumeration, Message, Oneof};
 
@@ -39,7 +39,7 @@ pub struct Property {
     pub value: String,
 }
 
-/// `GraphProto`; nodes in an order in which they can be computed.
+/// `GraphProto`; nodes in topological order.
 #[derive(Clone, PartialEq, Message)]
 pub struct Graph {
     #[prost(message, repeated, tag = "1")]
@@ -69,8 +69,8 @@ pub struct Node {
     pub attribute: Vec<Attribute>,
 }
 
-/// `AttributeProto`: a setting of an operation. Unlike the other messages it
-/// writes a 0 out, as `onnx.proto` is proto2.
+/// `AttributeProto`: a parameter of an operation. Its fields are optional so that a 0 is
+/// written, as `onnx.proto` is proto2.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     #[prost(string, tag = "1")]
@@ -160,7 +160,7 @@ pub struct Value {
     pub doc_string: String,
 }
 
-/// `TypeProto`, which here is always a tensor's.
+/// `TypeProto`, here always of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct Type {
     #[prost(message, optional, tag = "1")]
@@ -190,8 +190,7 @@ pub struct Dimension {
     pub value: Option<Dim>,
 }
 
-/// How long a tensor is in one direction: known, or a name for what is known
-/// when the model runs.
+/// The size of a tensor in one dimension: fixed, or the name of a dynamic size.
 #[derive(Clone, PartialEq, Oneof)]
 pub enum Dim {
     #[prost(int64, tag = "1")]
@@ -208,14 +207,14 @@ impl Dim {
 
 impl Value {
     /// A tensor of f32.
-    pub fn floats(name: &str, dims: Vec<Dim>, said: &str) -> Self {
+    pub fn floats(name: &str, dims: Vec<Dim>, doc: &str) -> Self {
         let dim = dims.into_iter().map(|d| Dimension { value: Some(d) }).collect();
         let elem_type = DataType::Float.into();
         let tensor = TensorType { elem_type, shape: Some(Shape { dim }) };
         Self {
             name: name.into(),
             r#type: Some(Type { tensor_type: Some(tensor) }),
-            doc_string: said.into(),
+            doc_string: doc.into(),
         }
     }
 }

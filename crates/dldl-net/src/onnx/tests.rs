@@ -1,6 +1,5 @@
-//! The exported bytes, decoded and run by a plain interpreter that knows only
-//! ONNX's definitions of the operators. That onnxruntime agrees is checked by
-//! `tools/check_onnx.py`.
+//! Exports, decoded and run by an interpreter that follows ONNX's definitions of the
+//! operators. `tools/check_onnx.py` compares them with onnxruntime.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +8,7 @@ use dldl_label::{LabelSet, Method, Task};
 use super::*;
 use crate::{Calibration, Crop, Engine, Head, ModelInfo, NetSpec, Pooling};
 
-/// Numbers in -1..1 that look random.
+/// Pseudorandom values in -1..1.
 fn noise(seed: usize, count: usize) -> Vec<f32> {
     (0..count).map(|i| (((seed + 1) * 7919 + i) as f32 * 12.9898).sin()).collect()
 }
@@ -37,14 +36,14 @@ fn decoded(weights: &Weights, size: Option<usize>) -> Model {
     Model::decode(&*export(weights, Options { size }).unwrap()).unwrap()
 }
 
-/// Shape and numbers, row-major.
+/// Shape and values, row-major.
 #[derive(Clone)]
 struct Array {
     shape: Vec<usize>,
     values: Vec<f32>,
 }
 
-/// Computes a graph: the arrays by their names.
+/// Runs a graph. Returns all arrays by name.
 fn interpret(graph: &Graph, crops: Array) -> BTreeMap<String, Array> {
     let mut arrays = BTreeMap::from([(INPUT.to_owned(), crops)]);
     for tensor in &graph.initializer {
@@ -82,7 +81,7 @@ fn ints<'a>(node: &'a Node, name: &str) -> &'a [i64] {
 fn int(node: &Node, name: &str) -> i64 {
     let attribute = node.attribute.iter().find(|a| a.name == name).expect("an attribute");
     assert_eq!(attribute.r#type(), proto::AttributeType::Int);
-    attribute.i.expect("a number, even if it is 0")
+    attribute.i.expect("a value, even if it is 0")
 }
 
 fn operator(node: &Node, inputs: &[&Array]) -> Array {
@@ -91,7 +90,7 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
         shape: shape.clone(),
         values: values.iter().enumerate().map(|(i, &v)| f(i, v)).collect(),
     };
-    // The second input, repeated: a number, a row, or one per channel.
+    // The second input, broadcast: a scalar, a row, or a value per channel.
     let other = |i: usize| match inputs[1].shape[..] {
         [] => inputs[1].values[0],
         [c] => inputs[1].values[i % c],
@@ -99,7 +98,7 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
         _ => panic!("{}: shape {:?}", node.name, inputs[1].shape),
     };
     match node.op_type.as_str() {
-        // One column against a row: every pair of them.
+        // A column minus a row: all pairs.
         "Sub" if shape[..] == [shape[0], 1] => {
             let row = &inputs[1].values;
             let values = values.iter().flat_map(|v| row.iter().map(move |r| v - r)).collect();
@@ -177,7 +176,7 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
             Array { shape: shape_of_all, values: values.chunks(shape[1]).flat_map(dots).collect() }
         }
         "TopK" => {
-            // Values alone; the indices are nobody's.
+            // Only the values; the indices are not used.
             assert_eq!(inputs[1].values, [shape[1] as f32]);
             let mut values = values.clone();
             values.chunks_mut(shape[1]).for_each(|row| row.sort_by(|a, b| b.total_cmp(a)));
@@ -213,7 +212,7 @@ fn convolution(x: &Array, weight: &Array, bias: &[f32]) -> Array {
     Array { shape: vec![n, outputs, height, width], values }
 }
 
-/// Crops as the graph takes them.
+/// Crops as input of the graph.
 fn planes(crops: &[Crop]) -> Array {
     let plane = |crop: &Crop, c: usize| -> Vec<f32> {
         crop.rgb().iter().skip(c).step_by(3).map(|&v| f32::from(v)).collect()
@@ -230,14 +229,14 @@ fn crop(size: usize, seed: usize) -> Crop {
 fn assert_close(a: &[f32], b: impl IntoIterator<Item = f32>, tolerance: f32, what: &str) {
     let mut count = 0;
     for (a, b) in a.iter().zip(b) {
-        assert!((a - b).abs() <= tolerance, "{what}: {a} is not {b}");
+        assert!((a - b).abs() <= tolerance, "{what}: {a} instead of {b}");
         count += 1;
     }
     assert_eq!(a.len(), count, "{what}");
 }
 
 #[test]
-fn the_graph_computes_what_the_engine_does() {
+fn graphs_compute_the_same_as_the_engine() {
     for pooling in [Pooling::Hybrid, Pooling::Average] {
         for calibration in [None, Some(Calibration::temperature(1.7))] {
             let mut weights = small(pooling);
@@ -262,9 +261,9 @@ fn the_graph_computes_what_the_engine_does() {
     }
 }
 
-/// Every method on its own head, and two heads on one trunk.
+/// Each method, with a second head on the same trunk.
 #[test]
-fn the_graph_decodes_as_the_methods_do() {
+fn graphs_decode_every_method() {
     let labels = LabelSet::new(1.0, 5.0, 0.5).unwrap();
     let crops = [crop(8, 1), crop(8, 2), crop(8, 3)];
     for method in Method::ALL {
@@ -306,7 +305,7 @@ fn the_graph_decodes_as_the_methods_do() {
     }
 }
 
-/// The declared shape of an input or output, with names in quotation marks.
+/// The declared shape of an input or output, with names in quotes.
 fn shape(value: &Value) -> String {
     let tensor = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).unwrap();
     assert_eq!(tensor.elem_type(), proto::DataType::Float);
@@ -319,18 +318,18 @@ fn shape(value: &Value) -> String {
 }
 
 #[test]
-fn inputs_outputs_and_description_are_declared() {
+fn files_declare_inputs_outputs_and_description() {
     let weights = small(Pooling::Average);
-    let free = decoded(&weights, None);
-    let described = &free.metadata_props[0];
-    assert_eq!(described.key, INFO_KEY);
-    assert_eq!(serde_json::from_str::<ModelInfo>(&described.value).unwrap(), weights.info);
-    assert_eq!((free.ir_version, free.opset_import[0].version), (7, 13));
-    let graph = free.graph.unwrap();
+    let dynamic = decoded(&weights, None);
+    let description = &dynamic.metadata_props[0];
+    assert_eq!(description.key, INFO_KEY);
+    assert_eq!(serde_json::from_str::<ModelInfo>(&description.value).unwrap(), weights.info);
+    assert_eq!((dynamic.ir_version, dynamic.opset_import[0].version), (7, 13));
+    let graph = dynamic.graph.unwrap();
     assert_eq!(shape(&graph.input[0]), r#"crops "N" 3 "S" "S""#);
     let outputs: Vec<_> = graph.output.iter().map(shape).collect();
     assert_eq!(outputs, [r#"logits "N" 9"#, r#"probabilities "N" 9"#, r#"expectation "N""#]);
-    // Average pooling leaves the last max pool out: one instead of two.
+    // Average pooling omits the last max pool: one instead of two.
     let pools = |g: &Graph| g.node.iter().filter(|n| n.op_type == "MaxPool").count();
     assert_eq!(pools(&graph), 1);
     let fixed = decoded(&small(Pooling::Hybrid), Some(224)).graph.unwrap();
@@ -339,7 +338,7 @@ fn inputs_outputs_and_description_are_declared() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_refused() {
+fn unsupported_sizes_and_inconsistent_models_are_rejected() {
     let weights = small(Pooling::Hybrid);
     for size in [0, 6, 225] {
         let error = export(&weights, Options { size: Some(size) }).unwrap_err().to_string();
@@ -351,7 +350,7 @@ fn what_cannot_be_exported_is_refused() {
 }
 
 #[test]
-fn a_file_is_written_whole_or_not_at_all() {
+fn failed_exports_keep_the_old_file() {
     let dir = tempfile::tempdir().unwrap();
     let weights = small(Pooling::Hybrid);
     let path = dir.path().join("model.onnx");

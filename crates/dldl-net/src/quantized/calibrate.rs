@@ -1,6 +1,5 @@
-//! From a model in floating point to one in 8-bit integers: the scales, and the
-//! corrections of the biases, from what the model's activations are on pictures
-//! like those it will see.
+//! Quantization of a model to 8-bit integers: scales and bias corrections, from the
+//! model's activations on calibration pictures.
 
 use dldl_kernels::{Conv3x3, Lanes, Level, Planes, Scratch, StemConv, Winograd, max_pool_planes};
 
@@ -10,30 +9,31 @@ use crate::{Crop, NetError, Quantization, Weights};
 /// Bins of the histogram of a layer's activations.
 const BINS: usize = 4096;
 
-/// Candidates for the largest value that a byte can stand for.
+/// Number of candidates for the largest value that a byte represents.
 const CANDIDATES: usize = 128;
 
 /// A layer's activations on all crops.
 struct Activations {
     largest: f32,
-    /// Counts of equal parts from zero (exclusive) to the largest.
+    /// Counts in bins of equal width, from zero (exclusive) to `largest`.
     histogram: Vec<u64>,
-    /// Sums by channel, as they are and as the bytes give them.
+    /// Sums by channel.
     sums: Vec<f64>,
+    /// Sums by channel of the values after rounding to bytes.
     rounded: Vec<f64>,
+    /// Pixels in each sum.
     pixels: u64,
 }
 
-/// Quantizes a model. `crops` are aligned as the model wants them, and
-/// `source` says where they are from. Weights keep the largest of each output
-/// channel; activations are cut off where the mean squared error is least;
-/// biases are corrected by the mean error that remains (Nagel et al.,
-/// "Data-Free Quantization Through Weight Equalization and Bias Correction",
-/// ICCV 2019, with means from the crops).
+/// Quantizes a model. `crops` are aligned with the model's template; `source` describes
+/// them in the result. The scale of an output channel's weights comes from the largest
+/// weight; activations are clipped where the mean squared error is smallest; biases are
+/// corrected by the remaining mean error (Nagel et al., "Data-Free Quantization Through
+/// Weight Equalization and Bias Correction", ICCV 2019, with means from the crops).
 ///
 /// # Errors
-/// [`NetError::Crop`] if there are no crops, or their size is not the model's
-/// own; [`NetError::Tensor`] as for an [`Engine`](crate::Engine).
+/// [`NetError::Crop`] if there are no crops, or their size is not the model's input
+/// size; [`NetError::Tensor`] as for an [`Engine`](crate::Engine).
 pub fn quantize(
     weights: &Weights,
     crops: &[Crop],
@@ -42,28 +42,28 @@ pub fn quantize(
     weights.check()?;
     let info = &weights.info;
     if crops.is_empty() {
-        return Err(NetError::Crop("there are no crops to calibrate with".into()));
+        return Err(NetError::Crop("no crops for calibration".into()));
     }
     if let Some(crop) = crops.iter().find(|c| c.size() != info.input_size) {
         let (size, wanted) = (crop.size(), info.input_size);
         return Err(NetError::Crop(format!(
-            "a crop of {size}x{size} pixels, the model is for {wanted}x{wanted}"
+            "invalid calibration crop of {size}x{size} pixels: the model needs {wanted}x{wanted}"
         )));
     }
     let float = Float::new(weights)?;
     let count = info.net.layers().len();
-    let mut seen: Vec<Activations> =
+    let mut activations: Vec<Activations> =
         info.net.layers().iter().map(|&(channels, _)| Activations::new(channels)).collect();
     for crop in crops {
-        float.run(crop, |i, values, _| seen[i].measure(values));
+        float.run(crop, |i, values, _| activations[i].update_largest(values));
     }
     for crop in crops {
-        float.run(crop, |i, values, _| seen[i].count(values));
+        float.run(crop, |i, values, _| activations[i].update_histogram(values));
     }
-    let scales: Vec<f32> = seen.iter().map(Activations::scale).collect();
+    let scales: Vec<f32> = activations.iter().map(Activations::scale).collect();
     for crop in crops {
         float.run(crop, |i, values, planes| {
-            seen[i].sum(values, planes.height * planes.width, scales[i]);
+            activations[i].sum(values, planes.height * planes.width, scales[i]);
         });
     }
 
@@ -74,13 +74,13 @@ pub fn quantize(
         if i == 0 {
             divide_by_std(&mut weight, info.normalization.std);
         }
-        // Means of the inputs, as they are and as the bytes give them; a
-        // picture's bytes are exact.
+        // Means of the inputs, exact and after rounding to bytes. The picture's bytes
+        // are exact.
         let (means, rounded) = match i {
             0 => (channel_means(crops, info.normalization.mean), None),
             _ => (
-                seen[i - 1].means(&seen[i - 1].sums),
-                Some(seen[i - 1].means(&seen[i - 1].rounded)),
+                activations[i - 1].means(&activations[i - 1].sums),
+                Some(activations[i - 1].means(&activations[i - 1].rounded)),
             ),
         };
         let rounded = rounded.as_ref().unwrap_or(&means);
@@ -92,7 +92,7 @@ pub fn quantize(
         };
         for (o, kernel) in weight.chunks_exact(9 * inputs).enumerate() {
             let largest = kernel.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-            // A channel of zeros has any scale.
+            // The scale of a channel of zeros is arbitrary.
             let scale = if largest > 0.0 { (largest / 127.0).max(f32::MIN_POSITIVE) } else { 1.0 };
             let mut error = 0.0;
             for (k, &w) in kernel.iter().enumerate() {
@@ -116,8 +116,8 @@ pub fn quantize(
     Ok(QuantizedWeights { info, layers, head_weight: head("weight"), head_bias: head("bias") })
 }
 
-/// `weight` is `[out, 3, 3, 3]`, of inputs `(byte / 255 - mean) / std`, and
-/// becomes that of inputs `byte - 255 mean`.
+/// Converts `weight`, `[out, 3, 3, 3]`, from inputs `(byte / 255 - mean) / std` to inputs
+/// `byte - 255 mean`.
 fn divide_by_std(weight: &mut [f32], std: [f32; 3]) {
     for kernels in weight.chunks_exact_mut(27) {
         for (kernel, std) in kernels.chunks_exact_mut(9).zip(std) {
@@ -126,7 +126,7 @@ fn divide_by_std(weight: &mut [f32], std: [f32; 3]) {
     }
 }
 
-/// The mean of `byte - 255 mean` for each channel of the pictures.
+/// The mean of `byte - 255 mean` over the crops, for each channel.
 fn channel_means(crops: &[Crop], mean: [f32; 3]) -> Vec<f64> {
     let pixels: usize = crops.iter().map(|c| c.size() * c.size()).sum();
     (0..3)
@@ -149,19 +149,19 @@ impl Activations {
         }
     }
 
-    fn measure(&mut self, values: &[f32]) {
+    fn update_largest(&mut self, values: &[f32]) {
         self.largest = values.iter().fold(self.largest, |m, &v| m.max(v));
     }
 
-    fn count(&mut self, values: &[f32]) {
+    fn update_histogram(&mut self, values: &[f32]) {
         let by = BINS as f32 / self.largest;
         for &v in values.iter().filter(|v| **v > 0.0) {
             self.histogram[((v * by) as usize).min(BINS - 1)] += 1;
         }
     }
 
-    /// Half a byte's part of the largest value that is not cut off, for which
-    /// the sum of the squared errors of rounding and cutting off is least.
+    /// The scale (the clipping threshold / 255) with the smallest sum of squared errors
+    /// of rounding and clipping.
     fn scale(&self) -> f32 {
         if self.largest <= 0.0 {
             return 1.0;
@@ -181,7 +181,7 @@ impl Activations {
         (best.expect("there are candidates") as f32).max(f32::MIN_POSITIVE)
     }
 
-    /// `values` are `[channels, pixels]`.
+    /// Adds to the sums; `values` is `[channels, pixels]`.
     fn sum(&mut self, values: &[f32], pixels: usize, scale: f32) {
         self.pixels += pixels as u64;
         for (c, plane) in values.chunks_exact(pixels).enumerate() {
@@ -198,7 +198,7 @@ impl Activations {
     }
 }
 
-/// The model in f32, which shows its activations.
+/// The model in f32, with access to its activations.
 struct Float {
     stem: StemConv,
     stem_pool: bool,
@@ -226,9 +226,9 @@ impl Float {
         Ok(Self { stem, stem_pool: net[0].1, layers, mean: normal.mean, std: normal.std })
     }
 
-    /// Calls `show` with each layer's number and its output, `[channels,
-    /// height, width]`, after pooling.
-    fn run(&self, crop: &Crop, mut show: impl FnMut(usize, &[f32], Planes)) {
+    /// Calls `observe` with the index of each layer and its output after pooling,
+    /// `[channels, height, width]`.
+    fn run(&self, crop: &Crop, mut observe: impl FnMut(usize, &[f32], Planes)) {
         let size = crop.size();
         let mut picture = vec![0.0; self.stem.picture_len(size, size)];
         let rows = picture.chunks_exact_mut(self.stem.row_stride(size)).skip(1);
@@ -246,14 +246,14 @@ impl Float {
             max_pool_planes(&planes, &values, &mut pooled);
             (planes, values) = (planes.pooled(), pooled);
         }
-        show(0, &planes.unpack(&values), planes);
+        observe(0, &planes.unpack(&values), planes);
         let mut scratch = [Scratch::default()];
         for (i, layer) in self.layers.iter().enumerate() {
             let shape = layer.output_planes(planes.height, planes.width);
             let mut output = vec![Lanes::default(); shape.size()];
             layer.forward(&values, planes.height, planes.width, &mut output, &mut scratch);
             (planes, values) = (shape, output);
-            show(i + 1, &planes.unpack(&values), planes);
+            observe(i + 1, &planes.unpack(&values), planes);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! A model in 8-bit integers: its file, and the meaning of the values in it. They
-//! are found by `calibrate` and run by `network`.
+//! A model in 8-bit integers: its file format and quantization scheme. `calibrate`
+//! quantizes a model, `network` runs it.
 //!
-//! Weights are signed bytes with a scale for each output channel. Activations
-//! are bytes with a scale for each layer: after a ReLU nothing is negative. The
-//! picture is taken in the bytes it has: the first layer's weights include the
-//! normalization's division, and its bytes count from the normalization's mean.
+//! Weights are signed bytes with a scale per output channel. Activations are unsigned
+//! bytes with a scale per layer, as nothing is negative after a ReLU. The input is the
+//! picture's bytes: the division by the standard deviation is part of the first layer's
+//! weights, and the mean is the zero point.
 
 mod calibrate;
 mod network;
@@ -28,17 +28,16 @@ pub(crate) use network::{QuantizedArena, QuantizedNetwork};
 pub(crate) struct Layer {
     /// `[out, in, 3, 3]`
     pub weight: Vec<i8>,
-    /// The value of a sum of 1, above 0; `[out]`.
+    /// The scale of the integer sums, above 0; `[out]`.
     pub scale: Vec<f32>,
     /// `[out]`
     pub bias: Vec<f32>,
-    /// The value of an output byte of 1, above 0; none for the last layer, whose
-    /// output is not rounded.
+    /// The scale of the output bytes, above 0; none for the last layer, whose output is
+    /// not quantized.
     pub output_scale: Option<f32>,
 }
 
-/// A model whose weights and activations are 8-bit integers; made by
-/// [`quantize`].
+/// A model with 8-bit integer weights and activations, created by [`quantize`].
 #[derive(Clone, PartialEq)]
 pub struct QuantizedWeights {
     info: ModelInfo,
@@ -50,7 +49,7 @@ pub struct QuantizedWeights {
 }
 
 impl QuantizedWeights {
-    /// The description, in which [`ModelInfo::quantization`] is set.
+    /// The description; [`ModelInfo::quantization`] is set.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -58,14 +57,14 @@ impl QuantizedWeights {
     /// Changes the description.
     ///
     /// # Errors
-    /// [`NetError::Spec`] if the description contradicts itself, or is of another
-    /// network or of one that is not quantized; nothing is changed then.
+    /// [`NetError::Spec`] if the new description is inconsistent, or is of another network
+    /// or one that is not quantized. Nothing is changed then.
     pub fn describe(&mut self, change: impl FnOnce(&mut ModelInfo)) -> Result<(), NetError> {
         let mut info = self.info.clone();
         change(&mut info);
         info.check()?;
         if info.net != self.info.net || info.quantization.is_none() {
-            return Err(NetError::Spec("the new description is that of another network".into()));
+            return Err(NetError::Spec("the new description is of another network".into()));
         }
         self.info = info;
         Ok(())
@@ -93,7 +92,7 @@ impl QuantizedWeights {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`NetError::File`], which names the file; its source says what is wrong with it.
+    /// [`NetError::File`] with the path; its source is the cause.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(NetError::Read);
@@ -103,9 +102,9 @@ impl QuantizedWeights {
     /// Reads a file's content.
     ///
     /// # Errors
-    /// If it is not safetensors, has no description or that of a model in
-    /// floating point, or a tensor is missing, unexpected, of another type or
-    /// shape, not finite, or a scale that is not above 0.
+    /// If it is not safetensors, has no description or one of a model in floating point,
+    /// or a tensor is missing, unexpected, of another type or shape, or not finite, or a
+    /// scale is not above 0.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetError> {
         let info = Weights::read_info(bytes)?;
         if info.quantization.is_none() {
@@ -142,19 +141,21 @@ impl QuantizedWeights {
         let layers = (0..info.net.layers().len()).map(|i| {
             let mut part = |part: &str| floats.remove(format!("conv{i}.{part}").as_str());
             Layer {
-                scale: part("scale").expect("was there"),
-                bias: part("bias").expect("was there"),
+                scale: part("scale").expect("all tensors are present"),
+                bias: part("bias").expect("all tensors are present"),
                 output_scale: part("output_scale").map(|s| s[0]),
-                weight: bytes.remove(format!("conv{i}.weight").as_str()).expect("was there"),
+                weight: bytes
+                    .remove(format!("conv{i}.weight").as_str())
+                    .expect("all tensors are present"),
             }
         });
         let layers = layers.collect();
-        let head_weight = floats.remove("fc.weight").expect("was there");
-        let head_bias = floats.remove("fc.bias").expect("was there");
+        let head_weight = floats.remove("fc.weight").expect("all tensors are present");
+        let head_bias = floats.remove("fc.bias").expect("all tensors are present");
         Ok(Self { info: info.clone(), layers, head_weight, head_bias })
     }
 
-    /// The file's content.
+    /// Returns the content of the file.
     ///
     /// # Errors
     /// [`NetError::Safetensors`] if it cannot be written as safetensors.
@@ -175,14 +176,14 @@ impl QuantizedWeights {
         let tensors = Self::tensors(&self.info);
         let views = tensors.iter().map(|(name, dtype, shape)| {
             let view = TensorView::new(*dtype, shape.clone(), &data[name]);
-            (name.as_str(), view.expect("lengths fit shapes"))
+            (name.as_str(), view.expect("the length matches the shape"))
         });
-        let info = serde_json::to_string(&self.info).expect("a description is plain data");
+        let info = serde_json::to_string(&self.info).expect("a description can be written as JSON");
         let metadata = HashMap::from([(INFO_KEY.to_owned(), info)]);
         safetensors::serialize(views, Some(metadata)).map_err(NetError::Safetensors)
     }
 
-    /// Writes a file by [`dldl_io::write_atomic`].
+    /// Writes a file with [`dldl_io::write_atomic`].
     ///
     /// # Errors
     /// [`NetError::File`] if it cannot be written.
@@ -193,7 +194,7 @@ impl QuantizedWeights {
 }
 
 impl std::fmt::Debug for QuantizedWeights {
-    /// The description without the million values.
+    /// The description, without the values.
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.debug_struct("QuantizedWeights").field("info", &self.info).finish_non_exhaustive()
     }

@@ -1,5 +1,5 @@
-//! A quantized network, ready to run, and the memory it needs. The arithmetic
-//! lives in `dldl_kernels::int8`.
+//! A quantized network, ready to run, and its buffers. The arithmetic is in
+//! `dldl_kernels::int8`.
 
 use dldl_kernels::int8::{Aligned, Conv3x3, Isa, enclose, enclosed_len};
 
@@ -11,8 +11,7 @@ use crate::{Crop, NetError, ProfileEvent};
 pub(crate) struct QuantizedNetwork {
     isa: Isa,
     layers: Vec<Conv3x3>,
-    /// What a picture is surrounded by: zero after normalization, to the
-    /// nearest byte.
+    /// The border of a picture: zero after normalization, rounded to a byte.
     border: [u8; 3],
     /// `[features, outputs]`
     head_weight: Vec<f32>,
@@ -20,11 +19,11 @@ pub(crate) struct QuantizedNetwork {
     head_bias: Vec<f32>,
 }
 
-/// All memory that a network needs to run, for one picture at a time. It grows
-/// to what the largest picture needs, and is then left as it is.
+/// The buffers of a forward pass, for one picture at a time. They grow to the size that
+/// the largest picture needs and never shrink.
 #[derive(Debug, Default)]
 pub(crate) struct QuantizedArena {
-    /// What a layer reads and what it writes, by turns.
+    /// Input and output of a layer, in alternation.
     bytes: [Aligned<u8>; 2],
     /// The last layer's output.
     last: Vec<f32>,
@@ -32,7 +31,7 @@ pub(crate) struct QuantizedArena {
 }
 
 impl QuantizedArena {
-    /// Bytes that it holds.
+    /// Allocated bytes.
     pub(crate) fn bytes(&self) -> usize {
         let floats = self.last.capacity() + self.features.capacity();
         self.bytes.iter().map(Aligned::bytes).sum::<usize>() + size_of::<f32>() * floats
@@ -40,16 +39,16 @@ impl QuantizedArena {
 }
 
 impl QuantizedNetwork {
-    /// Packs the weights of a model and joins the scales.
+    /// Packs the weights of a model and combines the scales.
     ///
     /// # Errors
-    /// [`NetError::Tensor`] if joined scales leave the range of an f32.
+    /// [`NetError::Tensor`] if a combined scale is out of the range of an f32.
     ///
     /// # Panics
-    /// If the processor does not have `isa`.
+    /// If the processor does not support `isa`.
     pub(crate) fn new(weights: &QuantizedWeights, isa: Isa) -> Result<Self, NetError> {
         let info = &weights.info;
-        // What a byte of 0 after normalization is.
+        // The pixel value that is 0 after normalization.
         let zero = info.normalization.mean.map(|m| 255.0 * f64::from(m));
         let mut input_scale = 1.0;
         let mut layers = Vec::new();
@@ -71,11 +70,14 @@ impl QuantizedNetwork {
                 multiplier.push((scale / output_scale) as f32);
                 offset.push((bias / output_scale) as f32);
             }
-            let sound = multiplier.iter().all(|m| m.is_normal() && *m > 0.0)
+            let valid = multiplier.iter().all(|m| m.is_normal() && *m > 0.0)
                 && offset.iter().all(|v| v.is_finite());
-            if !sound {
+            if !valid {
                 let name = format!("conv{i}.scale");
-                return Err(NetError::tensor(&name, "is out of range with its neighbors' scales"));
+                return Err(NetError::tensor(
+                    &name,
+                    "is out of range after combination with the scales of adjacent layers",
+                ));
             }
             let conv = Conv3x3::new(isa, &layer.weight, inputs, &multiplier, &offset, pool);
             layers.push(conv);
@@ -93,20 +95,20 @@ impl QuantizedNetwork {
         })
     }
 
-    /// The instructions that it runs on.
+    /// The instruction set.
     pub(crate) fn isa(&self) -> Isa {
         self.isa
     }
 
-    /// Bytes of the weights as they are kept to run.
+    /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
         let head = size_of::<f32>() * (self.head_weight.len() + self.head_bias.len());
         self.layers.iter().map(Conv3x3::bytes).sum::<usize>() + head
     }
 
-    /// Makes an arena large enough for pictures of `size` x `size`.
+    /// Grows the arena for pictures of `size` x `size`.
     pub(crate) fn reserve(&self, arena: &mut QuantizedArena, size: usize) {
-        // What is in them counts only within a picture.
+        // The old content is not needed.
         fn grow(bytes: &mut Aligned<u8>, len: usize) {
             if bytes.len() < len {
                 *bytes = Aligned::zeros(len);
@@ -131,8 +133,8 @@ impl QuantizedNetwork {
         }
     }
 
-    /// The head's outputs for one crop of a fitting size, or for its mirror
-    /// image; `logits` is `[outputs]`. `after` is told when a part is done.
+    /// Computes the logits, `[outputs]`, of a crop of a valid size or of its mirror
+    /// image. Calls `after` at the end of each part.
     pub(crate) fn forward(
         &self,
         crop: &Crop,
@@ -148,7 +150,7 @@ impl QuantizedNetwork {
         enclose(crop.rgb(), crop.size(), &self.border, mirrored, from);
         after(ProfileEvent::Input);
         let (mut height, mut width) = (crop.size(), crop.size());
-        let (last, layers) = self.layers.split_last().expect("a sound network has a layer");
+        let (last, layers) = self.layers.split_last().expect("a valid network has a layer");
         for (i, layer) in layers.iter().enumerate() {
             layer.forward(from, height, width, to, threads);
             (height, width) = layer.output_size(height, width);
@@ -165,8 +167,8 @@ impl QuantizedNetwork {
         after(ProfileEvent::Head);
     }
 
-    /// One feature after the other, so that the outputs are summed side by side
-    /// and in the same order whatever the instructions are.
+    /// Computes the logits. The outer loop runs over features, so that outputs are
+    /// vectorized and the order of the sums does not depend on the instruction set.
     fn head(&self, features: &[f32], logits: &mut [f32]) {
         logits.copy_from_slice(&self.head_bias);
         for (feature, weights) in features.iter().zip(self.head_weight.chunks_exact(logits.len())) {
@@ -177,7 +179,7 @@ impl QuantizedNetwork {
     }
 }
 
-/// The mean of each channel over `pixels` pixels: the border adds nothing.
+/// The mean of each channel over `pixels` pixels. The border is zero.
 fn average(enclosed: &[f32], pixels: usize, features: &mut [f32]) {
     features.fill(0.0);
     for pixel in enclosed.chunks_exact(features.len()) {

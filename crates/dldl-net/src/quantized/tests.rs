@@ -1,12 +1,12 @@
-//! Quantized models against the ones they are made from, on every instruction
-//! set, and their files.
+//! Quantized models compared with their f32 models, on every instruction set, and
+//! their files.
 
 use std::collections::HashMap;
 
 use super::*;
 use crate::{Crop, Engine, Isa, NetSpec, Pooling};
 
-/// Smooth pictures: noise would exaggerate what rounding does.
+/// Smooth pictures: noise would exaggerate rounding errors.
 fn crops(size: usize, count: usize) -> Vec<Crop> {
     let picture = |n: usize| {
         let value = |i: usize| {
@@ -27,7 +27,7 @@ fn small(pooling: Pooling) -> Weights {
 }
 
 #[test]
-fn logits_are_about_those_of_the_model_in_floating_point() {
+fn logits_are_close_to_those_of_the_f32_model() {
     for pooling in [Pooling::Hybrid, Pooling::Average] {
         let weights = small(pooling);
         let crops = crops(32, 6);
@@ -40,12 +40,12 @@ fn logits_are_about_those_of_the_model_in_floating_point() {
         };
         let (error, size) = (rms(&|(a, b)| a - b), rms(&|(_, b)| *b));
         assert!(error < 0.03 * size, "{pooling:?}: {error} of {size}");
-        assert!(error > 0.0, "integers are not that exact");
+        assert!(error > 0.0, "logits are equal: was the model quantized?");
     }
 }
 
 #[test]
-fn instructions_threads_and_sizes_do_not_change_a_bit() {
+fn results_are_identical_for_all_instruction_sets_and_thread_counts() {
     let weights = small(Pooling::Hybrid);
     let quantized = quantize(&weights, &crops(32, 2), "waves").unwrap();
     for size in [8, 24, 64] {
@@ -62,7 +62,7 @@ fn instructions_threads_and_sizes_do_not_change_a_bit() {
 }
 
 #[test]
-fn a_mirrored_view_is_the_mirrored_crop() {
+fn the_second_view_is_the_mirrored_crop() {
     let quantized = quantize(&small(Pooling::Hybrid), &crops(32, 2), "waves").unwrap();
     let engine = Engine::from_quantized(&quantized).unwrap();
     let crops = crops(32, 1);
@@ -73,23 +73,23 @@ fn a_mirrored_view_is_the_mirrored_crop() {
 }
 
 #[test]
-fn a_file_comes_back_and_says_what_it_is() {
+fn files_round_trip_and_are_marked_as_quantized() {
     let quantized = quantize(&small(Pooling::Average), &crops(32, 2), "2 waves").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("small-int8.safetensors");
     quantized.save(&path).unwrap();
     assert_eq!(QuantizedWeights::load(&path).unwrap(), quantized);
     let engine = Engine::load(&path).unwrap();
-    let said = engine.info().quantization.as_ref().unwrap();
-    assert_eq!(said.calibration, "2 waves");
+    let quantization = engine.info().quantization.as_ref().unwrap();
+    assert_eq!(quantization.calibration, "2 waves");
     assert_eq!(engine.isa(), Isa::detect().name());
-    // What needs floating point refuses it by name and reason.
-    let refused = Weights::load(&path).unwrap_err().to_string();
-    assert!(refused.contains("small-int8") && refused.contains("quantized"), "{refused}");
+    // The f32 loader rejects it with name and reason.
+    let error = Weights::load(&path).unwrap_err().to_string();
+    assert!(error.contains("small-int8") && error.contains("quantized"), "{error}");
 }
 
 #[test]
-fn files_that_are_wrong_are_refused() {
+fn invalid_files_are_rejected() {
     let weights = small(Pooling::Hybrid);
     let good = quantize(&weights, &crops(32, 1), "waves").unwrap();
     let broken = |change: &dyn Fn(&mut QuantizedWeights)| {
@@ -105,7 +105,7 @@ fn files_that_are_wrong_are_refused() {
     assert!(error.contains("not quantized"), "{error}");
     let float = weights.to_bytes(crate::Precision::F16).unwrap();
     assert!(QuantizedWeights::from_bytes(&float).is_err());
-    // The same file without a tensor, and with one of another type.
+    // The same file without a tensor.
     let bytes = good.to_bytes().unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let json = serde_json::to_string(&good.info).unwrap();
@@ -129,7 +129,7 @@ fn calibration_needs_crops_of_the_right_size() {
 }
 
 #[test]
-fn a_channel_of_zeros_and_a_dead_layer_are_no_trouble() {
+fn models_with_zero_channels_and_dead_layers_can_be_quantized() {
     let mut weights = small(Pooling::Hybrid);
     let dead = weights.info.net.tensors().into_iter().map(|(name, shape)| {
         let mut values = weights.tensor(&name).to_vec();

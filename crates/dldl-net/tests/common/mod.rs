@@ -1,9 +1,9 @@
-//! Networks and crops by formula: the same as in tools/golden_net.py.
+//! Networks and crops with values from formulas, the same as in tools/golden_net.py.
 
 use dldl_label::{LabelSet, Method, Scaling};
 use dldl_net::{Crop, ModelInfo, NetSpec, Weights};
 
-/// `count` numbers in 0..1 with 24 bits: splitmix64 of a counter.
+/// `count` values in 0..1 with 24 bits: splitmix64 of a counter.
 pub fn uniform(stream: u64, count: usize) -> Vec<f64> {
     let number = |i: u64| {
         let mut z = ((stream << 32).wrapping_add(i)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -15,7 +15,7 @@ pub fn uniform(stream: u64, count: usize) -> Vec<f64> {
     (1..=count as u64).map(number).collect()
 }
 
-/// A model with the formula's weights.
+/// A model with weights from the formula.
 pub fn model(net: NetSpec, seed: u64) -> Weights {
     let mut tensors = std::collections::BTreeMap::new();
     for (i, (name, shape)) in net.tensors().into_iter().enumerate() {
@@ -33,12 +33,12 @@ pub fn model(net: NetSpec, seed: u64) -> Weights {
     }
     let method = Method::dldl_v2(1.0, Scaling::PerSample).unwrap();
     let info = ModelInfo::new("by formula", net, LabelSet::age(), method);
-    Weights::new(info, tensors).expect("the formula's weights are sound")
+    Weights::new(info, tensors).expect("the weights are valid")
 }
 
-/// A crop with the formula's pixels.
-#[allow(dead_code)] // not every test needs one
+/// A crop with pixels from the formula.
+#[allow(dead_code)] // used by only some of the test crates
 pub fn crop(size: usize, seed: u64) -> Crop {
     let rgb = uniform(seed * 1000, 3 * size * size).into_iter().map(|u| (u * 256.0) as u8);
-    Crop::new(size, rgb.collect()).expect("as many bytes as needed")
+    Crop::new(size, rgb.collect()).expect("the length matches the size")
 }

@@ -17,7 +17,7 @@ pub enum ExperimentError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: SpecError,
+        source: Box<SpecError>,
     },
     /// A selection names a label that is on no axis.
     #[error("unknown label `{label}`: expected one of {known}")]

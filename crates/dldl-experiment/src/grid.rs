@@ -47,7 +47,7 @@ impl Grid {
     pub fn load(path: &Path) -> Result<Self, ExperimentError> {
         let spec = Spec::load(path)?;
         let trials = trials(&spec)
-            .map_err(|source| ExperimentError::Spec { path: path.to_owned(), source })?;
+            .map_err(|e| ExperimentError::Spec { path: path.to_owned(), source: Box::new(e) })?;
         Ok(Self { path: path.to_owned(), spec, trials })
     }
 

@@ -193,7 +193,7 @@ impl Spec {
     pub fn load(path: &Path) -> Result<Self, ExperimentError> {
         let text = std::fs::read_to_string(path).map_err(SpecError::Read);
         text.and_then(|text| Self::parse(&text))
-            .map_err(|source| ExperimentError::Spec { path: path.to_owned(), source })
+            .map_err(|e| ExperimentError::Spec { path: path.to_owned(), source: Box::new(e) })
     }
 
     /// Parses and checks the text of an experiment's file.

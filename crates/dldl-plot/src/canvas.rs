@@ -28,7 +28,11 @@ impl Canvas {
     /// # Panics
     /// If `rgb` has another length, or if there are no pixels.
     pub fn from_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Self {
-        assert!(!rgb.is_empty() && rgb.len() / 3 / width == height && rgb.len() % (3 * width) == 0);
+        assert!(
+            !rgb.is_empty()
+                && rgb.len() / 3 / width == height
+                && rgb.len().is_multiple_of(3 * width)
+        );
         Self { width, height, rgb }
     }
 

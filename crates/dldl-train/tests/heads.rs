@@ -66,7 +66,7 @@ fn two_heads_learn_from_three_datasets_despite_interruptions() {
     let files = RunFolder::new(&whole.run);
     let info = Weights::load(files.weights()).unwrap().info;
     let tasks: Vec<&str> = info.heads.iter().map(|head| head.task.name()).collect();
-    assert_eq!((tasks, info.net.outputs), (vec!["age".into(), "attractiveness".into()], 142));
+    assert_eq!((tasks, info.net.outputs), (vec!["age", "attractiveness"], 142));
     assert_eq!(info.figures[1].name, "val MAE of attractiveness");
     let svg = std::fs::read_to_string(files.chart()).unwrap();
     assert!(svg.contains("attractiveness (points)") && svg.contains("age (years)"));

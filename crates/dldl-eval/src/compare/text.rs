@@ -114,7 +114,7 @@ impl Comparison {
         for row in &self.rows {
             let words =
                 [&row.name, &row.model, &row.method, row.task.name(), &row.dataset, &row.split];
-            let mut cells: Vec<String> = words.map(|word| quoted(word)).to_vec();
+            let mut cells: Vec<String> = words.map(quoted).to_vec();
             cells.extend([row.n.to_string(), row.failures.to_string()]);
             let value = |m: Option<Measured>| m.map(|m| m.value);
             let range = row.mae.and_then(|m| m.interval);

@@ -48,7 +48,10 @@ fn info_describes_the_model() {
     }
     let json = run(dldl().args(["info", "--format", "json"]));
     let info: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!((info["parameters"].as_u64(), info["task"].as_str()), (Some(940_158), Some("age")));
+    assert_eq!(
+        (info["parameters"].as_u64(), info["heads"][0]["task"].as_str()),
+        (Some(940_158), Some("age"))
+    );
     // The multiply-accumulates are those of the model's crop size.
     let size = info["input_size"].as_u64().unwrap() as usize;
     assert_eq!(info["macs"].as_u64(), Some(dldl_net::NetSpec::tiny_age(142).macs(size)));
@@ -76,7 +79,7 @@ fn bench_reports_the_figures_that_scripts_read() {
     assert_eq!(macs, net.macs(64));
 
     let table = bench(&few);
-    assert!(table.stdout.contains("conv12") && table.stdout.contains("of the peak"));
+    assert!(table.stdout.contains("conv12") && table.stdout.contains("of peak"));
     let refused = bench(&["--size", "100"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
     assert!(refused.stderr.contains("multiple of 32"), "{}", refused.stderr);

@@ -128,7 +128,7 @@ mod tests {
         let Some(data) = crate::shared_data("all-age-faces") else { return };
         let set = crate::load("all-age-faces", &data, None).unwrap();
         let index = Index::new(&data).unwrap();
-        assert_eq!((set.samples.len(), set.problems.len()), (11_720, 0));
+        assert_eq!((set.samples.len(), set.problems.len()), (11_538, 0));
         assert!(set.count(Split::Test) > 0);
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");

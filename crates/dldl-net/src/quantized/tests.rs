@@ -84,8 +84,10 @@ fn files_round_trip_and_are_marked_as_quantized() {
     assert_eq!(quantization.calibration, "2 waves");
     assert_eq!(engine.isa(), Isa::detect().name());
     // The f32 loader rejects it with name and reason.
-    let error = Weights::load(&path).unwrap_err().to_string();
-    assert!(error.contains("small-int8") && error.contains("quantized"), "{error}");
+    let error = Weights::load(&path).unwrap_err();
+    assert!(error.to_string().ends_with("small-int8.safetensors"), "{error}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("quantized"), "{source}");
 }
 
 #[test]

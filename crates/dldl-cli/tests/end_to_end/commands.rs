@@ -55,7 +55,7 @@ fn info_describes_the_model() {
     // The multiply-accumulates are those of the model's crop size.
     let size = info["input_size"].as_u64().unwrap() as usize;
     assert_eq!(info["macs"].as_u64(), Some(dldl_net::NetSpec::tiny_age(142).macs(size)));
-    assert_eq!(info["labels"]["max"], 100.0);
+    assert_eq!(info["heads"][0]["labels"]["max"], 100.0);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub const FORMAT: Format = Format {
     about: "fairface_label_{train,val}.csv next to train/ and val/ as published, or labels_val.csv \
             next to images/; ages are ranges",
     tasks: &[age("uniform over the range: 0-2, 3-9, 10-19, ..., 70 and more")],
-    splits: "the published val is test, a tenth of the published train is val",
+    splits: "the published val is test, unless a column `split` divides it; a tenth of the published train is val",
     folds: &[],
     citation: "Karkkainen, Joo: FairFace: Face attribute dataset for balanced race, gender, and \
                age, WACV 2021",
@@ -125,7 +125,7 @@ mod tests {
         let Some(data) = crate::shared_data("fairface") else { return };
         let set = crate::load("fairface", &data, None).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (4998, 0));
-        assert_eq!(set.count(Split::Test), 4998);
+        assert_eq!(Split::ALL.map(|s| set.count(s)), [0, 2515, 2483]);
         let labels = LabelSet::age();
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");

@@ -293,7 +293,7 @@ fn all_parts_are_on_the_page() {
         "used the seed 7",
         "18-29 (50)",
         "9.3",
-        "rank (m): its sigmoids",
+        "rank (m): sigmoids",
         "dldl report a.json",
         "Comparison",
     ] {

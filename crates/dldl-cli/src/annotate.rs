@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dldl::{FaceEstimate, Picture};
+use dldl_face::{Chroma, encode_jpeg};
 use dldl_plot::{Canvas, Color, Text};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::printing::write_file;
 
@@ -58,12 +58,7 @@ pub fn write(picture: Picture, faces: &[FaceEstimate], level: f64, target: &Path
     let (width, height) = (picture.width(), picture.height());
     let mut canvas = Canvas::from_rgb(width, height, picture.into_rgb());
     draw(&mut canvas, faces, level);
-    let mut jpeg = Vec::new();
-    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
-    encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
-    let side = |n: usize| u16::try_from(n).context("a JPEG is at most 65535 pixels wide and high");
-    let (width, height) = (side(width)?, side(height)?);
-    encoder.encode(canvas.rgb(), width, height, ColorType::Rgb)?;
+    let jpeg = encode_jpeg(canvas.rgb(), width, height, QUALITY, Chroma::Full)?;
     write_file(target, &jpeg)
 }
 

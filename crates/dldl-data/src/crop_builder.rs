@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use dldl_face::{Detector, crop_main_face_in_file};
-use dldl_net::Crop;
+use dldl_face::{Chroma, Detector, crop_main_face_in_file, encode_jpeg};
 
 use crate::cached_sample::CachedSample;
 use crate::{Parameters, Sample};
@@ -31,7 +30,9 @@ impl<'a> CropBuilder<'a> {
         let Parameters { template, crop_size, jpeg_quality, .. } = self.parameters;
         let main = crop_main_face_in_file(&path, self.detector.as_ref(), template, *crop_size)
             .map_err(|e| e.reason())?;
-        let jpeg = encode(&main.crop, *jpeg_quality)?;
+        let side = main.crop.size();
+        let jpeg = encode_jpeg(main.crop.rgb(), side, side, *jpeg_quality, Chroma::Full)
+            .map_err(|e| e.reason())?;
         let cached = CachedSample {
             key: format!("{index:08}"),
             sample: sample.clone(),
@@ -45,16 +46,4 @@ impl<'a> CropBuilder<'a> {
         };
         Ok((cached, jpeg))
     }
-}
-
-/// JPEG without chroma subsampling.
-fn encode(crop: &Crop, quality: u8) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
-    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_4_4);
-    let side = u16::try_from(crop.size()).map_err(|e| e.to_string())?;
-    encoder
-        .encode(crop.rgb(), side, side, jpeg_encoder::ColorType::Rgb)
-        .map_err(|e| format!("the crop cannot be compressed: {e}"))?;
-    Ok(bytes)
 }

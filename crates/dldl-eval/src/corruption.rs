@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use dldl::Picture;
+use dldl_face::{Chroma, encode_jpeg};
 use dldl_net::Template;
 use serde::{Deserialize, Serialize};
 
@@ -256,14 +257,11 @@ fn blurred(picture: &Picture, sigma: f64) -> Picture {
 
 /// Compresses a picture; one too large for JPEG is returned unchanged.
 fn compressed(picture: Picture, quality: u8) -> Picture {
-    let mut bytes = Vec::new();
-    let (Ok(width), Ok(height)) = (picture.width().try_into(), picture.height().try_into()) else {
-        return picture;
-    };
-    jpeg_encoder::Encoder::new(&mut bytes, quality)
-        .encode(picture.rgb(), width, height, jpeg_encoder::ColorType::Rgb)
-        .expect("three bytes a pixel, into memory");
-    dldl::decode(&bytes).expect("the encoder writes valid JPEG")
+    let (width, height) = (picture.width(), picture.height());
+    match encode_jpeg(picture.rgb(), width, height, quality, Chroma::ByQuality) {
+        Ok(jpeg) => dldl::decode(&jpeg).expect("the encoder writes valid JPEG"),
+        Err(_) => picture,
+    }
 }
 
 #[cfg(test)]

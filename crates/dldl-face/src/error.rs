@@ -65,6 +65,14 @@ pub enum FaceError {
     /// Decoding would allocate more memory than the largest allowed picture needs.
     #[error("decoding this {0} file needs too much memory")]
     TooMuchMemory(&'static str),
+    /// JPEG cannot hold so many pixels in a row or column.
+    #[error("{width}x{height} pixels do not fit a JPEG: its sides have at most 65535")]
+    TooLargeForJpeg {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
     /// The number of bytes does not match the size of the picture.
     #[error(
         "an RGB picture of {width}x{height} pixels cannot have {bytes} bytes: \

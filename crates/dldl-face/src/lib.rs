@@ -27,6 +27,7 @@ mod align;
 mod crop;
 mod decode;
 mod detect;
+mod encode;
 mod error;
 mod geometry;
 mod guard;
@@ -43,6 +44,7 @@ pub use crop::{
 };
 pub use decode::{decode, decode_file, probe};
 pub use detect::{Detector, DetectorParams, Face};
+pub use encode::{Chroma, encode_jpeg};
 pub use error::FaceError;
 pub use geometry::Similarity;
 pub use limits::{MAX_FILE_BYTES, MAX_PIXELS, PICTURE_EXTENSIONS, has_picture_extension};

@@ -60,7 +60,7 @@ pub fn run(args: Args, mut command: Command) -> Result<Outcome> {
         What::Fish => Shell::Fish,
         What::Powershell => Shell::PowerShell,
         What::Schema => {
-            print(&dldl::record_schema())?;
+            print(dldl::record_schema())?;
             return Ok(Outcome::Complete);
         }
     };

@@ -4,10 +4,7 @@ use super::*;
 
 fn jpeg(seed: u8) -> Vec<u8> {
     let rgb: Vec<u8> = (0..16 * 16 * 3).map(|i| (i as u8).wrapping_mul(seed)).collect();
-    let mut bytes = Vec::new();
-    let encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
-    encoder.encode(&rgb, 16, 16, jpeg_encoder::ColorType::Rgb).unwrap();
-    bytes
+    dldl_face::encode_jpeg(&rgb, 16, 16, 90, dldl_face::Chroma::Full).unwrap()
 }
 
 /// Checks a csv dataset with these rows `file,age,group,split` and pictures.

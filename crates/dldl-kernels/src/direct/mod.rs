@@ -14,11 +14,11 @@ mod tile;
 
 pub use pool::max_pool_rows;
 
-use crate::level::at_level;
 use crate::{LANES, Lanes, Level};
 
-/// A pixel of an input row, with its channels or a block of them.
-pub trait Pixel: Copy + Default + Send + Sync {
+/// A pixel of an input row, with its channels or a block of them. Implemented for
+/// [`Lanes`] and `[f32; 4]` alone.
+pub trait Pixel: Copy + Default + Send + Sync + row::ConvolveRow {
     /// Number of channels.
     const CHANNELS: usize;
 
@@ -45,6 +45,30 @@ impl Pixel for [f32; 4] {
     }
 }
 
+/// The inner loops for each kind of pixel, compiled once here and not in every crate that
+/// names a `DirectConv`.
+mod row {
+    use super::tile::Row;
+    use crate::level::at_level;
+    use crate::{Lanes, Level};
+
+    pub trait ConvolveRow: Sized {
+        fn convolve_row(level: Level, job: &Row<Self>, out: &mut [Lanes]);
+    }
+
+    impl ConvolveRow for Lanes {
+        fn convolve_row(level: Level, job: &Row<Self>, out: &mut [Lanes]) {
+            at_level!(level, simd => super::tile::row(simd, job, out));
+        }
+    }
+
+    impl ConvolveRow for [f32; 4] {
+        fn convolve_row(level: Level, job: &Row<Self>, out: &mut [Lanes]) {
+            at_level!(level, simd => super::tile::row(simd, job, out));
+        }
+    }
+}
+
 /// A convolution (cross-correlation, as in PyTorch's `conv2d`) with stride 1 and without
 /// padding, followed by a parametric ReLU: `x` if positive, else `slope * x`. With a 1x1
 /// kernel it is a dense layer, whose batch are the pixels of a row.
@@ -62,7 +86,7 @@ pub struct DirectConv<T> {
 
 /// One or two blocks of output channels that are computed together.
 #[derive(Clone, Debug)]
-struct Group {
+pub struct Group {
     blocks: usize,
     /// By kernel row, input block, kernel column, input channel, output block.
     weight: Vec<Lanes>,
@@ -184,7 +208,7 @@ impl<T: Pixel> DirectConv<T> {
         for group in &self.groups {
             let out = rest.split_off_mut(..group.blocks * columns).expect("all blocks are in out");
             let job = tile::Row { rows, width, inputs: self.inputs, kernel: self.kernel, group };
-            at_level!(self.level, simd => tile::row(simd, &job, out));
+            T::convolve_row(self.level, &job, out);
         }
     }
 

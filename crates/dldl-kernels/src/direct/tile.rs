@@ -28,7 +28,7 @@ fn max_pixels<S: Simd, const BLOCKS: usize>() -> usize {
 }
 
 /// The operands of one row of the output.
-pub(super) struct Row<'a, T> {
+pub struct Row<'a, T> {
     pub rows: &'a [&'a [T]],
     pub width: usize,
     pub inputs: usize,

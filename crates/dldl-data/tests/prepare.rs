@@ -20,11 +20,7 @@ fn picture(seed: usize) -> Vec<u8> {
     let (w, h) = (60 + seed % 7, 50 + seed % 5);
     let value = |x: usize, y: usize, c: usize| (x * (1 + seed % 3) + y * 2 + c * 40 + seed) as u8;
     let rgb: Vec<u8> = (0..w * h).flat_map(|i| [0, 1, 2].map(|c| value(i % w, i / w, c))).collect();
-    let mut bytes = Vec::new();
-    jpeg_encoder::Encoder::new(&mut bytes, 90)
-        .encode(&rgb, w as u16, h as u16, jpeg_encoder::ColorType::Rgb)
-        .unwrap();
-    bytes
+    dldl_face::encode_jpeg(&rgb, w, h, 90, dldl_face::Chroma::Full).unwrap()
 }
 
 fn sample(file: &str, split: Split) -> Sample {

@@ -2,6 +2,7 @@
 //! here. `commands` has a file for each subcommand; the other files are what they share.
 
 mod annotate;
+mod archive;
 mod cli;
 mod commands;
 mod dataset_args;

@@ -19,7 +19,7 @@ pub enum Format {
     Json,
     /// One object per picture and line, each as soon as it is ready
     Ndjson,
-    /// A header, and one line per face
+    /// A header, and one line per face, or per picture without one
     Csv,
 }
 
@@ -107,6 +107,10 @@ impl Printer {
             Format::Csv => {
                 for (i, face) in record.faces.iter().enumerate() {
                     let line = self.csv_cells(record, i, face);
+                    self.csv_line(&line)?;
+                }
+                if record.faces.is_empty() && record.error.is_none() {
+                    let line = self.csv_cells_without_face(record);
                     self.csv_line(&line)?;
                 }
             }
@@ -211,6 +215,19 @@ impl Printer {
         let all = estimates.iter().flat_map(|estimate| &estimate.distribution);
         cells.extend(all.flat_map(|d| &d.probabilities).map(f64::to_string));
         cells
+    }
+
+    /// The line of a picture without a face: its name, size and the model.
+    fn csv_cells_without_face(&self, record: &PictureRecord) -> Vec<String> {
+        let side = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
+        let cell = |name: String| match name.as_str() {
+            "image" => record.image.clone(),
+            "width" => side(record.width),
+            "height" => side(record.height),
+            "model" => record.model.clone(),
+            _ => String::new(),
+        };
+        self.csv_header().into_iter().map(cell).collect()
     }
 
     fn csv_line(&mut self, cells: &[String]) -> Result<()> {

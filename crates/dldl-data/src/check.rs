@@ -3,9 +3,11 @@
 //! not decoded: only their headers are parsed, and their bytes compared.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dldl_face::FaceError;
 use dldl_label::Task;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -225,10 +227,10 @@ enum FileStatus {
 }
 
 fn file_status(path: &Path) -> FileStatus {
-    let bytes = match std::fs::read(path) {
+    let bytes = match dldl_face::read_file(path) {
         Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return FileStatus::Missing,
-        Err(e) => return FileStatus::Unreadable(format!("cannot be read: {e}")),
+        Err(FaceError::Read(e)) if e.kind() == ErrorKind::NotFound => return FileStatus::Missing,
+        Err(e) => return FileStatus::Unreadable(e.reason()),
     };
     match dldl_face::probe(&bytes) {
         Ok(_) => FileStatus::Readable((bytes.len(), crc32fast::hash(&bytes))),

@@ -123,6 +123,14 @@ pub enum DataError {
     /// The JPEG quality is out of range.
     #[error("invalid JPEG quality {0}: expected 1 to 100")]
     JpegQuality(u8),
+    /// A dataset without samples.
+    #[error("dataset {dataset} has no usable samples{problems}")]
+    Empty {
+        /// The dataset's name.
+        dataset: String,
+        /// A [`Problem::summary`](crate::Problem::summary).
+        problems: String,
+    },
     /// Shards without samples.
     #[error("invalid shard size 0: expected at least 1 sample")]
     ShardSamples,

@@ -60,8 +60,8 @@ pub struct Report {
 /// and continues there. It also retries failed pictures.
 ///
 /// # Errors
-/// [`DataError::OtherCache`] if `out` is a cache of other samples or with other
-/// parameters; [`DataError::CropSize`], [`DataError::JpegQuality`] or
+/// [`DataError::Empty`] without samples; [`DataError::OtherCache`] if `out` is a cache of
+/// other samples or with other parameters; [`DataError::CropSize`], [`DataError::JpegQuality`] or
 /// [`DataError::ShardSamples`] if a parameter is out of range; [`DataError::Locked`] if
 /// another process is preparing the cache; [`DataError::Io`] if it cannot be written. A
 /// picture that cannot be read is not an error: see [`Report::failed`].
@@ -73,6 +73,10 @@ pub fn prepare(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, DataError> {
     parameters.check()?;
+    if dataset.samples.is_empty() {
+        let (dataset, problems) = (dataset.name.clone(), Problem::summary(&dataset.problems));
+        return Err(DataError::Empty { dataset, problems });
+    }
     let pool = threads::pool(threads)?;
     std::fs::create_dir_all(out).map_err(DataError::io(out))?;
     let _lock = lock(out)?;

@@ -67,12 +67,12 @@ impl fmt::Display for Split {
 impl FromStr for Split {
     type Err = UnknownSplit;
 
-    /// Case-insensitive; `valid` and `validation` are accepted for `val`.
+    /// Case-insensitive; `training`, `valid`, `validation` and `testing` are accepted too.
     fn from_str(s: &str) -> Result<Split, UnknownSplit> {
         match s.to_ascii_lowercase().as_str() {
-            "train" => Ok(Split::Train),
+            "train" | "training" => Ok(Split::Train),
             "val" | "valid" | "validation" => Ok(Split::Val),
-            "test" => Ok(Split::Test),
+            "test" | "testing" => Ok(Split::Test),
             _ => Err(UnknownSplit(s.to_owned())),
         }
     }
@@ -193,6 +193,21 @@ pub struct Problem {
     pub file: String,
     /// The reason.
     pub reason: String,
+}
+
+impl Problem {
+    /// The number of problems and the first three of them, to follow an error in a line;
+    /// empty if there are none.
+    pub fn summary(problems: &[Problem]) -> String {
+        if problems.is_empty() {
+            return String::new();
+        }
+        let first: Vec<String> =
+            problems.iter().take(3).map(|p| format!("{}: {}", p.file, p.reason)).collect();
+        let count = problems.len();
+        let noun = if count == 1 { "entry is" } else { "entries are" };
+        format!("; {count} {noun} unusable, such as {}", first.join("; "))
+    }
 }
 
 #[cfg(test)]

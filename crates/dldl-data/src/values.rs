@@ -12,9 +12,18 @@ const MAX_AGE: f64 = 120.0;
 /// The highest accepted score in tables with a scale of their own.
 const MAX_SCORE: f64 = 100.0;
 
-/// An age in years.
+/// An age in years, with or without the unit.
 pub(crate) fn age(text: &str) -> Result<f64, String> {
-    within(text, "age", 0.0, MAX_AGE)
+    let number = text.strip_suffix("years").or_else(|| text.strip_suffix("year"));
+    within(number.map_or(text, str::trim_end), "age", 0.0, MAX_AGE).map_err(|_| {
+        let reason = invalid(text, "age", 0.0, MAX_AGE);
+        match parse(text) {
+            Some(year) if (1850.0..2100.0).contains(&year) => {
+                reason + " (is this a year of birth?)"
+            }
+            _ => reason,
+        }
+    })
 }
 
 /// An age in whole years, written in digits only, as in file names.
@@ -35,7 +44,7 @@ pub(crate) fn score_of(info: &LabelInfo, text: &str) -> Result<f64, String> {
 
 /// A finite number of at least 0; `what` names it in the error.
 pub(crate) fn number(text: &str, what: &str) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0);
+    let value = parse(text).filter(|v| v.is_finite() && *v >= 0.0);
     value.ok_or_else(|| format!("invalid {what} `{text}`: expected a number from 0"))
 }
 
@@ -44,8 +53,19 @@ pub(crate) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// A number, also with a decimal comma (`24,5`). A comma before three digits may separate
+/// thousands: it is refused.
+fn parse(text: &str) -> Option<f64> {
+    match text.split_once(',') {
+        Some((whole, part)) if is_digits(part) && part.len() < 3 => {
+            format!("{whole}.{part}").parse().ok()
+        }
+        _ => text.parse().ok(),
+    }
+}
+
 fn within(text: &str, what: &str, min: f64, max: f64) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|v: &f64| (min..=max).contains(v));
+    let value = parse(text).filter(|v| (min..=max).contains(v));
     value.ok_or_else(|| invalid(text, what, min, max))
 }
 
@@ -62,7 +82,23 @@ mod tests {
         for (text, value) in [("0", 0.0), ("116", 116.0), ("120", 120.0), ("31.5", 31.5)] {
             assert_eq!(age(text), Ok(value));
         }
-        for text in ["", "old", "-1", "-31", "120.5", "2014", "20140101", "1e12", "inf", "NaN"] {
+        for (text, value) in [("24,5", 24.5), ("24 years", 24.0), ("1 year", 1.0)] {
+            assert_eq!(age(text), Ok(value));
+        }
+        assert!(age("1990").unwrap_err().ends_with("(is this a year of birth?)"));
+        for text in [
+            "",
+            "old",
+            "-1",
+            "-31",
+            "120.5",
+            "1,000",
+            "18 months",
+            "20140101",
+            "1e12",
+            "inf",
+            "NaN",
+        ] {
             let reason = format!("invalid age `{text}`: expected a number from 0 to 120");
             assert_eq!(age(text), Err(reason));
         }

@@ -60,6 +60,14 @@ impl Source {
         }
     }
 
+    /// The first entries that cannot be used, to follow an error.
+    pub(crate) fn problems(&self) -> String {
+        match self {
+            Source::Dataset(dataset) => Problem::summary(&dataset.problems),
+            Source::Cache(_) => String::new(),
+        }
+    }
+
     /// The protocol of the splits; none for the published one.
     fn protocol(&self) -> Option<&Protocol> {
         let protocol = match self {
@@ -124,7 +132,7 @@ pub enum EvalError {
     #[error("cannot rescale from {} to {}: expected two numbers in ascending order", .0[0], .0[1])]
     Rescale([f64; 2]),
     /// No sample of the split has a label of the task.
-    #[error("dataset {dataset} has no samples labeled with {task}{}", split.map_or(String::new(), |s| format!(" in the {s} split")))]
+    #[error("dataset {dataset} has no samples labeled with {task}{}{problems}", split.map_or(String::new(), |s| format!(" in the {s} split")))]
     Empty {
         /// The dataset's name.
         dataset: String,
@@ -132,6 +140,8 @@ pub enum EvalError {
         split: Option<Split>,
         /// The task.
         task: Task,
+        /// A [`Problem::summary`].
+        problems: String,
     },
     /// A corruption of a cache, which has no pictures.
     #[error("cannot corrupt the crops of a cache: evaluate on the dataset itself")]
@@ -245,7 +255,8 @@ impl<'a> Run<'a> {
         if wanted.is_empty() {
             let dataset = source.name().to_owned();
             let (split, task) = (options.split, head.task);
-            return Err(EvalError::Empty { dataset, split, task });
+            let problems = source.problems();
+            return Err(EvalError::Empty { dataset, split, task, problems });
         }
         // Mirror images are evaluated separately.
         let estimator = estimator.flip_fusion(false);

@@ -1,6 +1,6 @@
 //! The errors between a file and a crop.
 
-use crate::limits::{MAX_FILE_BYTES, MAX_PIXELS};
+use crate::limits::MAX_FILE_BYTES;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ pub enum FaceError {
     /// The file cannot be opened or read.
     #[error("the file cannot be read")]
     Read(#[source] std::io::Error),
+    /// The path is a folder, pipe, socket or device, which could be read for ever.
+    #[error("not a regular file")]
+    NotAFile,
     /// The file has more than [`MAX_FILE_BYTES`]; it was not read.
     #[error("file too large for a picture: the limit is {} megabytes", MAX_FILE_BYTES / 1_000_000)]
     FileTooLarge,
@@ -29,7 +32,10 @@ pub enum FaceError {
     #[error("not a picture: {0}")]
     NotAPicture(&'static str),
     /// The format is recognized, but not supported.
-    #[error("{0} pictures are not supported (JPEG, PNG, WebP, BMP, GIF and TIFF are)")]
+    #[error(
+        "{0} is not supported (JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC and JPEG XL are): \
+         convert it to JPEG or PNG"
+    )]
     UnsupportedFormat(String),
     /// The file ends before its picture does.
     #[error("truncated {0} file: it ends before the picture is complete")]
@@ -46,23 +52,25 @@ pub enum FaceError {
     #[error("the picture has no pixels ({width}x{height})")]
     NoPixels {
         /// Declared width.
-        width: u32,
+        width: usize,
         /// Declared height.
-        height: u32,
+        height: usize,
     },
-    /// The header declares more than [`MAX_PIXELS`]; nothing was decoded.
+    /// The header declares more pixels than allowed; nothing was decoded.
     #[error(
         "picture too large: {width}x{height} is {} megapixels, the limit is {}",
-        (u64::from(*width) * u64::from(*height)).div_ceil(1_000_000),
-        MAX_PIXELS / 1_000_000
+        (*width as u64 * *height as u64).div_ceil(1_000_000),
+        max_pixels / 1_000_000
     )]
     TooLarge {
         /// Declared width.
-        width: u32,
+        width: usize,
         /// Declared height.
-        height: u32,
+        height: usize,
+        /// The largest number of pixels allowed.
+        max_pixels: u64,
     },
-    /// Decoding would allocate more memory than the largest allowed picture needs.
+    /// Decoding would allocate more memory than allowed.
     #[error("decoding this {0} file needs too much memory")]
     TooMuchMemory(&'static str),
     /// JPEG cannot hold so many pixels in a row or column.
@@ -102,13 +110,18 @@ impl FaceError {
         Self::InFile { path: path.to_path_buf(), source: Box::new(self) }
     }
 
+    /// The error inside [`FaceError::InFile`], or this one.
+    pub fn cause(&self) -> &FaceError {
+        match self {
+            Self::InFile { source, .. } => source,
+            other => other,
+        }
+    }
+
     /// The error with its causes in one line, without the path of
     /// [`FaceError::InFile`]: for reports that name the file in another place.
     pub fn reason(&self) -> String {
-        let inner = match self {
-            Self::InFile { source, .. } => source.as_ref(),
-            other => other,
-        };
+        let inner = self.cause();
         let mut text = inner.to_string();
         let mut cause = inner.source();
         while let Some(error) = cause {

@@ -42,11 +42,16 @@ pub use align::{align, whole_picture};
 pub use crop::{
     MainCrop, crop_face, crop_faces, crop_main_face, crop_main_face_in_file, main_face,
 };
-pub use decode::{decode, decode_file, probe};
+pub use decode::{
+    DecodeOptions, decode, decode_file, decode_file_with, decode_with, probe, read_file,
+    read_stream,
+};
 pub use detect::{Detector, DetectorParams, Face};
 pub use encode::{Chroma, encode_jpeg};
 pub use error::FaceError;
 pub use geometry::Similarity;
-pub use limits::{MAX_FILE_BYTES, MAX_PIXELS, PICTURE_EXTENSIONS, has_picture_extension};
+pub use limits::{
+    MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_PIXELS, PICTURE_EXTENSIONS, has_picture_extension,
+};
 pub use picture::Picture;
 pub use stage::DetectorStage;

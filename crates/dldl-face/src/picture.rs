@@ -12,6 +12,8 @@ pub struct Picture {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
+    reduction: usize,
+    full_size: (usize, usize),
 }
 
 impl Picture {
@@ -26,7 +28,25 @@ impl Picture {
         if rgb.is_empty() || expected != Some(rgb.len()) {
             return Err(FaceError::WrongLength { width, height, bytes: rgb.len() });
         }
-        Ok(Self { width, height, rgb })
+        Ok(Self { width, height, rgb, reduction: 1, full_size: (width, height) })
+    }
+
+    /// The picture as a reduced version of a file of this size: each pixel stands for a
+    /// square of `reduction` pixels, fewer at the right and bottom.
+    pub(crate) fn reduced_from(self, full_size: (usize, usize), reduction: usize) -> Self {
+        Self { reduction, full_size, ..self }
+    }
+
+    /// How many pixels of the file are one pixel here, across and down: 1, or more for a
+    /// large file that was decoded at reduced size. Coordinates in the file are this times
+    /// those in the picture.
+    pub fn reduction(&self) -> usize {
+        self.reduction
+    }
+
+    /// Width and height in pixels of the upright picture in the file.
+    pub fn full_size(&self) -> (usize, usize) {
+        self.full_size
     }
 
     /// Width in pixels, at least 1.
@@ -91,7 +111,7 @@ impl Picture {
             .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
         let resized = Resizer::new().resize_typed(&from, &mut to, &options);
         resized.expect("the region is inside the picture");
-        Picture { width, height, rgb }
+        Picture { width, height, rgb, reduction: 1, full_size: (width, height) }
     }
 }
 

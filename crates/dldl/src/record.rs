@@ -128,11 +128,11 @@ impl PictureRecord {
     ) -> Self {
         Self {
             image,
-            width: Some(picture.width()),
-            height: Some(picture.height()),
+            width: Some(picture.full_size().0),
+            height: Some(picture.full_size().1),
             model: model.to_owned(),
             version: Self::VERSION,
-            faces: faces.iter().map(|face| FaceRecord::new(face, options)).collect(),
+            faces: faces.iter().map(|f| FaceRecord::new(f, picture.reduction(), options)).collect(),
             error: None,
         }
     }
@@ -152,16 +152,17 @@ impl PictureRecord {
 }
 
 impl FaceRecord {
-    /// The record of a face.
+    /// The record of a face in a picture with this [`Picture::reduction`].
     ///
     /// # Panics
     /// If the options' level is not in 0..=1.
-    pub fn new(face: &FaceEstimate, options: &RecordOptions) -> Self {
+    pub fn new(face: &FaceEstimate, reduction: usize, options: &RecordOptions) -> Self {
         let estimate = |task| face.get(task).map(|estimate| EstimateRecord::new(estimate, options));
+        let coordinate = |v: f32| round(f64::from(v) * reduction as f64, 1);
         Self {
-            bbox: face.bbox.map(|v| round(v.into(), 1)),
+            bbox: face.bbox.map(coordinate),
             score: face.score.map(|s| round(s.into(), 4)),
-            landmarks: face.landmarks.map(|points| points.map(|p| p.map(|v| round(v.into(), 1)))),
+            landmarks: face.landmarks.map(|points| points.map(|p| p.map(coordinate))),
             age: estimate(Task::Age),
             attractiveness: estimate(Task::Attractiveness),
             real_age: estimate(Task::RealAge),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dldl::{Error, Estimator, FaceEstimate, Picture, PictureRecord, RecordOptions, parallel};
+use dldl_face::{DecodeOptions, FaceError};
 
 use crate::annotate::{self, Copies};
 use crate::inputs::{self, Input};
@@ -15,14 +16,15 @@ use crate::shared_args::{ModelArgs, ThreadArgs};
 /// Estimate the age and attractiveness of faces in pictures
 ///
 /// Finds the faces in each picture and prints for each the estimates of the model, with
-/// their standard deviations and intervals. Reads JPEG, PNG, WebP, BMP, GIF (first
-/// frame) and TIFF, recognized by content; EXIF orientation is honored.
+/// their standard deviations and intervals. Reads JPEG, PNG, WebP, HEIC, JPEG XL, TIFF,
+/// BMP and GIF (first frame), recognized by content, turns them upright and converts
+/// their color profiles to sRGB.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Picture files, folders (searched recursively for files with a picture's
-    /// extension, except hidden ones), or - for a list of paths on stdin, one per line
-    /// or separated by NUL
+    /// Picture files, folders and ZIP or tar archives (searched recursively for files
+    /// with a picture's extension, except hidden ones; the others are counted on stderr),
+    /// or - for a list of paths on stdin, one per line or separated by NUL
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
@@ -57,8 +59,30 @@ pub struct Args {
     #[arg(long)]
     no_flip: bool,
 
+    /// Largest picture, in megapixels. Those of more than 25 are decoded at reduced size;
+    /// coordinates are still those of the file
+    #[arg(long, value_name = "N", default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=4000))]
+    max_megapixels: u64,
+
+    /// Use what can be decoded of damaged and truncated JPEG and PNG files: the estimates
+    /// may be wrong
+    #[arg(long)]
+    accept_damaged: bool,
+
     #[command(flatten)]
     threads: ThreadArgs,
+}
+
+impl Args {
+    fn decode_options(&self) -> DecodeOptions {
+        let max_pixels = self.max_megapixels * 1_000_000;
+        let default = DecodeOptions::default();
+        // Enough for any format and up to 16 bits per channel.
+        let max_memory = default.max_memory.max(12 * max_pixels);
+        let max_memory =
+            if max_pixels > default.max_pixels { max_memory } else { default.max_memory };
+        DecodeOptions { max_pixels, max_memory, accept_damaged: self.accept_damaged, ..default }
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -78,6 +102,7 @@ The JSON of a picture (json prints an array, ndjson one per line):
 Coordinates are pixels of the upright picture. Fields without a value are left out:
 \"error\" is present only if the picture failed. A picture without a face has an
 empty list of faces and no error. `dldl generate schema` prints the JSON Schema.
+In CSV, a picture without a face is a line with empty cells; errors go to stderr.
 
 Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage error.";
 
@@ -97,22 +122,23 @@ pub fn run(args: Args) -> Result<Outcome> {
     let inputs = inputs::expand(&args.inputs, args.annotate.as_deref())?;
     let copies = match &args.annotate {
         Some(dir) => {
-            let paths: Vec<&Path> = inputs.iter().map(|i| i.path.as_path()).collect();
+            let paths: Vec<&Path> = inputs.pictures.iter().map(|i| i.path.as_path()).collect();
             let plan = Copies::plan(dir, &paths);
             let path = || dir.clone();
             Some(plan.map_err(|source| UsageError::CreateFolder { path: path(), source })?)
         }
         None => None,
     };
-    let numbered: Vec<(usize, &Input)> = inputs.iter().enumerate().collect();
+    let numbered: Vec<(usize, &Input)> = inputs.pictures.iter().enumerate().collect();
+    let decode_options = args.decode_options();
     let options = RecordOptions { level: args.interval, distribution: args.distribution };
     let work = |&(i, input): &(usize, &Input)| {
         let target = copies.as_ref().map(|copies| copies.target(i));
-        record(&estimator, input, args.no_detect, &options, target)
+        record(&estimator, input, &decode_options, args.no_detect, &options, target)
     };
-    let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let names: Vec<String> = inputs.pictures.iter().map(Input::name).collect();
     let mut printer = Printer::new(args.format, estimator.engine().info(), &options, &names);
-    let bar = progress::bar(inputs.len());
+    let bar = progress::bar(inputs.pictures.len());
     let mut failures = 0;
     bar.suspend(|| printer.begin())?;
     let threads = args.threads.count();
@@ -124,6 +150,9 @@ pub fn run(args: Args) -> Result<Outcome> {
     })?;
     bar.finish_and_clear();
     printer.end()?;
+    for note in inputs.notes() {
+        eprintln!("note: {note}");
+    }
     Ok(Outcome::of(failures))
 }
 
@@ -131,33 +160,46 @@ pub fn run(args: Args) -> Result<Outcome> {
 fn record(
     estimator: &Estimator,
     input: &Input,
+    decode_options: &DecodeOptions,
     no_detect: bool,
     options: &RecordOptions,
     target: Option<&Path>,
 ) -> PictureRecord {
     let (name, model) = (input.name(), &estimator.engine().info().name);
-    if let Some(problem) = &input.problem {
-        return PictureRecord::failed(name, model, problem.clone());
+    if let Some(problem) = input.problem() {
+        return PictureRecord::failed(name, model, problem.to_owned());
     }
-    let error = match see(estimator, &input.path, no_detect) {
+    let error = match see(estimator, input, decode_options, no_detect) {
         Ok((picture, faces)) => {
             let mut record = PictureRecord::new(name, model, &picture, &faces, options);
             let written = target.map(|path| annotate::write(picture, &faces, options.level, path));
             record.error = written.and_then(Result::err).map(|e| format!("{e:#}"));
             return record;
         }
-        Err(Error::Picture(e)) => e.reason(),
+        Err(Error::Picture(e)) => reason(&e),
         Err(e) => format!("{:#}", anyhow::Error::from(e)),
     };
     PictureRecord::failed(name, model, error)
 }
 
+/// The error in one line, with the option that lifts a limit.
+fn reason(error: &FaceError) -> String {
+    let option = match error.cause() {
+        FaceError::TooLarge { .. } | FaceError::TooMuchMemory(_) => "--max-megapixels raises it",
+        FaceError::Damaged { format: "JPEG" | "PNG", .. }
+        | FaceError::Truncated("JPEG" | "PNG") => "--accept-damaged uses what is left",
+        _ => return error.reason(),
+    };
+    format!("{} ({option})", error.reason())
+}
+
 fn see(
     estimator: &Estimator,
-    path: &Path,
+    input: &Input,
+    options: &DecodeOptions,
     no_detect: bool,
 ) -> Result<(Picture, Vec<FaceEstimate>), Error> {
-    let picture = dldl::decode_file(path)?;
+    let picture = input.decode(options)?;
     let faces = match no_detect {
         true => vec![estimator.estimate_whole(&picture)?],
         false => estimator.estimate(&picture)?,

@@ -175,12 +175,13 @@ fn from_folder(args: &Args, weights: &Weights, threads: usize) -> Result<Calibra
         return Err(UsageError::NotAPictureFolder { path: args.crops.clone() }.into());
     }
     let estimator = Estimator::new(Engine::from_weights(weights)?);
-    let chosen = spread(&inputs::expand(std::slice::from_ref(&args.crops), None)?, args.count);
-    let crop = |input: &Input| match &input.problem {
-        Some(problem) => Err(problem.clone()),
+    let inputs = inputs::expand(std::slice::from_ref(&args.crops), None)?;
+    let chosen = spread(&inputs.pictures.iter().collect::<Vec<_>>(), args.count);
+    let crop = |input: &&Input| match input.problem() {
+        Some(problem) => Err(problem.to_owned()),
         None => aligned(&estimator, &input.path, args.no_detect),
     };
-    let mut found = collect(&chosen, threads, crop, Input::name);
+    let mut found = collect(&chosen, threads, crop, |input| input.name());
     found.source += " of a folder of pictures";
     Ok(found)
 }

@@ -97,6 +97,39 @@ mod tests {
         assert_eq!((c.annotation(Task::Age), c.split), (Some(&Annotation::value(4.0)), Split::Val));
     }
 
+    /// As spreadsheets in other languages and other programs write tables.
+    #[test]
+    fn separators_decimal_commas_and_encodings_are_detected() {
+        let utf16 = |text: &str, mark: [u8; 2], bytes: fn(u16) -> [u8; 2]| {
+            let units = text.encode_utf16().flat_map(bytes);
+            mark.into_iter().chain(units).collect::<Vec<u8>>()
+        };
+        let plain = "file,age\r\nM\u{fc}ller.jpg,24.5\r\nb.jpg,30\r\n";
+        let tables = [
+            plain.as_bytes().to_vec(),
+            utf16(plain, [0xFF, 0xFE], u16::to_le_bytes),
+            utf16(plain, [0xFE, 0xFF], u16::to_be_bytes),
+            "file;age\nM\u{fc}ller.jpg;24,5\nb.jpg;30\n".into(),
+            "FILE\tAge\nM\u{fc}ller.jpg\t24,5\nb.jpg\t30\n".into(),
+            "# ours\n\nfile|age\nM\u{fc}ller.jpg|24.5 years\nb.jpg|30\n".into(),
+            "sep=;\r\nfile;age\r\nM\u{fc}ller.jpg;24,5\r\nb.jpg;30\r\n".into(),
+            "file,age\rM\u{fc}ller.jpg,\"24,5\"\rb.jpg,30\r".into(),
+            "note,x;file;age\n;M\u{fc}ller.jpg;24,5\n1,2;b.jpg;30\n".into(),
+        ];
+        for table in tables {
+            let set = read(&table).unwrap();
+            assert_eq!(set.problems, [], "{}", String::from_utf8_lossy(&table));
+            let ages: Vec<_> =
+                set.samples.iter().map(|s| (s.file.as_str(), s.annotation(Task::Age))).collect();
+            let expected = [("M\u{fc}ller.jpg", 24.5), ("b.jpg", 30.0)]
+                .map(|(f, a)| (f, Annotation::value(a)));
+            let expected: Vec<_> = expected.iter().map(|(f, a)| (*f, Some(a))).collect();
+            assert_eq!(ages, expected, "{}", String::from_utf8_lossy(&table));
+        }
+        let set = read(b"# ours\n\nfile,age\na.jpg,x\n").unwrap();
+        assert!(set.problems[0].file.ends_with("line 4"), "{:?}", set.problems);
+    }
+
     #[test]
     fn a_row_needs_one_of_the_two_labels() {
         let table = b"file,age,attractiveness,attractiveness_sigma,identity,split\n\
@@ -151,7 +184,9 @@ mod tests {
         assert_eq!(files, ["a.jpg", "f.jpg", "h.jpg"]);
         let first = &set.problems[0];
         assert!(first.file.ends_with("labels.csv, line 3"), "{first:?}");
-        assert_eq!(first.reason, "invalid age `2014`: expected a number from 0 to 120");
+        let reason =
+            "invalid age `2014`: expected a number from 0 to 120 (is this a year of birth?)";
+        assert_eq!(first.reason, reason);
         let lines: Vec<&str> =
             set.problems.iter().map(|p| p.file.rsplit(' ').next().unwrap()).collect();
         assert_eq!(lines, ["3", "4", "5", "6", "8"]);
@@ -161,6 +196,9 @@ mod tests {
     fn a_missing_column_or_file_is_an_error_that_names_the_table() {
         let message = read(b"file,years\na.jpg,3\n").unwrap_err().to_string();
         assert!(message.contains("labels.csv") && message.contains("`age`"), "{message}");
+        assert!(message.ends_with("its columns are `file`, `years`"), "{message}");
+        let message = read(b"file,age,age\na.jpg,3,4\n").unwrap_err().to_string();
+        assert!(message.ends_with("the header has two columns `age`"), "{message}");
         let message = load(Path::new("/nowhere"), None).unwrap_err().to_string();
         assert!(message.contains("labels.csv"), "{message}");
     }

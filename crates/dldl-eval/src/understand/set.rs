@@ -125,7 +125,8 @@ impl<'a> Samples<'a> {
             .collect();
         if chosen.is_empty() {
             let (dataset, split) = (source.name().to_owned(), options.split);
-            return Err(EvalError::Empty { dataset, split, task });
+            let problems = source.problems();
+            return Err(EvalError::Empty { dataset, split, task, problems });
         }
         if let Some(limit) = options.limit.filter(|limit| *limit < chosen.len()) {
             chosen = (0..limit).map(|i| chosen[i * chosen.len() / limit]).collect();

@@ -1,0 +1,47 @@
+//! HEIC, as phones save photographs: HEVC in an ISO media file.
+
+use super::color::Color;
+use super::rows::{Layout, Rows};
+use super::{DecodeOptions, Decoded, damaged};
+use crate::FaceError;
+use heic_decoder::HeifError;
+
+const NAME: &str = "HEIC";
+
+/// Width and height of the upright picture.
+pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+    let info = heic_decoder::probe(bytes).map_err(fail)?;
+    Ok((info.width, info.height))
+}
+
+pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
+    let (width, height) = size(bytes)?;
+    let reduction = options.reduction(width, height)?;
+    let image = heic_decoder::decode(bytes).map_err(fail)?;
+    let color = match (&image.metadata.icc_profile, &image.color_info) {
+        (Some(profile), _) => Color::Icc(profile.clone()),
+        (None, Some(info)) => {
+            let number = |v: u16| u8::try_from(v).unwrap_or(2);
+            Color::Cicp {
+                primaries: number(info.color_primaries),
+                transfer: number(info.transfer_characteristics),
+            }
+        }
+        (None, None) => Color::Srgb,
+    };
+    let rgb = image.to_rgb8().map_err(fail)?;
+    drop(image);
+    let mut rows = Rows::new(rgb.width, rgb.height, Layout::Rgb, &color, reduction);
+    rows.push_all8(rgb.data);
+    let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
+    // The decoder has turned it: the container's rotation is the one that counts.
+    Ok(Decoded { picture, reduction, orientation: 1 })
+}
+
+fn fail(error: HeifError) -> FaceError {
+    match error {
+        HeifError::Truncated { .. } => FaceError::Truncated(NAME),
+        HeifError::LimitExceeded(_) => FaceError::TooMuchMemory(NAME),
+        error => damaged(NAME, &error),
+    }
+}

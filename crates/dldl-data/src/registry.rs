@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::adapters::{
-    agedb, all_age_faces, cfd, chalearn, csv, fairface, fgnet, london, mebeauty, morph, people,
-    scut, scut500, utkface,
+    agedb, all_age_faces, cfd, chalearn, csv, fairface, fgnet, london, mebeauty, morph, omi,
+    people, scut, scut500, utkface,
 };
 use crate::protocol::Protocol;
 use crate::{DataError, Dataset, Format};
@@ -31,6 +31,7 @@ pub const FORMATS: &[Format] = &[
     cfd::FORMAT,
     mebeauty::FORMAT,
     london::FORMAT,
+    omi::FORMAT,
     csv::FORMAT,
     people::FORMAT,
     people::LIST,

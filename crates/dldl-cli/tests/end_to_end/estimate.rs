@@ -290,7 +290,7 @@ fn ndjson_is_in_input_order_for_any_number_of_threads() {
 }
 
 #[test]
-fn csv_has_one_line_per_face() {
+fn csv_has_one_line_per_face_or_picture_without_one() {
     let folder = Folder::new();
     let stripes = folder.jpeg("no, \"face\".jpg", &no_face());
     let mut dldl = dldl();
@@ -299,7 +299,10 @@ fn csv_has_one_line_per_face() {
     let mut reader = csv::Reader::from_reader(run.stdout.as_bytes());
     let header = reader.headers().unwrap().clone();
     let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    assert_eq!(lines.len(), 1);
+    assert_eq!(lines.len(), 2);
+    assert_eq!(&lines[1][0], stripes.to_str().unwrap());
+    let filled = lines[1].iter().filter(|cell| !cell.is_empty()).count();
+    assert_eq!(filled, 4, "name, width, height and model: {:?}", lines[1]);
     let cell = |name| &lines[0][header.iter().position(|h| h == name).expect(name)];
     assert_eq!(cell("image"), portrait().to_str().unwrap());
     for (name, range) in [("age", 0.0..=100.0), ("score", 0.5..=1.0), ("nose_x", 150.0..=300.0)] {
@@ -393,4 +396,59 @@ fn a_closed_pipe_is_not_an_error() {
     let mut complaint = String::new();
     child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
     assert_eq!((child.wait().unwrap().code(), complaint.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn archives_are_read_and_what_is_left_out_is_counted() {
+    let folder = Folder::new();
+    let bytes = std::fs::read(portrait()).unwrap();
+    let zip = folder.at("photos.zip");
+    let mut writer = zip::ZipWriter::new(std::fs::File::create(&zip).unwrap());
+    for (name, bytes) in [("a/me.jpg", &bytes[..]), ("a/notes.txt", b"x"), ("a/clip.mov", b"y")] {
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut command = dldl();
+    let run = run(command.args(["estimate", "--format", "json"]).arg(&zip));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let records: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((records.len(), faces(&records[0])), (1, 1));
+    assert!(records[0]["image"].as_str().unwrap().ends_with("photos.zip/a/me.jpg"));
+    let note = "note: left out 2 files without a picture's extension: 1 .mov, 1 .txt\n";
+    assert_eq!(run.stderr, note);
+}
+
+#[test]
+fn damaged_pictures_fail_unless_accepted() {
+    let folder = Folder::new();
+    let mut bytes = std::fs::read(portrait()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 2000].fill(0);
+    let path = folder.write("damaged.jpg", &bytes);
+    let (code, records) = estimate(&[&path], &[]);
+    let error = records[0]["error"].as_str().unwrap();
+    assert!(
+        code == 1 && error.contains("damaged") && error.contains("--accept-damaged"),
+        "{error}"
+    );
+    let (code, records) = estimate(&[&path], &["--accept-damaged"]);
+    assert_eq!((code, &records[0]["width"]), (0, &Value::from(512)));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_in_folders_are_errors_and_named_ones_are_read() {
+    let folder = Folder::new();
+    let pipe = folder.at("pipe.jpg");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (code, records) = estimate(&[folder.path()], &[]);
+    assert_eq!((code, &records[0]["error"]), (1, &Value::from("not a regular file")));
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, std::fs::read(portrait()).unwrap()).unwrap()
+    });
+    let (code, records) = estimate(&[&pipe], &[]);
+    assert_eq!((code, faces(&records[0])), (0, 1));
+    writer.join().unwrap();
 }

@@ -81,7 +81,15 @@ fn listed(root: &Path, index: &Index, line: &str, split: Split) -> Result<Sample
         line.rsplit_once(char::is_whitespace).ok_or("expected a path and a score")?;
     let mean = values::score_of(&SCORES, score)?;
     let path = path.trim().trim_matches('"');
-    let (_, inner) = path.rsplit_once("images/").ok_or("expected a path in `images/`")?;
+    // Folders of sex and race, below the folder of the pictures, whose name differs:
+    // images/, original_images/, cropped_images/images_crop_align_mtcnn/.
+    let parts: Vec<&str> = path.split('/').collect();
+    let first = parts.iter().position(|part| ["female", "male"].contains(part));
+    let inner = match first {
+        Some(first) => parts[first..].join("/"),
+        None => path.rsplit_once("images/").ok_or("expected a path in `images/`")?.1.to_owned(),
+    };
+    let inner = inner.as_str();
     let mut file = format!("images/{inner}");
     // File names are unique per folder only.
     if !root.join(&file).is_file()
@@ -95,14 +103,15 @@ fn listed(root: &Path, index: &Index, line: &str, split: Split) -> Result<Sample
     Ok(labeled(file, inner, split, Annotation::value(mean)))
 }
 
-/// Sex and race are the folders of a picture.
+/// Sex and race are the folders of a picture, below others in the published lists
+/// (`cropped_images/images_crop_align_mtcnn/female/indian/x.jpg`).
 fn labeled(file: String, inner: &str, split: Split, rating: Annotation) -> Sample {
     let mut folders = inner.split('/');
-    let sex = match folders.next() {
-        Some("female") => Some(Sex::Female),
-        Some("male") => Some(Sex::Male),
+    let sex = folders.find_map(|folder| match folder {
+        "female" => Some(Sex::Female),
+        "male" => Some(Sex::Male),
         _ => None,
-    };
+    });
     let race = sex.and(folders.next()).map(str::to_owned);
     Sample { sex, race, ..Sample::new(file, split).with(Task::Attractiveness, rating) }
 }
@@ -134,21 +143,33 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         write(
             "scores/train_2022.txt",
-            "/home/x/images/female/indian/w-1_1920.jpg 3.79\nnonsense\n",
+            "/home/x/images/female/indian/w-1_1920.jpg 3.79\nnonsense\n\
+             ./cropped_images/images_crop_align_mtcnn/female/indian/y.jpg 4.5\n",
         );
         write("scores/val_2022.txt", "\"/home/x/images/male/asian/b (1).jpg\" 7.546875\n");
         write("scores/test_2022.txt", "/home/x/images/male/black/9.jpg high\n");
         let folder = dir.path().join("cropped_images/male/asian");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("b (1).webp"), b"").unwrap();
+        let original = dir.path().join("original_images/female/indian");
+        std::fs::create_dir_all(&original).unwrap();
+        std::fs::write(original.join("y.jpg"), b"").unwrap();
         let set = crate::load("mebeauty", dir.path(), None).unwrap();
         let files: Vec<&str> = set.samples.iter().map(|s| s.file.as_str()).collect();
         assert_eq!(
             files,
-            ["images/female/indian/w-1_1920.jpg", "cropped_images/male/asian/b (1).webp"]
+            [
+                "images/female/indian/w-1_1920.jpg",
+                "original_images/female/indian/y.jpg",
+                "cropped_images/male/asian/b (1).webp"
+            ]
+        );
+        assert_eq!(
+            (set.samples[1].sex, set.samples[1].race.as_deref()),
+            (Some(Sex::Female), Some("indian"))
         );
         assert_eq!(set.samples[0].annotation(Task::Attractiveness), Some(&Annotation::value(3.79)));
-        assert_eq!((set.samples[1].split, set.samples[1].sex), (Split::Val, Some(Sex::Male)));
+        assert_eq!((set.samples[2].split, set.samples[2].sex), (Split::Val, Some(Sex::Male)));
         assert_eq!(set.problems.len(), 2);
         assert!(set.problems[1].reason.contains("invalid score `high`"), "{:?}", set.problems);
     }

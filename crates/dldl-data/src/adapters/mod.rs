@@ -13,6 +13,7 @@ mod file_names;
 pub(crate) mod london;
 pub(crate) mod mebeauty;
 pub(crate) mod morph;
+pub(crate) mod omi;
 pub(crate) mod people;
 pub(crate) mod scut;
 pub(crate) mod scut500;

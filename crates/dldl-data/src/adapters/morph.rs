@@ -30,8 +30,8 @@ pub const FORMAT: Format = Format {
     load,
 };
 
-/// Reads `labels`, or the only table in `root` whose name begins with `morph`, or else the
-/// file names of the pictures below `root`. Age and sex are in the file names too: a row
+/// Reads `labels`, or the only table in `root` whose name begins with `morph` and that has
+/// the columns `photo` and `age` (others hold coordinates of eyes), or else the file names of the pictures below `root`. Age and sex are in the file names too: a row
 /// that contradicts the name of its picture is a problem.
 ///
 /// # Errors
@@ -69,6 +69,13 @@ fn table(root: &Path) -> Result<Option<PathBuf>, DataError> {
         if name.starts_with("morph") && (name.ends_with(".csv") || name.ends_with(".xlsx")) {
             found.push(path);
         }
+    }
+    if found.len() > 1 {
+        let labels = |path: &PathBuf| {
+            let sheets = sheet::read(path).unwrap_or_default();
+            sheets.iter().any(|sheet| sheet.select(&["photo", "age"], 2).is_some())
+        };
+        found.retain(labels);
     }
     match found.len() {
         0 | 1 => Ok(found.pop()),
@@ -149,6 +156,8 @@ mod tests {
     fn rows_that_contradict_file_names_are_problems() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("MORPH_2008_nonCommercial.csv"), TABLE).unwrap();
+        let eyes = "id,lefteye_x,lefteye_y,righteye_x,righteye_y\n009055_1M54,1,2,3,4\n";
+        std::fs::write(dir.path().join("MORPH_Album2_EYECOORDS.csv"), eyes).unwrap();
         std::fs::create_dir(dir.path().join("aligned")).unwrap();
         std::fs::write(dir.path().join("aligned/009055_2M55.png"), b"").unwrap();
         let set = crate::load("morph", dir.path(), None).unwrap();

@@ -66,20 +66,22 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     Ok(set)
 }
 
-/// Parses a file name `age_gender_race_time.*`. Three published names have no race
-/// (`39_1_20170116174525125.jpg`); they are kept, because age and sex are valid.
+/// Parses a file name `age_gender_race_time.*`. A few published names lack a field:
+/// `39_1_20170116174525125.jpg`, of which nobody can say whether 1 is the sex or the race,
+/// and `53__0_20170116184028385.jpg`. They are kept for their ages.
 fn parse(file: &str) -> Result<Sample, String> {
     let name = file.rsplit('/').next().unwrap_or(file);
     let fields: Vec<&str> = name.split('_').collect();
     let (age, gender, race, time) = match fields[..] {
         [age, gender, race, time] => (age, gender, Some(race), time),
-        [age, gender, time] => (age, gender, None, time),
+        [age, _, time] => (age, "", None, time),
         _ => return Err("expected a name like age_gender_race_time.jpg".to_owned()),
     };
     let years = values::whole_age(age)?;
     let sex = match gender {
-        "0" => Sex::Male,
-        "1" => Sex::Female,
+        "" => None,
+        "0" => Some(Sex::Male),
+        "1" => Some(Sex::Female),
         _ => {
             return Err(format!("invalid gender `{gender}`: expected 0 (male) or 1 (female)"));
         }
@@ -97,7 +99,7 @@ fn parse(file: &str) -> Result<Sample, String> {
         return Err("missing time stamp in the name".to_owned());
     }
     Ok(Sample {
-        sex: Some(sex),
+        sex,
         race,
         group: Some(time.to_owned()),
         ..Sample::new(file, Split::of_key(time)).with(Task::Age, Annotation::value(years))
@@ -119,10 +121,11 @@ mod tests {
             assert_eq!(s.race.as_deref(), Some("Indian"));
             assert_eq!(s.group.as_deref(), Some("20170116200018422"));
         }
-        let without_race = parse("61_0_20170109142408075.jpg.chip.jpg").unwrap();
-        assert_eq!(without_race.annotation(Task::Age), Some(&Annotation::value(61.0)));
-        assert_eq!(without_race.sex, Some(Sex::Male));
-        assert_eq!(without_race.race, None);
+        for name in ["61_0_20170109142408075.jpg.chip.jpg", "61__0_20170116184028385.jpg"] {
+            let incomplete = parse(name).unwrap();
+            assert_eq!(incomplete.annotation(Task::Age), Some(&Annotation::value(61.0)));
+            assert_eq!(incomplete.sex, None);
+        }
     }
 
     #[test]

@@ -187,14 +187,19 @@ pub fn decode_with(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, Fac
 }
 
 /// Width and height in pixels from the header of a picture file, before its orientation is
-/// applied. The pixels are not decoded: [`decode`] may still find them damaged.
+/// applied. The data of a JPEG are checked; the pixels of other formats are not decoded:
+/// [`decode`] may still find them damaged.
 ///
 /// # Errors
 /// Those of [`decode`] that do not depend on the pixels.
 pub fn probe(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
     guarded(STEP, || {
-        let (width, height) = size(format::sniff(bytes)?, bytes)?;
+        let format = format::sniff(bytes)?;
+        let (width, height) = size(format, bytes)?;
         DecodeOptions::default().reduction(width, height)?;
+        if format == Format::Jpeg {
+            jpeg::verify(bytes)?;
+        }
         Ok((width, height))
     })
 }

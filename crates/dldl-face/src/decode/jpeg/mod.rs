@@ -24,15 +24,26 @@ pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
     Markers::read(bytes).map(|markers| (markers.width, markers.height))
 }
 
+/// Whether the file is whole, without computing pixels.
+pub(super) fn verify(bytes: &[u8]) -> Result<(), FaceError> {
+    checked(bytes, &Markers::read(bytes)?).map(|_| ())
+}
+
+/// Where the picture's data ends, if it is whole.
+fn checked(bytes: &[u8], markers: &Markers) -> Result<usize, FaceError> {
+    check::check(bytes, markers).map_err(|problem| match problem {
+        Problem::Ends(_) if !markers.has_end => FaceError::Truncated(NAME),
+        Problem::Ends(place) => broken("the data breaks off", place),
+        Problem::Damaged(what, place) => broken(what, place),
+    })
+}
+
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
     let markers = Markers::read(bytes)?;
     let reduction = options.reduction(markers.width, markers.height)?;
-    let end = match check::check(bytes, &markers) {
-        Ok(end) => end,
+    let end = match checked(bytes, &markers) {
         Err(_) if options.accept_damaged => bytes.len(),
-        Err(Problem::Ends(_)) if !markers.has_end => return Err(FaceError::Truncated(NAME)),
-        Err(Problem::Ends(place)) => return Err(broken("the data breaks off", place)),
-        Err(Problem::Damaged(what, place)) => return Err(broken(what, place)),
+        checked => checked?,
     };
     // Some cameras leave out the end marker, which decoders insist on.
     let bytes = if markers.has_end {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::adapters::{
-    agedb, all_age_faces, cfd, chalearn, csv, fairface, fgnet, london, mebeauty, morph, omi,
-    people, scut, scut500, utkface,
+    adience, agedb, all_age_faces, cacd, cfd, chalearn, csv, fairface, fgnet, imdb, lagenda,
+    london, mebeauty, megaage, morph, omi, people, scut, scut500, utkface,
 };
 use crate::protocol::Protocol;
 use crate::{DataError, Dataset, Format};
@@ -21,6 +21,17 @@ pub const FORMATS: &[Format] = &[
     fgnet::FORMAT,
     agedb::AGEDB,
     agedb::AFAD,
+    cacd::FORMAT,
+    megaage::FORMAT,
+    imdb::IMDB_WIKI,
+    imdb::IMDB_CLEAN,
+    lagenda::FORMAT,
+    adience::FORMAT,
+    adience::FOLDS[0],
+    adience::FOLDS[1],
+    adience::FOLDS[2],
+    adience::FOLDS[3],
+    adience::FOLDS[4],
     scut::FORMAT,
     scut::FOLDS[0],
     scut::FOLDS[1],

@@ -87,7 +87,9 @@ pub(crate) fn for_each_row(
         if !column.split('|').any(|wanted| has_name(&names, wanted)) {
             let column = column.replace('|', "` or `");
             let read = names.join("`, `");
-            let reason = format!("the header has no column `{column}`: its columns are `{read}`");
+            let reason = format!(
+                "the first line, the header, has no column `{column}`: its columns are `{read}`"
+            );
             return Err(DataError::table(path, reason));
         }
     }

@@ -36,9 +36,13 @@ pub enum Corruption {
 }
 
 impl Corruption {
-    /// The standard list: crops moved and scaled like errors of a detector, rotated,
+    /// The standard list: changes that nobody sees (another encoding, a crop as another
+    /// detector would make it), crops moved and scaled like errors of a detector, rotated,
     /// narrow and wide pictures, and pictures of poor quality.
-    pub const STANDARD: [Self; 20] = [
+    pub const STANDARD: [Self; 23] = [
+        Self::Jpeg(95),
+        Self::Move([0.02, 0.02]),
+        Self::Scale(1.03),
         Self::Move([0.1, 0.0]),
         Self::Move([-0.1, 0.0]),
         Self::Move([0.0, 0.1]),

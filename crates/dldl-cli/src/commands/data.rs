@@ -139,9 +139,10 @@ fn report(found: &DatasetReport) -> Result<String> {
     let PerSplit { train, val, test } = found.samples;
     writeln!(
         text,
-        "{}: {} samples (protocol {})\n  train {train}, val {val}, test {test}",
+        "{}: {} {} (protocol {})\n  train {train}, val {val}, test {test}",
         found.dataset,
         thousands(found.samples.total() as u64),
+        if found.samples.total() == 1 { "sample" } else { "samples" },
         found.protocol
     )?;
     for (what, counts) in [("sex", &found.sexes), ("race", &found.races)] {

@@ -12,7 +12,8 @@ use crate::shared_args::ModelArgs;
 
 /// Measure a model's errors on corrupted pictures
 ///
-/// Runs the model over the dataset as it is, and once for each corruption: shifted and
+/// Runs the model over the dataset as it is, and once for each corruption: changes that
+/// nobody sees (a new encoding, a slightly different crop), shifted and
 /// scaled crops (errors of a detector), rotation, cropping, blur, low resolution, JPEG
 /// artifacts, gray and dark pictures. Faces are detected anew each time. Each line has
 /// the mean absolute error with flip fusion and its increase, the bias, the mean change

@@ -19,7 +19,8 @@ pub struct NamedModel {
 /// add one, add a file to this crate's folder `models` and a line here.
 pub static MODELS: &[NamedModel] = &[
     NamedModel { name: "tiny", bytes: include_bytes!("../models/tiny.safetensors") },
-    #[cfg(feature = "thin")]
+    // In tests too, so that the optional model is tested without another compilation.
+    #[cfg(any(feature = "thin", test))]
     NamedModel { name: "thin", bytes: include_bytes!("../models/thin.safetensors") },
 ];
 

@@ -4,6 +4,14 @@ use crate::limits::MAX_FILE_BYTES;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+/// The formats that this build reads.
+const SUPPORTED: &str = match (cfg!(feature = "heic"), cfg!(feature = "jxl")) {
+    (true, true) => "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC and JPEG XL",
+    (true, false) => "JPEG, PNG, WebP, BMP, GIF, TIFF and HEIC",
+    (false, true) => "JPEG, PNG, WebP, BMP, GIF, TIFF and JPEG XL",
+    (false, false) => "JPEG, PNG, WebP, BMP, GIF and TIFF",
+};
+
 /// Why there is no picture, or no crop of one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,10 +40,7 @@ pub enum FaceError {
     #[error("not a picture: {0}")]
     NotAPicture(&'static str),
     /// The format is recognized, but not supported.
-    #[error(
-        "{0} is not supported (JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC and JPEG XL are): \
-         convert it to JPEG or PNG"
-    )]
+    #[error("{0} is not supported ({SUPPORTED} are): convert it to JPEG or PNG")]
     UnsupportedFormat(String),
     /// The file ends before its picture does.
     #[error("truncated {0} file: it ends before the picture is complete")]

@@ -125,7 +125,17 @@ fn color_profiles_are_converted_to_srgb() {
 #[test]
 fn large_pictures_are_reduced() {
     let options = DecodeOptions { full_size_pixels: 48 * 32 / 4, ..DecodeOptions::default() };
-    for name in ["rgb.png", "subsampled.jpg", "progressive.jpg", "exif_6.jpg", "rgb.bmp"] {
+    for name in [
+        "rgb.png",
+        "subsampled.jpg",
+        "progressive.jpg",
+        "exif_6.jpg",
+        "cmyk.jpg",
+        "ycck.jpg",
+        "scans_420.jpg",
+        "rgb.bmp",
+        "palette.tiff",
+    ] {
         let picture = decode_with(&bytes(name), &options).unwrap();
         assert_eq!((picture.width(), picture.height()), (24, 16), "{name}");
         assert_eq!((picture.reduction(), picture.full_size()), (2, (48, 32)), "{name}");

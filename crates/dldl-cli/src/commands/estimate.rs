@@ -77,10 +77,8 @@ impl Args {
     fn decode_options(&self) -> DecodeOptions {
         let max_pixels = self.max_megapixels * 1_000_000;
         let default = DecodeOptions::default();
-        // Enough for any format and up to 16 bits per channel.
-        let max_memory = default.max_memory.max(12 * max_pixels);
-        let max_memory =
-            if max_pixels > default.max_pixels { max_memory } else { default.max_memory };
+        // The default is 4 bytes for each of 250 megapixels.
+        let max_memory = default.max_memory.max(4 * max_pixels);
         DecodeOptions { max_pixels, max_memory, accept_damaged: self.accept_damaged, ..default }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged};
+use super::{DecodeOptions, Decoded, Header, damaged};
 use crate::FaceError;
 
 const NAME: &str = "BMP";
@@ -21,7 +21,8 @@ enum Packing {
     Masks([u32; 4]),
 }
 
-struct Header {
+/// What the headers say.
+struct Bitmap {
     width: usize,
     height: usize,
     /// Whether the rows are stored from the top.
@@ -34,7 +35,7 @@ struct Header {
     start: usize,
 }
 
-impl Header {
+impl Bitmap {
     fn read(bytes: &[u8]) -> Result<Self, FaceError> {
         let truncated = || FaceError::Truncated(NAME);
         let u16_at = |at: usize| {
@@ -94,45 +95,48 @@ impl Header {
     }
 }
 
-/// Width and height in the header.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
-    Header::read(bytes).map(|header| (header.width, header.height))
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
+    let Bitmap { width, height, .. } = Bitmap::read(bytes)?;
+    Ok(Header { width, height, working_bytes: 1 })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
-    let header = Header::read(bytes)?;
-    let (width, height) = (header.width, header.height);
-    let reduction = options.reduction(width, height)?;
+pub(super) fn decode(
+    bytes: &[u8],
+    _: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
+    let bitmap = Bitmap::read(bytes)?;
+    let (width, height) = (bitmap.width, bitmap.height);
     let truncated = || FaceError::Truncated(NAME);
-    let pixels = bytes.get(header.start..).ok_or_else(truncated)?;
+    let pixels = bytes.get(bitmap.start..).ok_or_else(truncated)?;
     let (stride, indices);
-    let stored = if header.packing == Packing::RunLength {
+    let stored = if bitmap.packing == Packing::RunLength {
         stride = width;
-        indices = run_lengths(pixels, &header)?;
+        indices = run_lengths(pixels, &bitmap)?;
         &indices[..]
     } else {
-        stride = (width * header.bits).div_ceil(32) * 4;
+        stride = (width * bitmap.bits).div_ceil(32) * 4;
         pixels
     };
-    let layout = match header.packing {
+    let layout = match bitmap.packing {
         Packing::Masks([.., alpha]) if alpha != 0 => Layout::Rgba,
         _ => Layout::Rgb,
     };
     let mut rows = Rows::new(width, height, layout, &Color::Srgb, reduction);
     let mut line = Vec::with_capacity(width * layout.channels());
     for y in 0..height {
-        let y = if header.top_down { y } else { height - 1 - y };
+        let y = if bitmap.top_down { y } else { height - 1 - y };
         // The padding of the last row may be missing.
         let row = stored.get(y * stride..).ok_or_else(truncated)?;
-        let bits = if header.packing == Packing::RunLength { 8 } else { header.bits };
+        let bits = if bitmap.packing == Packing::RunLength { 8 } else { bitmap.bits };
         let row = row.get(..(width * bits).div_ceil(8)).ok_or_else(truncated)?;
         line.clear();
-        match header.packing {
+        match bitmap.packing {
             Packing::Palette | Packing::RunLength => {
                 let mask = ((1_u16 << bits) - 1) as u8;
                 line.extend((0..width).flat_map(|x| {
                     let index = row[x * bits / 8] >> (8 - bits - x * bits % 8) & mask;
-                    header.palette.get(usize::from(index)).copied().unwrap_or_default()
+                    bitmap.palette.get(usize::from(index)).copied().unwrap_or_default()
                 }));
             }
             Packing::Bytes => {
@@ -148,7 +152,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
         rows.push8(&line);
     }
     let picture = rows.finish().ok_or_else(truncated)?;
-    Ok(Decoded { picture, reduction, orientation: 1 })
+    Ok(Decoded { picture, orientation: 1 })
 }
 
 /// The bits of a mask, scaled to 0..=255.
@@ -162,9 +166,9 @@ fn masked(value: u32, mask: u32) -> u8 {
 }
 
 /// The indices of a run-length encoded picture, a byte each, in the order of the file.
-fn run_lengths(bytes: &[u8], header: &Header) -> Result<Vec<u8>, FaceError> {
+fn run_lengths(bytes: &[u8], bitmap: &Bitmap) -> Result<Vec<u8>, FaceError> {
     let truncated = || FaceError::Truncated(NAME);
-    let (width, height) = (header.width, header.height);
+    let (width, height) = (bitmap.width, bitmap.height);
     let mut indices = vec![0; width * height];
     let (mut x, mut y, mut at) = (0, 0, 0);
     let mut put = |x: usize, y: usize, index: u8| {
@@ -172,7 +176,7 @@ fn run_lengths(bytes: &[u8], header: &Header) -> Result<Vec<u8>, FaceError> {
             indices[y * width + x] = index;
         }
     };
-    let index = |byte: u8, i: usize| match (header.bits, i % 2) {
+    let index = |byte: u8, i: usize| match (bitmap.bits, i % 2) {
         (8, _) => byte,
         (_, 0) => byte >> 4,
         _ => byte & 15,
@@ -192,10 +196,10 @@ fn run_lengths(bytes: &[u8], header: &Header) -> Result<Vec<u8>, FaceError> {
             }
             (0, count) => {
                 let count = usize::from(count);
-                let length = (count * header.bits).div_ceil(8);
+                let length = (count * bitmap.bits).div_ceil(8);
                 let literal = bytes.get(at..at + length).ok_or_else(truncated)?;
                 for i in 0..count {
-                    put(x + i, y, index(literal[i * header.bits / 8], i));
+                    put(x + i, y, index(literal[i * bitmap.bits / 8], i));
                 }
                 x += count;
                 at += length.next_multiple_of(2);

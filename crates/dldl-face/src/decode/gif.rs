@@ -2,7 +2,7 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged};
+use super::{DecodeOptions, Decoded, Header, damaged};
 use crate::FaceError;
 use gif::{ColorOutput, DecodeOptions as GifOptions, Decoder, DecodingError, MemoryLimit};
 use std::io::{Cursor, ErrorKind};
@@ -18,16 +18,20 @@ fn open(bytes: &[u8], memory: u64) -> Result<Decoder<Cursor<&[u8]>>, FaceError> 
     options.read_info(Cursor::new(bytes)).map_err(fail)
 }
 
-/// Width and height of the screen on which the pictures are placed.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+/// The size is that of the screen on which the pictures are placed.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
     let decoder = open(bytes, 64 << 20)?;
-    Ok((decoder.width().into(), decoder.height().into()))
+    let (width, height) = (decoder.width().into(), decoder.height().into());
+    Ok(Header { width, height, working_bytes: 4 })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
     let mut decoder = open(bytes, options.max_memory)?;
     let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
-    let reduction = options.reduction(width, height)?;
     let frame = decoder.read_next_frame().map_err(fail)?;
     let frame = frame.ok_or_else(|| damaged(NAME, &"it contains no picture"))?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
@@ -44,7 +48,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
         rows.push8(&screen);
     }
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
-    Ok(Decoded { picture, reduction, orientation: 1 })
+    Ok(Decoded { picture, orientation: 1 })
 }
 
 fn fail(error: DecodingError) -> FaceError {

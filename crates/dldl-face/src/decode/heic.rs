@@ -2,21 +2,23 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged};
+use super::{DecodeOptions, Decoded, Header, damaged};
 use crate::FaceError;
 use heic_decoder::HeifError;
 
 const NAME: &str = "HEIC";
 
-/// Width and height of the upright picture.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+/// Of the upright picture. The decoder keeps planes of 32-bit numbers.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
     let info = heic_decoder::probe(bytes).map_err(fail)?;
-    Ok((info.width, info.height))
+    Ok(Header { width: info.width, height: info.height, working_bytes: 9 })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
-    let (width, height) = size(bytes)?;
-    let reduction = options.reduction(width, height)?;
+pub(super) fn decode(
+    bytes: &[u8],
+    _: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
     let image = heic_decoder::decode(bytes).map_err(fail)?;
     let color = match (&image.metadata.icc_profile, &image.color_info) {
         (Some(profile), _) => Color::Icc(profile.clone()),
@@ -35,7 +37,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
     rows.push_all8(rgb.data);
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
     // The decoder has turned it: the container's rotation is the one that counts.
-    Ok(Decoded { picture, reduction, orientation: 1 })
+    Ok(Decoded { picture, orientation: 1 })
 }
 
 fn fail(error: HeifError) -> FaceError {

@@ -2,7 +2,7 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged};
+use super::{DecodeOptions, Decoded, Header, damaged};
 use crate::FaceError;
 use jxl::api::{
     Event, ExtraChannel, JxlBasicInfo, JxlColorType, JxlDataFormat, JxlDecoder, JxlDecoderOptions,
@@ -25,16 +25,19 @@ fn open(bytes: &[u8], samples: usize) -> Result<(JxlDecoder, &[u8], JxlBasicInfo
     Ok((decoder, rest, info))
 }
 
-/// Width and height of the upright picture.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
-    open(bytes, usize::MAX).map(|(_, _, info)| info.size)
+/// Of the upright picture. The decoder keeps planes of 32-bit numbers.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
+    let (width, height) = open(bytes, usize::MAX)?.2.size;
+    Ok(Header { width, height, working_bytes: 16 })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
-    let (_, _, info) = open(bytes, usize::MAX)?;
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
+    let (mut decoder, mut rest, info) = open(bytes, (options.max_memory / 4) as usize)?;
     let (width, height) = info.size;
-    let reduction = options.reduction(width, height)?;
-    let (mut decoder, mut rest, info) = open(bytes, 8 * width * height)?;
     let alpha = info.extra_channels.iter().any(|c| c.ec_type == ExtraChannel::Alpha);
     let (layout, color_type) =
         if alpha { (Layout::Rgba, JxlColorType::Rgba) } else { (Layout::Rgb, JxlColorType::Rgb) };
@@ -61,5 +64,5 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
     let mut rows = Rows::new(width, height, layout, &color, reduction);
     rows.push_all8(samples);
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
-    Ok(Decoded { picture, reduction, orientation: 1 })
+    Ok(Decoded { picture, orientation: 1 })
 }

@@ -73,13 +73,47 @@ impl DecodeOptions {
     }
 }
 
+/// What the header of a file says.
+struct Header {
+    /// In pixels, before the orientation is applied.
+    width: usize,
+    height: usize,
+    /// About how many bytes decoding takes for each pixel of the file, beside the result.
+    working_bytes: u64,
+}
+
 /// A decoded picture, not yet upright.
 struct Decoded {
     /// Width, height and RGB.
     picture: (usize, usize, Vec<u8>),
-    reduction: usize,
     /// As in EXIF, 1 to 8.
     orientation: u8,
+}
+
+/// The functions for a format. The size in a header may be any: it is checked, and a
+/// reduction of 1, 2, 4 or 8 chosen, before pixels are decoded.
+struct Decoder {
+    header: fn(&[u8]) -> Result<Header, FaceError>,
+    decode: fn(&[u8], &DecodeOptions, reduction: usize) -> Result<Decoded, FaceError>,
+}
+
+/// # Errors
+/// The format is not part of this build.
+fn decoder(format: Format) -> Result<Decoder, FaceError> {
+    Ok(match format {
+        Format::Jpeg => Decoder { header: jpeg::header, decode: jpeg::decode },
+        Format::Png => Decoder { header: png::header, decode: png::decode },
+        Format::WebP => Decoder { header: webp::header, decode: webp::decode },
+        Format::Bmp => Decoder { header: bmp::header, decode: bmp::decode },
+        Format::Gif => Decoder { header: gif::header, decode: gif::decode },
+        Format::Tiff => Decoder { header: tiff::header, decode: tiff::decode },
+        #[cfg(feature = "heic")]
+        Format::Heic => Decoder { header: heic::header, decode: heic::decode },
+        #[cfg(feature = "jxl")]
+        Format::Jxl => Decoder { header: jxl::header, decode: jxl::decode },
+        #[cfg(not(all(feature = "heic", feature = "jxl")))]
+        other => return Err(FaceError::UnsupportedFormat(other.name().into())),
+    })
 }
 
 /// Decodes the file at `path` with the default options, see [`decode`].
@@ -159,30 +193,19 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, FaceError> {
 pub fn decode_with(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, FaceError> {
     guarded(STEP, || {
         let format = format::sniff(bytes)?;
-        let (width, height) = size(format, bytes)?;
+        let Decoder { header, decode } = decoder(format)?;
+        let Header { width, height, working_bytes } = header(bytes)?;
         let reduction = options.reduction(width, height)?;
-        let memory = memory(format, width, height, reduction);
+        let pixels = width as u64 * height as u64;
+        let memory = working_bytes * pixels + 3 * pixels / (reduction * reduction) as u64;
         if memory > options.max_memory {
             return Err(FaceError::TooMuchMemory(format.name()));
         }
         let _reserved = budget::reserve(memory);
-        let decoded = match format {
-            Format::Jpeg => jpeg::decode(bytes, options),
-            Format::Png => png::decode(bytes, options),
-            Format::WebP => webp::decode(bytes, options),
-            Format::Bmp => bmp::decode(bytes, options),
-            Format::Gif => gif::decode(bytes, options),
-            Format::Tiff => tiff::decode(bytes, options),
-            #[cfg(feature = "heic")]
-            Format::Heic => heic::decode(bytes, options),
-            #[cfg(feature = "jxl")]
-            Format::Jxl => jxl::decode(bytes, options),
-            #[allow(unreachable_patterns, reason = "reached without the features above")]
-            other => Err(FaceError::UnsupportedFormat(other.name().into())),
-        }?;
+        let decoded = decode(bytes, options, reduction)?;
         let full_size = if decoded.orientation < 5 { (width, height) } else { (height, width) };
         let (width, height, rgb) = rows::upright(decoded.picture, decoded.orientation);
-        Ok(Picture::new(width, height, rgb)?.reduced_from(full_size, decoded.reduction))
+        Ok(Picture::new(width, height, rgb)?.reduced_from(full_size, reduction))
     })
 }
 
@@ -195,46 +218,13 @@ pub fn decode_with(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, Fac
 pub fn probe(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
     guarded(STEP, || {
         let format = format::sniff(bytes)?;
-        let (width, height) = size(format, bytes)?;
+        let Header { width, height, .. } = (decoder(format)?.header)(bytes)?;
         DecodeOptions::default().reduction(width, height)?;
         if format == Format::Jpeg {
             jpeg::verify(bytes)?;
         }
         Ok((width, height))
     })
-}
-
-fn size(format: Format, bytes: &[u8]) -> Result<(usize, usize), FaceError> {
-    match format {
-        Format::Jpeg => jpeg::size(bytes),
-        Format::Png => png::size(bytes),
-        Format::WebP => webp::size(bytes),
-        Format::Bmp => bmp::size(bytes),
-        Format::Gif => gif::size(bytes),
-        Format::Tiff => tiff::size(bytes),
-        #[cfg(feature = "heic")]
-        Format::Heic => heic::size(bytes),
-        #[cfg(feature = "jxl")]
-        Format::Jxl => jxl::size(bytes),
-        #[allow(unreachable_patterns, reason = "reached without the features above")]
-        other => Err(FaceError::UnsupportedFormat(other.name().into())),
-    }
-}
-
-/// About how many bytes decoding takes at most.
-fn memory(format: Format, width: usize, height: usize, reduction: usize) -> u64 {
-    let pixels = width as u64 * height as u64;
-    let result = 3 * pixels / (reduction * reduction) as u64;
-    result
-        + match format {
-            // All coefficients of a progressive picture; rows of others.
-            Format::Jpeg => 3 * pixels,
-            Format::Png => pixels / 16,
-            Format::WebP | Format::Bmp | Format::Gif => 4 * pixels,
-            // Numbers of 16 or 32 bits, in planes.
-            Format::Tiff | Format::Jxl => 8 * pixels,
-            Format::Heic => 9 * pixels,
-        }
 }
 
 fn damaged(format: &'static str, error: &dyn Display) -> FaceError {

@@ -2,7 +2,7 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged, exif};
+use super::{DecodeOptions, Decoded, Header, damaged, exif};
 use crate::FaceError;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 use std::io::{Cursor, ErrorKind};
@@ -19,18 +19,25 @@ fn open(bytes: &[u8], memory: usize) -> Result<Reader<Cursor<&[u8]>>, FaceError>
     decoder.read_info().map_err(fail)
 }
 
-/// Width and height in the header.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+/// Interlaced pictures are decoded as a whole, others row by row.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
     let reader = open(bytes, 64 << 20)?;
     let info = reader.info();
-    Ok((info.width as usize, info.height as usize))
+    Ok(Header {
+        width: info.width as usize,
+        height: info.height as usize,
+        working_bytes: if info.interlaced { 8 } else { 0 },
+    })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
     let mut reader = open(bytes, options.max_memory as usize)?;
     let info = reader.info();
     let (width, height) = (info.width as usize, info.height as usize);
-    let reduction = options.reduction(width, height)?;
     let interlaced = info.interlaced;
     let color = color(info);
     let (kind, depth) = reader.output_color_type();
@@ -74,7 +81,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
         _ => {}
     }
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
-    Ok(Decoded { picture, reduction, orientation: orientation(bytes, reader.info()) })
+    Ok(Decoded { picture, orientation: orientation(bytes, reader.info()) })
 }
 
 /// What the chunks say of the color space, by the precedence of the standard.

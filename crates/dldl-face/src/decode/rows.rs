@@ -215,27 +215,29 @@ pub(super) fn upright(
     (width, height, rgb): (usize, usize, Vec<u8>),
     orientation: u8,
 ) -> (usize, usize, Vec<u8>) {
-    if !(2..=8).contains(&orientation) {
-        return (width, height, rgb);
-    }
-    let (w, h) = if orientation < 5 { (width, height) } else { (height, width) };
+    let (w, h) = (width as isize, height as isize);
+    // The pixel of the result's first one, and the steps to the right and down from it.
+    let (mut start, right, down) = match orientation {
+        2 => (w - 1, -1, w),
+        3 => (w * h - 1, -1, -w),
+        4 => (w * (h - 1), 1, -w),
+        5 => (0, w, 1),
+        6 => (w * (h - 1), -w, 1),
+        7 => (w * h - 1, -w, -1),
+        8 => (w - 1, w, -1),
+        _ => return (width, height, rgb),
+    };
+    let (width, height) = if orientation < 5 { (width, height) } else { (height, width) };
     let mut turned = Vec::with_capacity(rgb.len());
-    for y in 0..h {
-        for x in 0..w {
-            let (from_x, from_y) = match orientation {
-                2 => (width - 1 - x, y),
-                3 => (width - 1 - x, height - 1 - y),
-                4 => (x, height - 1 - y),
-                5 => (y, x),
-                6 => (y, height - 1 - x),
-                7 => (width - 1 - y, height - 1 - x),
-                _ => (width - 1 - y, x),
-            };
-            let at = 3 * (from_y * width + from_x);
-            turned.extend_from_slice(&rgb[at..at + 3]);
+    for _ in 0..height {
+        let mut at = start;
+        for _ in 0..width {
+            turned.extend_from_slice(&rgb[3 * at as usize..][..3]);
+            at += right;
         }
+        start += down;
     }
-    (w, h, turned)
+    (width, height, turned)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged};
+use super::{DecodeOptions, Decoded, Header, damaged};
 use crate::FaceError;
 use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use tiff::decoder::{Decoder, DecodingResult, Limits};
@@ -22,17 +22,20 @@ const PALETTE: u64 = 3;
 const SENSOR_DATA: u64 = 32803;
 const LINEAR_SENSOR_DATA: u64 = 34892;
 
-/// Width and height of the full picture.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+/// Of the full picture.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
     let (width, height) = open(bytes, 64 << 20)?.0.dimensions().map_err(fail)?;
-    Ok((width as usize, height as usize))
+    Ok(Header { width: width as usize, height: height as usize, working_bytes: 8 })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
     let (mut decoder, indexed) = open(bytes, options.max_memory as usize)?;
     let (width, height) = decoder.dimensions().map_err(fail)?;
     let (width, height) = (width as usize, height as usize);
-    let reduction = options.reduction(width, height)?;
     let kind = decoder.colortype().map_err(fail)?;
     let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
     let profile = decoder.get_tag_u8_vec(Tag::IccProfile).ok();
@@ -101,7 +104,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
         }
     }
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
-    Ok(Decoded { picture, reduction, orientation: orientation.unwrap_or(1) })
+    Ok(Decoded { picture, orientation: orientation.unwrap_or(1) })
 }
 
 enum Samples {

@@ -2,7 +2,7 @@
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged, exif};
+use super::{DecodeOptions, Decoded, Header, damaged, exif};
 use crate::FaceError;
 use image_webp::{DecodingError, WebPDecoder};
 use std::io::{Cursor, ErrorKind};
@@ -18,17 +18,19 @@ fn open(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>, FaceError> {
     WebPDecoder::new(Cursor::new(bytes)).map_err(fail)
 }
 
-/// Width and height in the header.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
     let (width, height) = open(bytes)?.dimensions();
-    Ok((width as usize, height as usize))
+    Ok(Header { width: width as usize, height: height as usize, working_bytes: 5 })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
     let mut decoder = open(bytes)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
-    let reduction = options.reduction(width, height)?;
     decoder.set_memory_limit(options.max_memory as usize);
     // Unreadable metadata is no reason to refuse the pixels.
     let color = Color::from_icc(decoder.icc_profile().ok().flatten());
@@ -43,7 +45,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
     let mut rows = Rows::new(width, height, layout, &color, reduction);
     rows.push_all8(samples);
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
-    Ok(Decoded { picture, reduction, orientation: orientation.unwrap_or(1) })
+    Ok(Decoded { picture, orientation: orientation.unwrap_or(1) })
 }
 
 fn fail(error: DecodingError) -> FaceError {

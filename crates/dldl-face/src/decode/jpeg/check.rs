@@ -163,32 +163,14 @@ impl State {
         if category > 11 {
             return Err(Some(Fault::InvalidCode));
         }
-        self.dc[c.index] += bits.extend(category)?;
+        let dc = &mut self.dc[c.index];
+        *dc = dc.saturating_add(bits.extend(category)?);
         Ok(())
     }
 
     fn sequential(&mut self, bits: &mut Bits, c: &ScanComponent) -> Done {
         self.difference(bits, c)?;
-        let table = c.ac.as_ref().expect("tables were checked");
-        let mut k = 1;
-        while k < 64 {
-            let symbol = bits.decode(table)?;
-            let (run, category) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-            if category == 0 {
-                if run < 15 {
-                    break;
-                }
-                k += 16;
-                continue;
-            }
-            k += run;
-            if k > 63 {
-                return Err(None);
-            }
-            bits.take(category)?;
-            k += 1;
-        }
-        Ok(())
+        run_lengths(bits, c, (1, 63), &mut 0).map(drop)
     }
 
     fn progressive(
@@ -218,26 +200,8 @@ impl State {
             self.end_of_band -= 1;
             return Ok(());
         }
-        let table = c.ac.as_ref().expect("tables were checked");
-        let mut k = scan.band.0;
-        while k <= scan.band.1 {
-            let symbol = bits.decode(table)?;
-            let (run, category) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-            if category == 0 {
-                if run < 15 {
-                    self.end_of_band = (1 << run) - 1 + bits.take(run)?;
-                    break;
-                }
-                k += 16;
-                continue;
-            }
-            k += run as usize;
-            if k > 63 {
-                return Err(None);
-            }
-            bits.take(category)?;
-            *nonzero |= 1 << k;
-            k += 1;
+        if let Some(run) = run_lengths(bits, c, scan.band, nonzero)? {
+            self.end_of_band = (1 << run) - 1 + bits.take(run)?;
         }
         Ok(())
     }
@@ -296,4 +260,36 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// The first values of a band's coefficients, each after a run of zeros, and which are not
+/// zero. The exponent of the end-of-band code, if it ends them.
+#[inline]
+fn run_lengths(
+    bits: &mut Bits,
+    c: &ScanComponent,
+    band: (usize, usize),
+    nonzero: &mut u64,
+) -> Result<Option<u32>, Option<Fault>> {
+    let table = c.ac.as_ref().expect("tables were checked");
+    let mut k = band.0;
+    while k <= band.1 {
+        let symbol = bits.decode(table)?;
+        let (run, category) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        if category == 0 {
+            if run < 15 {
+                return Ok(Some(run));
+            }
+            k += 16;
+            continue;
+        }
+        k += run as usize;
+        if k > 63 {
+            return Err(None);
+        }
+        bits.take(category)?;
+        *nonzero |= 1 << k;
+        k += 1;
+    }
+    Ok(None)
 }

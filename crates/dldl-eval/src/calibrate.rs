@@ -129,10 +129,7 @@ pub fn calibrate(
     let keep = |seen: &Seen, sample: &Sample, annotation: &Annotation| {
         // Reports outputs that cannot be decoded together with their picture.
         distribution(&head, &seen.logits, View::Fused)?;
-        let label = match annotation {
-            Annotation::Interval { interval } => *interval,
-            _ => [annotation.mean(); 2],
-        };
+        let label = annotation.closed_range().unwrap_or([annotation.mean(); 2]);
         let person = sample.group.as_ref().or(sample.identity.as_ref()).unwrap_or(&sample.file);
         let (logits, person) = (seen.logits.clone(), person.clone());
         Ok(Held { logits, label, truth: annotation.mean(), person })

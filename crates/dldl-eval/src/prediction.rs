@@ -72,10 +72,7 @@ impl Prediction {
         let estimates = [head.value(&plain), head.value(&flipped)];
         let fused = Distribution::average(&[plain, flipped])?;
         let truth = annotation.mean();
-        let range = match annotation {
-            Annotation::Interval { interval } => Some(*interval),
-            _ => None,
-        };
+        let range = annotation.closed_range();
         let [low, high] = range.unwrap_or([truth; 2]);
         let labels = &head.labels;
         let crps = match range {

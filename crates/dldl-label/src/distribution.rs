@@ -1,6 +1,7 @@
 //! Probability distributions over a label set: constructors and statistics.
 //! What a network learns from them is in `method`.
 
+use crate::metrics::labels_within;
 use crate::{Label, LabelError, LabelSet};
 
 /// Largest accepted deviation of a sum of probabilities from 1. Single-precision
@@ -195,6 +196,45 @@ impl Distribution {
             }
         }
         Ok(Self::normalized(&first.labels, sums))
+    }
+
+    /// The mixture `(1 - share) * self + share * other`.
+    ///
+    /// # Errors
+    /// If the label sets differ, or `share` is not from 0 to 1.
+    pub fn mixed(&self, other: &Self, share: f64) -> Result<Self, LabelError> {
+        if other.labels != self.labels {
+            return Err(LabelError::DifferentLabels);
+        }
+        if !(0.0..=1.0).contains(&share) {
+            let expected = "a number from 0 to 1";
+            return Err(LabelError::Parameter { name: "share", value: share, expected });
+        }
+        let pairs = self.probabilities.iter().zip(&other.probabilities);
+        let mixed = pairs.map(|(p, q)| (1.0 - share) * p + share * q).collect();
+        Ok(Self::normalized(&self.labels, mixed))
+    }
+
+    /// The distribution given that the value is in a range, both ends included and infinite
+    /// where the range is open. If it has next to no probability there (below 1e-9), all of
+    /// it moves to the label in the range that is nearest to the expectation.
+    ///
+    /// # Errors
+    /// If an end is NaN or `low` is above `high`.
+    pub fn restricted(&self, low: f64, high: f64) -> Result<Self, LabelError> {
+        // `<=` is false for NaN.
+        if !(low <= high) {
+            return Err(LabelError::Range { low, high });
+        }
+        let inside = labels_within(&self.labels, low, high);
+        let mut weights = vec![0.0; self.probabilities.len()];
+        weights[inside.clone()].copy_from_slice(&self.probabilities[inside.clone()]);
+        if weights.iter().sum::<f64>() < 1e-9 {
+            let nearest = self.labels.nearest(self.expectation());
+            weights.fill(0.0);
+            weights[nearest.clamp(inside.start, inside.end - 1)] = 1.0;
+        }
+        Ok(Self::normalized(&self.labels, weights))
     }
 
     /// Divides non-negative weights, at least one of them positive, by their sum.
@@ -505,5 +545,20 @@ mod tests {
     #[should_panic(expected = "quantile 1.5 is not in [0, 1]")]
     fn quantile_outside_zero_to_one_panics() {
         three([0.2, 0.3, 0.5]).quantile(1.5);
+    }
+
+    #[test]
+    fn mixtures_and_restrictions() {
+        let labels = LabelSet::new(0.0, 3.0, 1.0).unwrap();
+        let d = |p: &[f64]| Distribution::from_probabilities(&labels, p).unwrap();
+        let (a, b) = (d(&[0.5, 0.5, 0.0, 0.0]), d(&[0.0, 0.0, 0.5, 0.5]));
+        assert_eq!(a.mixed(&b, 0.25).unwrap(), d(&[0.375, 0.375, 0.125, 0.125]));
+        assert!(a.mixed(&b, 1.5).is_err() && a.mixed(&b, f64::NAN).is_err());
+        let other = Distribution::gaussian(&LabelSet::age(), 3.0, 1.0).unwrap();
+        assert_eq!(a.mixed(&other, 0.5), Err(LabelError::DifferentLabels));
+        assert_eq!(a.restricted(1.0, 2.0).unwrap(), d(&[0.0, 1.0, 0.0, 0.0]));
+        assert_eq!(a.restricted(2.0, f64::INFINITY).unwrap(), d(&[0.0, 0.0, 1.0, 0.0]));
+        assert_eq!(b.restricted(f64::NEG_INFINITY, 1.0).unwrap(), d(&[0.0, 1.0, 0.0, 0.0]));
+        assert!(a.restricted(2.0, 1.0).is_err() && a.restricted(f64::NAN, 1.0).is_err());
     }
 }

@@ -74,6 +74,14 @@ pub enum LabelError {
         /// Which condition is violated.
         reason: &'static str,
     },
+    /// The ends of a range are NaN or in the wrong order.
+    #[error("invalid range from {low} to {high}: expected the lower end first")]
+    Range {
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
     /// A slice does not have one entry per label (or per output of the head).
     #[error("wrong number of {what}: expected {expected}, got {actual}")]
     Length {

@@ -153,6 +153,23 @@ fn losses_and_gradients_of_all_methods() {
     assert!(all.difference(&seen).eq(["dldl"].iter()), "{seen:?}");
 }
 
+/// Samples of which only a range is known.
+#[test]
+fn losses_and_gradients_of_ranges() {
+    for case in items(&golden()["ranges"]) {
+        let labels = set(&case["set"]);
+        let low = case["range"][0].as_f64().unwrap_or(f64::NEG_INFINITY);
+        let high = case["range"][1].as_f64().unwrap_or(f64::INFINITY);
+        let target = Method::target_of_range(low, high).unwrap();
+        for result in items(&case["results"]) {
+            let method: Method = result["method"].as_str().unwrap().parse().unwrap();
+            let loss = method.loss(&labels, &target, &numbers(&result["logits"])).unwrap();
+            close(loss.total, number(&result["loss"]));
+            all_close(&loss.gradient, &numbers(&result["gradient"]));
+        }
+    }
+}
+
 #[test]
 fn metrics_of_sixty_samples() {
     let case = &golden()["metrics"];

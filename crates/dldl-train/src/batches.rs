@@ -54,16 +54,21 @@ pub struct Source {
     sampler: Arc<EpochSampler>,
     /// The heads of each phase.
     heads: Arc<Vec<Vec<Head>>>,
+    /// The factor of the teachers' shares in each phase; none when validating, which
+    /// compares with the labels alone.
+    teacher_scales: Option<Arc<[f64]>>,
     normalization: Normalization,
 }
 
 impl Source {
     /// The samples of one split with a target for some head. `heads` are those of each
-    /// phase; all phases use the same samples.
+    /// phase; all phases use the same samples. `teacher_scales` are those of each phase, or
+    /// none where the labels alone count.
     pub(crate) fn new(
         datasets: &Arc<Datasets>,
         split: Split,
         heads: &Arc<Vec<Vec<Head>>>,
+        teacher_scales: Option<Arc<[f64]>>,
         sampling: &Sampling,
         normalization: &Normalization,
     ) -> Self {
@@ -71,7 +76,7 @@ impl Source {
         for (data, (config, cache)) in datasets.caches.iter().enumerate() {
             for at in cache.indices(split) {
                 let sample = &cache.samples()[at].sample;
-                if datasets.is_useful(&heads[0], data, sample) {
+                if datasets.is_useful(&heads[0], data, sample, teacher_scales.is_some()) {
                     samples.push((data, at));
                     let annotation = sample.annotation(sampling.task);
                     let label = annotation.map(|annotation| annotation.mean());
@@ -84,6 +89,7 @@ impl Source {
             samples: Arc::new(samples),
             sampler: Arc::new(EpochSampler::new(&weights, sampling)),
             heads: heads.clone(),
+            teacher_scales,
             normalization: *normalization,
         }
     }
@@ -139,7 +145,9 @@ impl Source {
             normalize(&crop, &self.normalization, planes);
             let (data, at) = self.samples[index];
             let sample = &self.datasets.caches[data].1.samples()[at].sample;
-            batch.targets.push(self.datasets.targets(&self.heads[phase], data, sample)?);
+            let scale = self.teacher_scales.as_ref().map_or(0.0, |scales| scales[phase]);
+            let targets = self.datasets.targets(&self.heads[phase], data, sample, scale)?;
+            batch.targets.push(targets);
         }
         Ok(batch)
     }

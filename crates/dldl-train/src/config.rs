@@ -15,7 +15,9 @@ use dldl_net::{NetSpec, Pooling};
 use serde::{Deserialize, Serialize};
 
 pub use crate::schedule::Schedule;
-pub use parts::{DataConfig, HeadConfig, Phase, Rescale, Sampling, VectorLoss};
+pub use parts::{
+    DataConfig, HeadConfig, Phase, Ranges, Rescale, Sampling, TeacherConfig, VectorLoss,
+};
 pub use sigma::Sigma;
 
 /// A whole training: only the data and `run` have no default. Unknown fields are refused.
@@ -53,7 +55,7 @@ pub use sigma::Sigma;
 /// ```
 ///
 /// With one dataset and one head, `cache` stands for `[[data]]` and `task`,
-/// `labels`, `sigma`, `spread`, `min_sigma` and `method` stand for `[[heads]]`;
+/// `labels`, `sigma`, `spread`, `min_sigma`, `ranges`, `teacher` and `method` stand for `[[heads]]`;
 /// `labels` and `sigma` have defaults for ages (0 to 100, 2 years).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

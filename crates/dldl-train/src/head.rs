@@ -123,15 +123,17 @@ impl Head {
     }
 
     /// The error of the estimate: the absolute error of the method's estimate in units
-    /// of the label; 1 if the most probable class is wrong, else 0; or one minus the
+    /// of the label, or its distance from a range of which no more is known; 1 if the most probable class is wrong, else 0; or one minus the
     /// cosine of the angle between the vectors.
     ///
     /// # Errors
     /// If a logit is not finite.
     pub fn error(&self, target: &Target, logits: &[f32]) -> Result<f64, LabelError> {
         match (&self.objective, target) {
-            (Objective::Labels { method, labels }, Target::Label { mean, .. }) => {
-                Ok((method.estimate(&method.decode(labels, logits)?) - mean).abs())
+            (Objective::Labels { method, labels }, Target::Label { target, mean }) => {
+                let estimate = method.estimate(&method.decode(labels, logits)?);
+                let nearest = target.range.map_or(*mean, |[low, high]| estimate.clamp(low, high));
+                Ok((estimate - nearest).abs())
             }
             (Objective::Classes(_), Target::Class(class)) => {
                 let other = |(i, v): (usize, &f32)| i != *class && *v >= logits[*class];

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use dldl_data::{Annotation, Cache, Sample, Split, Spread};
-use dldl_label::Method;
+use dldl_label::{Distribution, LabelError, LabelSet, Method};
 
-use crate::config::{DataConfig, HeadConfig, Sigma, TrainConfig};
+use crate::config::{DataConfig, HeadConfig, Ranges, Sigma, TeacherConfig, TrainConfig};
 use crate::error::TrainError;
 use crate::head::{Head, Objective, Target, Targets};
 use crate::teacher::Teacher;
@@ -24,14 +24,86 @@ pub(crate) struct Datasets {
 
 /// Where the targets of a head come from.
 enum TargetSource {
-    Labels {
-        spread: Spread,
-        sigma: Sigma,
-        min_sigma: f64,
-    },
+    Labels(Conversion, Option<(TeacherConfig, Teacher)>),
     /// The classes of people, by the index of the dataset and the name in it.
     Identity(HashMap<(usize, String), usize>),
     Embedding(Teacher),
+}
+
+/// How annotations become targets.
+struct Conversion {
+    spread: Spread,
+    sigma: Sigma,
+    min_sigma: f64,
+    ranges: Ranges,
+}
+
+impl Conversion {
+    /// The target of a sample with an annotation, a teacher's distribution with its share of
+    /// the target, or both; `None` without either.
+    fn target(
+        &self,
+        method: &Method,
+        labels: &LabelSet,
+        annotation: Option<&Annotation>,
+        teacher: Option<(Distribution, f64)>,
+    ) -> Result<Option<Target>, LabelError> {
+        let whole = |distribution: &Distribution| Target::Label {
+            target: Method::target_of_distribution(distribution),
+            mean: distribution.expectation(),
+        };
+        let Some(annotation) = annotation else {
+            return Ok(teacher.map(|(teacher, _)| whole(&teacher)));
+        };
+        let mean = annotation.mean();
+        if let (Some([low, high]), Ranges::Censored) = (annotation.range(), self.ranges) {
+            return Ok(Some(match teacher {
+                Some((teacher, _)) => whole(&teacher.restricted(low, high)?),
+                None => Target::Label { target: Method::target_of_range(low, high)?, mean },
+            }));
+        }
+        let sigma = self.sigma.at(mean);
+        let own = annotation.distribution(labels, self.spread, sigma, self.min_sigma)?;
+        let Some((teacher, share)) = teacher else {
+            return Ok(Some(Target::Label { target: method.target(&own, mean), mean }));
+        };
+        let mut target = Method::target_of_distribution(&own.mixed(&teacher, share)?);
+        target.expectation = Some((1.0 - share) * mean + share * teacher.expectation());
+        Ok(Some(Target::Label { target, mean }))
+    }
+}
+
+/// Reads a teacher of distributions over `labels`.
+fn teacher_of(config: &TeacherConfig, labels: &LabelSet) -> Result<Teacher, TrainError> {
+    let teacher = Teacher::load(&config.distributions, &config.list)?;
+    let fail =
+        |reason: String| TrainError::Embeddings { path: config.distributions.clone(), reason };
+    match (teacher.length(), config.sigma) {
+        (1, None) => return Err(fail("it has estimates: the teacher needs a sigma".into())),
+        (1, Some(_)) => {}
+        (length, _) if length != labels.len() => {
+            let expected = labels.len();
+            return Err(fail(format!("{length} values per row, expected 1 or {expected}")));
+        }
+        _ => {}
+    }
+    for (i, row) in teacher.rows().enumerate() {
+        taught(config, labels, row).map_err(|e| fail(format!("row {i}: {e}")))?;
+    }
+    Ok(teacher)
+}
+
+/// The distribution in a teacher's row.
+fn taught(
+    config: &TeacherConfig,
+    labels: &LabelSet,
+    row: &[f32],
+) -> Result<Distribution, LabelError> {
+    if let ([estimate], Some(sigma)) = (row, config.sigma) {
+        return Distribution::gaussian(labels, f64::from(*estimate), sigma);
+    }
+    let row: Vec<f64> = row.iter().map(|&p| f64::from(p)).collect();
+    Distribution::from_probabilities(labels, &row)
 }
 
 impl Datasets {
@@ -57,11 +129,20 @@ impl Datasets {
         }
         let source = |head: &HeadConfig| {
             Ok(match head {
-                HeadConfig::Labels { spread, sigma, min_sigma, .. } => TargetSource::Labels {
-                    spread: *spread,
-                    sigma: sigma.clone(),
-                    min_sigma: *min_sigma,
-                },
+                HeadConfig::Labels {
+                    labels, spread, sigma, min_sigma, ranges, teacher, ..
+                } => {
+                    let conversion = Conversion {
+                        spread: *spread,
+                        sigma: sigma.clone(),
+                        min_sigma: *min_sigma,
+                        ranges: *ranges,
+                    };
+                    let load = |config: &TeacherConfig| {
+                        Ok::<_, TrainError>((config.clone(), teacher_of(config, labels)?))
+                    };
+                    TargetSource::Labels(conversion, teacher.as_ref().map(load).transpose()?)
+                }
                 HeadConfig::Identity { .. } => TargetSource::Identity(people(&caches)),
                 HeadConfig::Embedding { embeddings, list, .. } => {
                     TargetSource::Embedding(Teacher::load(embeddings, list)?)
@@ -104,16 +185,28 @@ impl Datasets {
         config.heads.iter().zip(&self.sources).map(head).collect()
     }
 
-    /// Whether a sample of dataset `data` has a target for some head.
-    pub(crate) fn is_useful(&self, heads: &[Head], data: usize, sample: &Sample) -> bool {
+    /// Whether a sample of dataset `data` has a target for some head, with teachers of
+    /// distributions or without.
+    pub(crate) fn is_useful(
+        &self,
+        heads: &[Head],
+        data: usize,
+        sample: &Sample,
+        teachers: bool,
+    ) -> bool {
         self.sources.iter().zip(heads).any(|(source, head)| match source {
-            TargetSource::Labels { .. } => annotation(sample, head).is_some(),
+            TargetSource::Labels(_, teacher) => {
+                let known = |(_, teacher): &(_, Teacher)| teacher.of(&sample.file).is_some();
+                annotation(sample, head).is_some()
+                    || teachers && teacher.as_ref().is_some_and(known)
+            }
             TargetSource::Identity(classes) => class(classes, data, sample).is_some(),
             TargetSource::Embedding(teacher) => teacher.of(&sample.file).is_some(),
         })
     }
 
-    /// A sample's targets for the heads.
+    /// A sample's targets for the heads. `teacher_scale` is the factor of the shares of
+    /// teachers of distributions; at 0 they are not used.
     ///
     /// # Errors
     /// If a label is invalid.
@@ -122,24 +215,24 @@ impl Datasets {
         heads: &[Head],
         data: usize,
         sample: &Sample,
+        teacher_scale: f64,
     ) -> Result<Targets, TrainError> {
         let target = |(head, source): (&Head, &TargetSource)| match (&head.objective, source) {
-            (
-                Objective::Labels { method, labels },
-                TargetSource::Labels { spread, sigma, min_sigma },
-            ) => {
-                let Some(annotation) = annotation(sample, head) else { return Ok(None) };
+            (Objective::Labels { method, labels }, TargetSource::Labels(conversion, teacher)) => {
                 let rescale = self.caches[data].0.rescale.as_ref();
-                let annotation = match rescale.filter(|r| r.task.name() == head.name) {
+                let rescale = rescale.filter(|r| r.task.name() == head.name);
+                let annotation = annotation(sample, head).map(|annotation| match rescale {
                     Some(scale) => annotation.rescaled(scale.from, scale.to),
                     None => annotation.clone(),
-                };
-                let mean = annotation.mean();
-                let distribution =
-                    annotation.distribution(labels, *spread, sigma.at(mean), *min_sigma).map_err(
-                        |source| TrainError::SampleLabel { file: sample.file.clone(), source },
-                    )?;
-                Ok(Some(Target::Label { target: method.target(&distribution, mean), mean }))
+                });
+                let fail = |source| TrainError::SampleLabel { file: sample.file.clone(), source };
+                let teacher = teacher.as_ref().filter(|_| teacher_scale > 0.0);
+                let row = teacher.and_then(|(config, t)| Some((config, t.of(&sample.file)?)));
+                let taught = row.map(|(config, row)| {
+                    Ok((taught(config, labels, row)?, teacher_scale * config.weight))
+                });
+                let taught = taught.transpose().map_err(fail)?;
+                conversion.target(method, labels, annotation.as_ref(), taught).map_err(fail)
             }
             (_, TargetSource::Identity(classes)) => {
                 Ok(class(classes, data, sample).map(Target::Class))
@@ -166,4 +259,80 @@ fn people(caches: &[(DataConfig, Cache)]) -> HashMap<(usize, String), usize> {
         names.extend(train.filter_map(|s| Some((i, s.identity.clone()?))));
     }
     names.into_iter().enumerate().map(|(class, name)| (name, class)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_combine_labels_and_teachers() {
+        let ages = LabelSet::age();
+        let conversion = |ranges| Conversion {
+            spread: Spread::Given,
+            sigma: Sigma::One(2.0),
+            min_sigma: 0.0,
+            ranges,
+        };
+        let censored = conversion(Ranges::Censored);
+        let method = Method::Dldl;
+        let gaussian = |mean, sigma| Distribution::gaussian(&ages, mean, sigma).unwrap();
+        let teacher = || Some((gaussian(40.0, 5.0), 0.25));
+        let of =
+            |conversion: &Conversion, annotation: Option<&Annotation>, teacher| match conversion
+                .target(&method, &ages, annotation, teacher)
+                .unwrap()
+            {
+                Some(Target::Label { target, mean }) => Some((target, mean)),
+                None => None,
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(of(&censored, None, None), None);
+        // Without a label: the teacher alone, whatever its share.
+        let (target, mean) = of(&censored, None, teacher()).unwrap();
+        assert_eq!(target.distribution.as_deref(), Some(gaussian(40.0, 5.0).probabilities()));
+        assert!((mean - 40.0).abs() < 1e-9);
+        // With an age: the mixture.
+        let age = Annotation::value(30.0);
+        let (target, mean) = of(&censored, Some(&age), teacher()).unwrap();
+        let mixed = gaussian(30.0, 2.0).mixed(&gaussian(40.0, 5.0), 0.25).unwrap();
+        assert_eq!(target.distribution.as_deref(), Some(mixed.probabilities()));
+        assert!((target.expectation.unwrap() - 32.5).abs() < 1e-9 && mean == 30.0);
+        // With a range: censored, uniform, or the teacher given the range.
+        let range = Annotation::Interval { interval: [20.0, 29.0] };
+        let (target, mean) = of(&censored, Some(&range), None).unwrap();
+        assert_eq!((target.range, target.distribution, mean), (Some([20.0, 29.0]), None, 24.5));
+        let (target, _) = of(&censored, Some(&range), teacher()).unwrap();
+        let given = gaussian(40.0, 5.0).restricted(20.0, 29.0).unwrap();
+        assert_eq!(target.distribution.as_deref(), Some(given.probabilities()));
+        let uniform = conversion(Ranges::Distribution);
+        let (target, _) = of(&uniform, Some(&range), None).unwrap();
+        assert!((target.distribution.unwrap()[25] - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn unusable_teachers_are_refused_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = |sigma| TeacherConfig {
+            distributions: dir.path().join("t.npy"),
+            list: dir.path().join("t.txt"),
+            weight: 0.5,
+            sigma,
+        };
+        std::fs::write(dir.path().join("t.txt"), "a.jpg\n").unwrap();
+        let labels = LabelSet::new(0.0, 2.0, 1.0).unwrap();
+        for (row, sigma, part) in [
+            (&[30.0f32][..], None, "sigma"),
+            (&[0.5, 0.5], Some(1.0), "2 values per row, expected 1 or 3"),
+            (&[0.5, 0.5, 0.5], None, "row 0: probabilities sum to 1.5"),
+            (&[1.5, -0.5, 0.0], None, "row 0: invalid value -0.5"),
+        ] {
+            let data: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let shape = format!("(1, {})", row.len());
+            let bytes = crate::npy::tests::file("<f4", &shape, &data);
+            std::fs::write(dir.path().join("t.npy"), bytes).unwrap();
+            let error = teacher_of(&config(sigma), &labels).unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("t.npy"), "{error}");
+        }
+    }
 }

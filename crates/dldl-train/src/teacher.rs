@@ -1,4 +1,4 @@
-//! A teacher's embeddings: a NumPy file and the list of its pictures.
+//! A teacher's embeddings or distributions: a NumPy file and the list of its pictures.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,16 +6,17 @@ use std::path::Path;
 use crate::error::TrainError;
 use crate::npy;
 
-/// Embeddings by the pictures' names.
+/// Rows of numbers by the pictures' names.
 #[derive(Debug)]
 pub(crate) struct Teacher {
     length: usize,
     values: Vec<f32>,
-    rows: HashMap<String, usize>,
+    /// The row of each picture.
+    places: HashMap<String, usize>,
 }
 
 impl Teacher {
-    /// Reads embeddings `[N, D]` and the list of their N pictures.
+    /// Reads rows `[N, D]` and the list of their N pictures.
     ///
     /// # Errors
     /// If a file cannot be read, or they do not match.
@@ -36,18 +37,23 @@ impl Teacher {
         if let Some(i) = values.iter().position(|v| !v.is_finite()) {
             return Err(fail(format!("row {} contains {}", i / length, values[i])));
         }
-        let rows = names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
-        Ok(Self { length, values, rows })
+        let places = names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
+        Ok(Self { length, values, places })
     }
 
-    /// Values in an embedding.
+    /// Values in a row.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 
-    /// The embedding of a picture, if the list has it.
+    /// All rows.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.length)
+    }
+
+    /// The row of a picture, if the list has it.
     pub(crate) fn of(&self, file: &str) -> Option<&[f32]> {
-        let row = *self.rows.get(file)?;
+        let row = *self.places.get(file)?;
         Some(&self.values[row * self.length..][..self.length])
     }
 }

@@ -131,9 +131,11 @@ impl Trainer {
         let ema = config.ema > 0.0;
         let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, ema)?;
         let (heads, normalization) = (Arc::new(heads), Normalization::default());
-        let source =
-            |split| Source::new(&datasets, split, &heads, &config.sampling, &normalization);
-        let (train, val) = (source(Split::Train), source(Split::Val));
+        let source = |split, teachers| {
+            Source::new(&datasets, split, &heads, teachers, &config.sampling, &normalization)
+        };
+        let teacher_scales = config.phases.iter().map(|phase| phase.teacher_scale).collect();
+        let (train, val) = (source(Split::Train, Some(teacher_scales)), source(Split::Val, None));
         if train.samples_per_epoch() < 2 {
             let names: Vec<String> =
                 config.data.iter().map(|data| data.cache.display().to_string()).collect();

@@ -108,11 +108,12 @@ fn annotation(cell: &str) -> Result<Option<Annotation>, String> {
     };
     let invalid = || format!("invalid age `{cell}`: expected a number or a range like (25, 32)");
     let (low, high) = range.split_once(',').ok_or_else(invalid)?;
-    let interval = [values::age(low.trim())?, values::age(high.trim())?];
-    if interval[0] > interval[1] {
-        Err(invalid())
-    } else {
-        Ok(Some(Annotation::Interval { interval }))
+    let (low, high) = (values::age(low.trim())?, values::age(high.trim())?);
+    match low <= high {
+        // The last group, (60, 100), is that of 60 years and more.
+        true if high == 100.0 => Ok(Some(Annotation::Interval { interval: [low, f64::INFINITY] })),
+        true => Ok(Some(Annotation::Interval { interval: [low, high] })),
+        false => Err(invalid()),
     }
 }
 

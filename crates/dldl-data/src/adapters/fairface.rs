@@ -14,7 +14,7 @@ pub const FORMAT: Format = Format {
     name: "fairface",
     about: "fairface_label_{train,val}.csv next to train/ and val/ as published, or labels_val.csv \
             next to images/; ages are ranges",
-    tasks: &[age("uniform over the range: 0-2, 3-9, 10-19, ..., 70 and more")],
+    tasks: &[age("the range: 0-2, 3-9, 10-19, ..., 70 and more")],
     splits: "the published val is test, unless a column `split` divides it; a tenth of the published train is val",
     folds: &[],
     citation: "Karkkainen, Joo: FairFace: Face attribute dataset for balanced race, gender, and \
@@ -54,13 +54,12 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     Ok(set)
 }
 
-/// The published validation part is the test split. The open range ("more than 70") ends
-/// at 89 years.
+/// The published validation part is the test split.
 fn sample(row: &Row) -> Result<Sample, String> {
     let (file, cell) = (row.required("file")?, row.required("age")?);
     let years = |text: &str| values::whole_age(text).ok();
     let ends = match cell.to_ascii_lowercase().strip_prefix("more than ") {
-        Some(low) => years(low).map(|low| [low, low.max(89.0)]),
+        Some(low) => years(low).map(|low| [low, f64::INFINITY]),
         None => cell.split_once('-').and_then(|(a, b)| Some([years(a)?, years(b)?])),
     };
     let interval = ends
@@ -97,7 +96,7 @@ mod tests {
         let ages: Vec<&Annotation> =
             set.samples.iter().filter_map(|s| s.annotation(Task::Age)).collect();
         let range = |low, high| Annotation::Interval { interval: [low, high] };
-        assert_eq!(ages, [&range(3.0, 9.0), &range(70.0, 89.0), &range(0.0, 2.0)]);
+        assert_eq!(ages, [&range(3.0, 9.0), &range(70.0, f64::INFINITY), &range(0.0, 2.0)]);
         assert_eq!((set.samples[0].split, set.samples[0].sex), (Split::Test, Some(Sex::Male)));
         assert_eq!(set.samples[0].file, "images/val/1.webp");
         assert!(set.problems[0].reason.contains("`young`"), "{:?}", set.problems);
@@ -129,15 +128,12 @@ mod tests {
         let labels = LabelSet::age();
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
-            let Some(Annotation::Interval { interval: [low, high] }) = s.annotation(Task::Age)
-            else {
-                panic!("{s:?}")
-            };
             let made = s.annotation(Task::Age).unwrap();
+            let [low, high] = made.closed_range().unwrap();
             let made = made.distribution(&labels, crate::Spread::Given, 2.0, 0.0).unwrap();
             for (year, p) in labels.values().into_iter().zip(made.probabilities()) {
                 let expected =
-                    if (*low..=*high).contains(&year) { 1.0 / (high - low + 1.0) } else { 0.0 };
+                    if (low..=high).contains(&year) { 1.0 / (high - low + 1.0) } else { 0.0 };
                 assert!((p - expected).abs() < 1e-12, "{year} of {low}-{high}: {p}");
             }
         }

@@ -101,7 +101,7 @@ fn one(task: Task, labels: &[(&Sample, &Annotation)], known: Option<&LabelInfo>)
 fn by_range(labels: &[(&Sample, &Annotation)]) -> Option<Vec<Bin>> {
     let mut bins: Vec<Bin> = Vec::new();
     for (sample, annotation) in labels {
-        let Annotation::Interval { interval: [from, to] } = **annotation else { continue };
+        let Some([from, to]) = annotation.closed_range() else { continue };
         let at = match bins.iter().position(|bin| (bin.from, bin.to) == (from, to)) {
             Some(at) => at,
             None if bins.len() == MAX_BINS => return None,

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Target;
 use crate::distribution::{check_length, log_softmax};
+use crate::metrics::labels_within;
 use crate::{LabelError, LabelSet};
+
+/// Keeps the logarithm and the quotient of a variance finite, in steps squared.
+const LEAST_VARIANCE: f64 = 1e-6;
 
 /// A weighted term of the loss. The loss of a sample is the sum of its terms, that of
 /// a batch the mean over its samples.
@@ -50,6 +54,11 @@ impl Penalty {
 /// A term of the loss as a function of a sample's logits `x` and its target (spec 1.5,
 /// 1.6). `p^ = softmax(x)` is the predicted distribution and `y^ = sum_k p^_k l_k` its
 /// expectation; `q_k = sigmoid(x_k)` are predicted ranks.
+///
+/// With a target [range](Target::range) `[a, b]`, which says that the label is in it and
+/// not where, the divergence is `-ln sum of p^_k over the labels in the range` (its gradient
+/// is `p^_k`, minus `p^_k` over that sum for the labels in it), the error of an expectation
+/// or value is its distance from the range, and only ranks outside the range count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossKind {
     /// `sum_k p_k ln(p_k / p^_k)` with the target's distribution `p`, in nats; the
@@ -73,6 +82,17 @@ pub enum LossKind {
     /// [`RankCrossEntropy`](Self::RankCrossEntropy) with two logits per rank, for no
     /// and yes: `q_k = sigmoid(x_2k+1 - x_2k)`.
     RankPairCrossEntropy,
+    /// `h sum_k (e_k - r_k)^2` with the predicted probabilities `e_k` of a value above label
+    /// k, the target's ranks `r` and the step `h` of the labels: the continuous ranked
+    /// probability score of a label among the labels. The gradient is
+    /// `2 h p^_j (sum over k < j of d_k - sum_k d_k e_k)` with `d_k = e_k - r_k`.
+    RankedProbability,
+    /// `ln(v) / 2 + (y^ - y)^2 / (2 v)` with the variance `v` of `p^`, in steps of the
+    /// labels: the negative log-likelihood of a Gaussian, without its constant.
+    Concentrated,
+    /// The sum of the amounts by which `p^` falls towards the target's label or rises away
+    /// from it, from each label to the next. A range requires nothing of the labels in it.
+    Unimodal,
 }
 
 /// The value of a loss and its gradient, for one sample.
@@ -101,6 +121,9 @@ impl LossKind {
             Self::Value(Penalty::L2) => "value-l2",
             Self::RankCrossEntropy | Self::RankPairCrossEntropy => "rank-ce",
             Self::RankSquares => "rank-l2",
+            Self::RankedProbability => "crps",
+            Self::Concentrated => "concentrated",
+            Self::Unimodal => "unimodal",
         }
     }
 
@@ -114,6 +137,9 @@ impl LossKind {
         match self {
             Self::KullbackLeibler => {
                 let log_p = log_softmax(labels, logits)?;
+                if let Some([low, high]) = target.range {
+                    return Ok(censored(&log_p, labels_within(labels, low, high)));
+                }
                 let target = target.distribution.as_deref();
                 let target = target.ok_or(LabelError::MissingTarget("distribution"))?;
                 check_length("target probabilities", labels.len(), target.len())?;
@@ -124,9 +150,8 @@ impl LossKind {
                 Ok((value, terms.map(|(p, q)| q.exp() - p).collect()))
             }
             Self::Expectation(penalty) => {
-                let y = target.expectation.ok_or(LabelError::MissingTarget("expectation"))?;
                 let (p, deviations, estimate) = moments(labels, logits)?;
-                let (value, slope) = penalty.evaluate(estimate - y);
+                let (value, slope) = penalty.evaluate(error(target, estimate)?);
                 Ok((value, p.iter().zip(deviations).map(|(p, d)| slope * p * d).collect()))
             }
             Self::Variance => {
@@ -138,28 +163,32 @@ impl LossKind {
                 ))
             }
             Self::Value(penalty) => {
-                let y = target.expectation.ok_or(LabelError::MissingTarget("expectation"))?;
-                let (low, high) = (labels.min(), labels.max());
+                let (middle, half) =
+                    (0.5 * (labels.min() + labels.max()), 0.5 * (labels.max() - labels.min()));
                 let value = logits[0].tanh();
-                let (loss, slope) =
-                    penalty.evaluate(value - (2.0 * (y - low) / (high - low) - 1.0));
+                let (loss, slope) = penalty.evaluate(error(target, middle + half * value)? / half);
                 Ok((loss, vec![slope * (1.0 - value * value)]))
             }
             Self::RankCrossEntropy => {
                 let ranks = ranks(labels, target)?;
                 let share = 1.0 / ranks.len() as f64;
-                let pairs = || logits.iter().zip(ranks);
-                let value: f64 = pairs().map(|(&x, r)| softplus(x) - r * x).sum();
-                Ok((share * value, pairs().map(|(&x, r)| share * (sigmoid(x) - r)).collect()))
+                let (mut value, mut gradient) = (0.0, vec![0.0; ranks.len()]);
+                for (k, (&x, r)) in logits.iter().zip(&ranks).enumerate() {
+                    let Some(r) = r else { continue };
+                    value += share * (softplus(x) - r * x);
+                    gradient[k] = share * (sigmoid(x) - r);
+                }
+                Ok((value, gradient))
             }
             Self::RankSquares => {
                 let ranks = ranks(labels, target)?;
                 let share = 1.0 / ranks.len() as f64;
-                let (mut value, mut gradient) = (0.0, Vec::with_capacity(ranks.len()));
-                for (&x, r) in logits.iter().zip(ranks) {
+                let (mut value, mut gradient) = (0.0, vec![0.0; ranks.len()]);
+                for (k, (&x, r)) in logits.iter().zip(&ranks).enumerate() {
+                    let Some(r) = r else { continue };
                     let q = sigmoid(x);
                     value += share * (q - r).powi(2);
-                    gradient.push(share * 2.0 * (q - r) * q * (1.0 - q));
+                    gradient[k] = share * 2.0 * (q - r) * q * (1.0 - q);
                 }
                 Ok((value, gradient))
             }
@@ -170,24 +199,112 @@ impl LossKind {
                     Self::RankCrossEntropy.evaluate(labels, target, &differences)?;
                 Ok((value, slopes.into_iter().flat_map(|g| [-g, g]).collect()))
             }
+            Self::RankedProbability => {
+                let ranks = ranks(labels, target)?;
+                let p = softmax(labels, logits)?;
+                let (mut above, mut value, mut pull) = (1.0, 0.0, 0.0);
+                // The sums of d over the labels below each label.
+                let mut slopes = vec![0.0; p.len()];
+                for (k, r) in ranks.iter().enumerate() {
+                    above -= p[k];
+                    let d = r.map_or(0.0, |r| above - r);
+                    value += d * d;
+                    pull += d * above;
+                    slopes[k + 1] = slopes[k] + d;
+                }
+                let scale = 2.0 * labels.step();
+                let gradient = p.iter().zip(slopes).map(|(p, s)| scale * p * (s - pull));
+                Ok((labels.step() * value, gradient.collect()))
+            }
+            Self::Concentrated => {
+                let (p, deviations, estimate) = moments(labels, logits)?;
+                let step = labels.step();
+                let e = error(target, estimate)? / step;
+                let deviations = || deviations.iter().map(|d| d / step);
+                let variance: f64 = p.iter().zip(deviations()).map(|(p, d)| p * d * d).sum();
+                let v = variance + LEAST_VARIANCE;
+                let by_variance = 0.5 / v - 0.5 * (e / v).powi(2);
+                let slope = |d: f64| e / v * d + by_variance * (d * d - variance);
+                let gradient = p.iter().zip(deviations()).map(|(p, d)| p * slope(d));
+                Ok((0.5 * v.ln() + 0.5 * e * e / v, gradient.collect()))
+            }
+            Self::Unimodal => {
+                let peak = match (target.range, target.expectation) {
+                    (Some([low, high]), _) => labels_within(labels, low, high),
+                    (None, Some(y)) => labels.nearest(y)..labels.nearest(y) + 1,
+                    (None, None) => return Err(LabelError::MissingTarget("expectation")),
+                };
+                let p = softmax(labels, logits)?;
+                let (mut value, mut slopes) = (0.0, vec![0.0; p.len()]);
+                for k in 0..p.len() - 1 {
+                    let sign = match k {
+                        _ if k < peak.start => -1.0,
+                        _ if k + 1 >= peak.end => 1.0,
+                        _ => continue,
+                    };
+                    let rise = sign * (p[k + 1] - p[k]);
+                    if rise > 0.0 {
+                        value += rise;
+                        slopes[k + 1] += sign;
+                        slopes[k] -= sign;
+                    }
+                }
+                let mean: f64 = p.iter().zip(&slopes).map(|(p, s)| p * s).sum();
+                Ok((value, p.iter().zip(slopes).map(|(p, s)| p * (s - mean)).collect()))
+            }
         }
     }
+}
+
+/// `-ln` of the probability of the labels `inside`, and its gradient.
+fn censored(log_p: &[f64], inside: std::ops::Range<usize>) -> (f64, Vec<f64>) {
+    let most = log_p[inside.clone()].iter().fold(f64::NEG_INFINITY, |m, &q| m.max(q));
+    let sum: f64 = log_p[inside.clone()].iter().map(|q| (q - most).exp()).sum();
+    let log_sum = most + sum.ln();
+    let mut gradient: Vec<f64> = log_p.iter().map(|q| q.exp()).collect();
+    for (g, q) in gradient[inside.clone()].iter_mut().zip(&log_p[inside]) {
+        *g -= (q - log_sum).exp();
+    }
+    (-log_sum, gradient)
+}
+
+/// The difference of an estimate from the target's expectation, or its signed distance from
+/// the target's range.
+fn error(target: &Target, estimate: f64) -> Result<f64, LabelError> {
+    match (target.range, target.expectation) {
+        (Some([low, high]), _) => Ok(estimate - estimate.clamp(low, high)),
+        (None, Some(y)) => Ok(estimate - y),
+        (None, None) => Err(LabelError::MissingTarget("expectation")),
+    }
+}
+
+/// The probabilities of the softmax.
+fn softmax(labels: &LabelSet, logits: &[f64]) -> Result<Vec<f64>, LabelError> {
+    Ok(log_softmax(labels, logits)?.iter().map(|q| q.exp()).collect())
 }
 
 /// The probabilities of the softmax, the deviations of the labels from its
 /// expectation, and the expectation.
 fn moments(labels: &LabelSet, logits: &[f64]) -> Result<(Vec<f64>, Vec<f64>, f64), LabelError> {
-    let p: Vec<f64> = log_softmax(labels, logits)?.iter().map(|q| q.exp()).collect();
+    let p = softmax(labels, logits)?;
     let values = labels.values();
     let estimate: f64 = p.iter().zip(&values).map(|(p, l)| p * l).sum();
     Ok((p, values.into_iter().map(|l| l - estimate).collect(), estimate))
 }
 
-/// The target's ranks, one for each label but the last.
-fn ranks<'a>(labels: &LabelSet, target: &'a Target) -> Result<&'a [f64], LabelError> {
+/// The target's ranks, one for each label but the last; `None` where a range leaves it open.
+fn ranks(labels: &LabelSet, target: &Target) -> Result<Vec<Option<f64>>, LabelError> {
+    if let Some([low, high]) = target.range {
+        let rank = |k: usize| match labels.value(k) {
+            label if label < low => Some(1.0),
+            label if label >= high => Some(0.0),
+            _ => None,
+        };
+        return Ok((0..labels.len() - 1).map(rank).collect());
+    }
     let ranks = target.ranks.as_deref().ok_or(LabelError::MissingTarget("ranks"))?;
     check_length("target ranks", labels.len() - 1, ranks.len())?;
-    Ok(ranks)
+    Ok(ranks.iter().copied().map(Some).collect())
 }
 
 /// `1 / (1 + exp(-x))`, without overflow.

@@ -15,7 +15,7 @@ use crate::{Distribution, Label, LabelError, LabelSet};
 pub use loss::{Loss, LossKind, LossTerm, Penalty};
 pub use ranking::{ranking_code, ranking_target};
 
-/// A method of learning a label: those of spec 1.8 and four from other papers.
+/// A method of learning a label: those of spec 1.8 and others from later papers.
 ///
 /// Serialized as its name and its parameters: `{"name": "dldl"}`, `{"name":
 /// "dldl-v2", "lambda": 1.0, "scaling": "per-sample", "penalty": "l1"}`. Parameters
@@ -75,10 +75,24 @@ pub enum Method {
     /// whose outputs differ only in their biases, all equally weighted.
     Coral,
     /// Soft ordinal labels, SORD (Diaz, Marathe, CVPR 2019): cross-entropy with the
-    /// softmax of `-alpha (l_k - y)^2`, in units of the label.
+    /// softmax of `-alpha (l_k - y)^2`, in units of the label: a Gaussian of standard
+    /// deviation `sqrt(1 / (2 alpha))`, 0.71 for an alpha of 1. Spec 7.1 has the
+    /// softmax of `-|l_k - y|`, which is another parametrization.
     Sord {
         /// Decay of the soft label; above 0, 1 in the paper.
         alpha: f64,
+    },
+    /// The continuous ranked probability score (Gneiting, Raftery, JASA 2007) of the
+    /// softmax: the sum of the squared errors of the cumulative distribution. The
+    /// estimate is the median. `docs/ranking.md` has its relation to Ranking.
+    Crps,
+    /// Unimodal-concentrated loss (Li et al., CVPR 2022, arXiv 2204.00309): the
+    /// negative log-likelihood of a Gaussian with the mean and variance of the softmax,
+    /// plus `unimodal` times the violations of a single peak at the label. Its
+    /// distributions have a spread of their own for every sample, without a sigma.
+    UnimodalConcentrated {
+        /// Weight of the violations; 1000 in the paper.
+        unimodal: f64,
     },
 }
 
@@ -117,10 +131,12 @@ pub enum Readout {
     /// probability of at least one half, as Ranking counts its answers: a median
     /// among the labels.
     Count,
+    /// The median, interpolated between labels ([`Distribution::quantile`]).
+    Median,
 }
 
 /// What the loss compares a network's outputs with, for one sample. A method sets
-/// the fields that its loss terms need.
+/// the fields that its loss terms need, or only `range`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Target {
     /// One probability per label.
@@ -129,6 +145,10 @@ pub struct Target {
     pub expectation: Option<f64>,
     /// For every label but the last, the probability of a value above it.
     pub ranks: Option<Vec<f64>>,
+    /// The ends of a range that contains the label, both included, infinite where the
+    /// range is open. Loss terms then penalize only what contradicts the range
+    /// ([`LossKind`]).
+    pub range: Option<[f64; 2]>,
 }
 
 /// One half, minus the rounding error of cumulative probabilities.
@@ -149,7 +169,9 @@ impl Method {
             | Method::Dldl
             | Method::DldlV2 { .. }
             | Method::MeanVariance { .. }
-            | Method::Sord { .. } => Layout::Labels,
+            | Method::Sord { .. }
+            | Method::Crps
+            | Method::UnimodalConcentrated { .. } => Layout::Labels,
         }
     }
 
@@ -159,6 +181,7 @@ impl Method {
             Method::RankingBce | Method::RankingL2 | Method::OrCnn | Method::Coral => {
                 Readout::Count
             }
+            Method::Crps => Readout::Median,
             _ => Readout::Expectation,
         }
     }
@@ -231,12 +254,42 @@ impl Method {
                 let distribution = Some(soft.probabilities().to_vec());
                 Target { distribution, ..Target::default() }
             }
-            Method::RankingBce | Method::RankingL2 | Method::OrCnn | Method::Coral => {
+            Method::RankingBce
+            | Method::RankingL2
+            | Method::OrCnn
+            | Method::Coral
+            | Method::Crps => {
                 Target { ranks: Some(ranking_code(labels, mean)), ..Target::default() }
             }
+            Method::UnimodalConcentrated { .. } => Target { expectation, ..Target::default() },
             Method::SoftRanking => {
                 Target { ranks: Some(ranking_target(distribution)), ..Target::default() }
             }
+        }
+    }
+
+    /// The target of a sample of which only a range is known, from `low` to `high`, both
+    /// included and infinite where the range is open: a censored observation. The same for
+    /// all methods.
+    ///
+    /// # Errors
+    /// If an end is NaN or `low` is above `high`.
+    pub fn target_of_range(low: f64, high: f64) -> Result<Target, LabelError> {
+        match low <= high {
+            true => Ok(Target { range: Some([low, high]), ..Target::default() }),
+            false => Err(LabelError::Range { low, high }),
+        }
+    }
+
+    /// The target of a sample that is learned from a distribution as a whole, such as that
+    /// of a teacher: every method's loss compares with all of it, also those that otherwise
+    /// learn a single value. The same for all methods.
+    pub fn target_of_distribution(distribution: &Distribution) -> Target {
+        Target {
+            distribution: Some(distribution.probabilities().to_vec()),
+            expectation: Some(distribution.expectation()),
+            ranks: Some(ranking_target(distribution)),
+            range: None,
         }
     }
 
@@ -271,6 +324,10 @@ impl Method {
                 term(LossKind::Expectation(Penalty::L2), 0.5 * mean),
                 term(LossKind::Variance, variance),
             ],
+            Method::Crps => single(LossKind::RankedProbability),
+            Method::UnimodalConcentrated { unimodal } => {
+                vec![term(LossKind::Concentrated, 1.0), term(LossKind::Unimodal, unimodal)]
+            }
         }
     }
 
@@ -308,6 +365,7 @@ impl Method {
     pub fn estimate(&self, distribution: &Distribution) -> f64 {
         match self.readout() {
             Readout::Expectation => distribution.expectation(),
+            Readout::Median => distribution.quantile(0.5),
             Readout::Count => {
                 let exceedances = ranking_target(distribution);
                 distribution.labels().value(exceedances.iter().filter(|&&p| p >= HALF).count())

@@ -12,6 +12,7 @@ const LAMBDA: f64 = 1.0;
 const MEAN: f64 = 0.2;
 const VARIANCE: f64 = 0.05;
 const ALPHA: f64 = 1.0;
+const UNIMODAL: f64 = 1000.0;
 
 /// The serialized form of a method, with unchecked parameters.
 #[derive(Deserialize)]
@@ -46,6 +47,11 @@ pub(super) enum Unchecked {
         #[serde(default = "alpha")]
         alpha: f64,
     },
+    Crps,
+    UnimodalConcentrated {
+        #[serde(default = "unimodal")]
+        unimodal: f64,
+    },
 }
 
 fn lambda() -> f64 {
@@ -59,6 +65,9 @@ fn variance() -> f64 {
 }
 fn alpha() -> f64 {
     ALPHA
+}
+fn unimodal() -> f64 {
+    UNIMODAL
 }
 
 impl TryFrom<Unchecked> for Method {
@@ -92,6 +101,10 @@ impl TryFrom<Unchecked> for Method {
                 });
             }
             Unchecked::Sord { alpha } => Method::Sord { alpha: weight("alpha", alpha)? },
+            Unchecked::Crps => Method::Crps,
+            Unchecked::UnimodalConcentrated { unimodal } => {
+                Method::UnimodalConcentrated { unimodal: weight("unimodal", unimodal)? }
+            }
         })
     }
 }
@@ -134,6 +147,8 @@ impl Method {
         Method::OrCnn,
         Method::Coral,
         Method::Sord { alpha: ALPHA },
+        Method::Crps,
+        Method::UnimodalConcentrated { unimodal: UNIMODAL },
     ];
 
     /// DLDL-v2 with the given weight and scaling and the L1 penalty of the paper.
@@ -162,6 +177,8 @@ impl Method {
             Method::OrCnn => "or-cnn",
             Method::Coral => "coral",
             Method::Sord { .. } => "sord",
+            Method::Crps => "crps",
+            Method::UnimodalConcentrated { .. } => "unimodal-concentrated",
         }
     }
 

@@ -12,7 +12,8 @@ fn names_round_trip() {
     assert_eq!(
         "svm".parse::<Method>().unwrap_err().to_string(),
         "unknown method `svm`: expected one of mr-l1, mr-l2, dex, ranking-bce, ranking-l2, \
-         soft-ranking, er-l1, er-l2, dldl, dldl-v2, mean-variance, or-cnn, coral, sord"
+         soft-ranking, er-l1, er-l2, dldl, dldl-v2, mean-variance, or-cnn, coral, sord, crps, \
+         unimodal-concentrated"
     );
 }
 
@@ -102,6 +103,7 @@ fn losses_match_hand_computed_values() {
         distribution: Some(vec![1.0, 0.0]),
         expectation: Some(0.25),
         ranks: Some(vec![0.0]),
+        ..Target::default()
     };
     let logits = [0.0, 3.0_f64.ln()];
     let loss = method.loss(&labels, &target, &logits).unwrap();
@@ -210,4 +212,48 @@ fn estimate_of_a_regression_is_its_value() {
     let d = Method::MrL1.decode(&labels, &[0.25_f32.atanh()]).unwrap();
     assert!((Method::MrL1.estimate(&d) - 3.5).abs() < 1e-6);
     assert!(Method::MrL2.decode(&labels, &[40.0]).unwrap().probabilities()[40] > 0.999_999);
+}
+
+#[test]
+fn the_median_is_the_estimate_of_crps() {
+    let labels = LabelSet::new(0.0, 2.0, 1.0).unwrap();
+    let d = Distribution::from_probabilities(&labels, &[0.5, 0.25, 0.25]).unwrap();
+    assert_eq!(Method::Crps.estimate(&d), d.quantile(0.5));
+    assert_eq!(Method::Crps.estimate(&d), 0.5);
+}
+
+/// `p^ = (1/4, 3/4)`: the range of the second label alone, of both, and none.
+#[test]
+fn ranges_penalize_only_what_contradicts_them() {
+    let labels = LabelSet::new(0.0, 1.0, 1.0).unwrap();
+    let logits = [0.0, 3.0_f64.ln()];
+    let above = Method::target_of_range(1.0, f64::INFINITY).unwrap();
+    let loss = Method::Dldl.loss(&labels, &above, &logits).unwrap();
+    assert!((loss.total - (4.0f64 / 3.0).ln()).abs() < 1e-15);
+    assert!((loss.gradient[0] - 0.25).abs() < 1e-15 && (loss.gradient[1] + 0.25).abs() < 1e-15);
+    let any = Method::target_of_range(f64::NEG_INFINITY, f64::INFINITY).unwrap();
+    for method in Method::ALL {
+        let logits = &[0.0, 3.0_f64.ln()][..method.head_size(&labels)];
+        let loss = method.loss(&labels, &any, logits).unwrap();
+        let spread =
+            matches!(method, Method::MeanVariance { .. } | Method::UnimodalConcentrated { .. });
+        if !spread {
+            assert!(loss.total.abs() < 1e-15, "{method:?}: {loss:?}");
+            assert!(loss.gradient.iter().all(|g| g.abs() < 1e-15), "{method:?}: {loss:?}");
+        }
+    }
+    assert!(Method::target_of_range(2.0, 1.0).is_err());
+    assert!(Method::target_of_range(f64::NAN, 1.0).is_err());
+}
+
+#[test]
+fn every_method_learns_a_whole_distribution() {
+    let ages = LabelSet::age();
+    let teacher = Distribution::gaussian(&ages, 31.4, 5.0).unwrap();
+    let target = Method::target_of_distribution(&teacher);
+    assert!((target.expectation.unwrap() - 31.4).abs() < 1e-6);
+    for method in Method::ALL {
+        let logits = vec![0.1; method.head_size(&ages)];
+        assert!(method.loss(&ages, &target, &logits).unwrap().total > 0.0, "{method:?}");
+    }
 }

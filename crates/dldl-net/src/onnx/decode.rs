@@ -72,6 +72,27 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
             chain.constant(&name("labels"), &[count], &values);
             chain.node("MatMul", &name(EXPECTATION), &[&name("labels")], vec![]);
         }
+        Readout::Median => {
+            // The sum of the bins' widths, each times the share of it below the median.
+            chain.last = name(PROBABILITIES);
+            constant_node(chain, "Add", &name("positive"), &[], &[f32::MIN_POSITIVE]);
+            chain.last = name(PROBABILITIES);
+            let below: Vec<f32> =
+                (0..count * count).map(|i| f32::from(i / count < i % count)).collect();
+            constant_node(chain, "MatMul", &name("below"), &[count, count], &below);
+            chain.node("Neg", &name("negative"), &[], vec![]);
+            constant_node(chain, "Add", &name("left"), &[], &[HALF]);
+            chain.node("Div", &name("share"), &[&name("positive")], vec![]);
+            chain.constant(&name("least"), &[], &[0.0]);
+            chain.constant(&name("most"), &[], &[1.0]);
+            chain.node("Clip", &name("shares"), &[&name("least"), &name("most")], vec![]);
+            let mut widths = vec![labels.step() as f32; count];
+            // The outer bins end at the outer labels.
+            widths[0] *= 0.5;
+            widths[count - 1] *= 0.5;
+            constant_node(chain, "MatMul", &name("widths"), &[count], &widths);
+            constant_node(chain, "Add", &name(EXPECTATION), &[], &[labels.min() as f32]);
+        }
         Readout::Count => {
             chain.last = name("ranks");
             constant_node(chain, "GreaterOrEqual", &name("more"), &[], &[HALF]);

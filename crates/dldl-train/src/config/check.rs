@@ -85,6 +85,9 @@ impl TrainConfig {
             if let HeadConfig::Embedding { embeddings, list, .. } = &mut head {
                 (*embeddings, *list) = (PathBuf::new(), PathBuf::new());
             }
+            if let HeadConfig::Labels { teacher: Some(teacher), .. } = &mut head {
+                (teacher.distributions, teacher.list) = (PathBuf::new(), PathBuf::new());
+            }
             head
         };
         let shape = |config: &Self| Self {

@@ -67,6 +67,13 @@ pub enum HeadConfig {
         /// Default: 0.
         #[serde(default)]
         min_sigma: f64,
+        /// What is learned from a range of labels. Default: `censored`.
+        #[serde(default)]
+        ranges: Ranges,
+        /// A teacher's distributions, learned along with the labels or, for samples
+        /// without one, alone. Default: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        teacher: Option<TeacherConfig>,
         /// The method. Default: DLDL-v2, lambda 1, per sample.
         #[serde(default = "default_method")]
         method: Method,
@@ -94,6 +101,46 @@ pub enum HeadConfig {
         #[serde(default = "one")]
         weight: f64,
     },
+}
+
+/// What is learned from a range of labels, such as 20 to 29 years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ranges {
+    /// That the label is in the range: only probability and expectations outside it are
+    /// penalized. Open ranges stay open.
+    #[default]
+    Censored,
+    /// A distribution by [`Spread`]: for `given`, all labels of the range equally likely.
+    Distribution,
+}
+
+/// A teacher of label distributions: the target of a sample becomes
+/// `(1 - weight) * label distribution + weight * teacher's distribution`. For a sample with a
+/// range, it is the teacher's distribution given that range; for one without a label, the
+/// teacher's distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherConfig {
+    /// NumPy file of shape `[N, K]` with the teacher's distributions over the K labels of the
+    /// head, or `[N, 1]` with its estimates; f32 or f64, little-endian.
+    pub distributions: PathBuf,
+    /// The list of the N pictures, one per line, named as in the cache.
+    pub list: PathBuf,
+    /// The teacher's share of a target, above 0 and at most 1. Default: 0.5.
+    #[serde(default = "half")]
+    pub weight: f64,
+    /// Standard deviation of the Gaussians around a teacher's estimates, in units of the
+    /// label; required for `[N, 1]`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
+}
+
+impl TeacherConfig {
+    fn is_valid(&self) -> bool {
+        let sigma = self.sigma.unwrap_or(0.0);
+        self.weight > 0.0 && self.weight <= 1.0 && sigma >= 0.0 && sigma.is_finite()
+    }
 }
 
 /// The loss between an embedding and the teacher's.
@@ -139,6 +186,11 @@ impl HeadConfig {
                 return Some(
                     "sigma and min_sigma must be at least 0, and the points of sigma in the \
                      order of their labels",
+                );
+            }
+            Self::Labels { teacher: Some(teacher), .. } if !teacher.is_valid() => {
+                return Some(
+                    "the teacher's weight must be above 0 and at most 1, and its sigma at least 0",
                 );
             }
             Self::Labels { weight, .. }
@@ -221,6 +273,9 @@ pub struct Phase {
     /// Whether the head's biases are first reset to 0 (specification 2.5). Default: no.
     #[serde(default)]
     pub reset_bias: bool,
+    /// Factor of the teachers' shares of the targets, 0 to 1. Default: 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub teacher_scale: f64,
     /// The method of all heads in this phase. Default: the heads' own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
@@ -239,6 +294,7 @@ impl Phase {
             head_lr_scale: 1.0,
             restart: false,
             reset_bias: false,
+            teacher_scale: 1.0,
             method: None,
         }
     }
@@ -254,6 +310,9 @@ impl Phase {
         if self.accumulate == 0 || self.batch < 2 * self.accumulate {
             return Some("accumulate must leave parts of at least 2 samples".into());
         }
+        if !(0.0..=1.0).contains(&self.teacher_scale) {
+            return Some("teacher_scale must be from 0 to 1".into());
+        }
         let scales = [self.lr_scale, self.trunk_lr_scale, self.head_lr_scale];
         if scales.iter().any(|s| !(*s >= 0.0 && s.is_finite())) || scales[0] == 0.0 {
             return Some(
@@ -267,6 +326,12 @@ impl Phase {
 
 fn one() -> f64 {
     1.0
+}
+fn is_one(v: &f64) -> bool {
+    *v == 1.0
+}
+fn half() -> f64 {
+    0.5
 }
 fn default_parts() -> usize {
     1

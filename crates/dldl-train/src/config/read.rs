@@ -8,7 +8,8 @@ use super::TrainConfig;
 use crate::error::TrainError;
 
 /// The fields of the only head that may stand at the top level.
-const HEAD_FIELDS: [&str; 6] = ["task", "labels", "sigma", "spread", "min_sigma", "method"];
+const HEAD_FIELDS: [&str; 8] =
+    ["task", "labels", "sigma", "spread", "min_sigma", "ranges", "teacher", "method"];
 
 impl TrainConfig {
     /// The configuration with defaults for everything but the two paths.

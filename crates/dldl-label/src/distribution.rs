@@ -222,8 +222,7 @@ impl Distribution {
     /// # Errors
     /// If an end is NaN or `low` is above `high`.
     pub fn restricted(&self, low: f64, high: f64) -> Result<Self, LabelError> {
-        // `<=` is false for NaN.
-        if !(low <= high) {
+        if low.is_nan() || high.is_nan() || low > high {
             return Err(LabelError::Range { low, high });
         }
         let inside = labels_within(&self.labels, low, high);

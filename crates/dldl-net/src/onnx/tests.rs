@@ -90,8 +90,9 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
         shape: shape.clone(),
         values: values.iter().enumerate().map(|(i, &v)| f(i, v)).collect(),
     };
-    // The second input, broadcast: a scalar, a row, or a value per channel.
+    // The second input, broadcast: the same shape, a scalar, a row, or a value per channel.
     let other = |i: usize| match inputs[1].shape[..] {
+        _ if inputs[1].shape == *shape => inputs[1].values[i],
         [] => inputs[1].values[0],
         [c] => inputs[1].values[i % c],
         [1, c, 1, 1] => inputs[1].values[i / (shape[2] * shape[3]) % c],
@@ -113,6 +114,7 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
         "Sigmoid" => map(&|_, v| 1.0 / (1.0 + (-v).exp())),
         "GreaterOrEqual" => map(&|i, v| f32::from(v >= other(i))),
         "Div" => map(&|i, v| v / other(i)),
+        "Clip" => map(&|_, v| v.clamp(inputs[1].values[0], inputs[2].values[0])),
         "Relu" => map(&|_, v| v.max(0.0)),
         "Conv" => {
             assert_eq!(

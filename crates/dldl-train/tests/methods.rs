@@ -37,6 +37,12 @@ fn every_method_learns_and_its_model_can_be_used() {
     let cache = cache(dir.path());
     for method in Method::ALL {
         let name = method.name();
+        let method = &match *method {
+            // With the paper's 1000, a single peak comes first and its place later, after
+            // more steps than there are here.
+            Method::UnimodalConcentrated { .. } => Method::UnimodalConcentrated { unimodal: 1.0 },
+            other => other,
+        };
         let mut config = TrainConfig {
             phases: vec![Phase::new(32, 5, 8)],
             augment: Augment::none(),

@@ -126,6 +126,20 @@ def losses(rng):
     return cases
 
 
+def evaluated(rng, method, shape, loss_of):
+    """A method's loss and gradient at random logits."""
+    start = rng.normal(0, 2.0, shape)
+    logits = torch.tensor(start, requires_grad=True)
+    loss = loss_of(logits)
+    loss.backward()
+    return {
+        "method": method,
+        "logits": start.tolist(),
+        "loss": loss.item(),
+        "gradient": logits.grad.tolist(),
+    }
+
+
 def concentrated(x, y):
     """The concentrated loss of arXiv 2204.00309; `y` in steps from the first label."""
     p = F.softmax(x, 1)
@@ -205,18 +219,7 @@ def ranges(rng):
             }
             results = []
             for method, (outputs, loss_of) in methods.items():
-                start = rng.normal(0, 2.0, outputs)
-                logits = torch.tensor(start, requires_grad=True)
-                loss = loss_of(logits)
-                loss.backward()
-                results.append(
-                    {
-                        "method": method,
-                        "logits": start.tolist(),
-                        "loss": loss.item(),
-                        "gradient": logits.grad.tolist(),
-                    }
-                )
+                results.append(evaluated(rng, method, outputs, loss_of))
             # JSON has no infinity.
             ends = [float(v) if np.isfinite(v) else None for v in span]
             cases.append({"set": name, "range": ends, "results": results})
@@ -292,18 +295,7 @@ def method_losses(rng):
         }
         results = []
         for method, (outputs, loss_of) in methods.items():
-            start = rng.normal(0, 2.0, (3, outputs))
-            logits = torch.tensor(start, requires_grad=True)
-            loss = loss_of(logits)
-            loss.backward()
-            results.append(
-                {
-                    "method": method,
-                    "logits": start.tolist(),
-                    "loss": loss.item(),
-                    "gradient": logits.grad.tolist(),
-                }
-            )
+            results.append(evaluated(rng, method, (3, outputs), loss_of))
         cases.append({"set": name, "means": means, "sigmas": sigmas, "results": results})
     return cases
 

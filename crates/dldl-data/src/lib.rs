@@ -13,6 +13,7 @@ mod cached_sample;
 pub mod check;
 mod color;
 mod crop_builder;
+mod damage;
 mod dataset;
 mod divide;
 mod error;
@@ -31,6 +32,7 @@ mod sheet;
 mod table;
 mod threads;
 mod values;
+mod warp;
 
 pub use annotation::{Annotation, Spread};
 pub use augment::{Augment, AugmentError, sample_rng};

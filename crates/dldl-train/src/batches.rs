@@ -61,12 +61,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// The samples of one split with a target for some head. `heads` are those of each
+    /// The samples of some splits with a target for some head. `heads` are those of each
     /// phase; all phases use the same samples. `teacher_scales` are those of each phase, or
     /// none where the labels alone count.
     pub(crate) fn new(
         datasets: &Arc<Datasets>,
-        split: Split,
+        splits: &[Split],
         heads: &Arc<Vec<Vec<Head>>>,
         teacher_scales: Option<Arc<[f64]>>,
         sampling: &Sampling,
@@ -74,7 +74,7 @@ impl Source {
     ) -> Self {
         let (mut samples, mut weights) = (Vec::new(), Vec::new());
         for (data, (config, cache)) in datasets.caches.iter().enumerate() {
-            for at in cache.indices(split) {
+            for at in splits.iter().flat_map(|&split| cache.indices(split)) {
                 let sample = &cache.samples()[at].sample;
                 if datasets.is_useful(&heads[0], data, sample, teacher_scales.is_some()) {
                     samples.push((data, at));
@@ -125,14 +125,18 @@ impl Source {
     }
 
     /// The batch of the samples at `indices` (0..[`len`](Self::len)) for a phase. `vary`
-    /// makes each crop from its position in the batch and the stored crop.
+    /// makes each crop from its position in the batch, the stored crop and a size; teachers
+    /// see the same crop at a size of their own.
     fn batch(
         &self,
         indices: &[usize],
         phase: usize,
         size: usize,
-        vary: impl Fn(usize, Crop) -> Crop,
+        vary: impl Fn(usize, &Crop, usize) -> Crop,
     ) -> Result<Batch, TrainError> {
+        let scale = self.teacher_scales.as_ref().map_or(0.0, |scales| scales[phase]);
+        let ensembles = if scale > 0.0 { &self.datasets.ensembles[..] } else { &[] };
+        let mut seen = vec![Vec::with_capacity(indices.len()); ensembles.len()];
         let plane = size * size;
         let mut batch = Batch {
             size,
@@ -141,13 +145,19 @@ impl Source {
         };
         let crops = batch.pixels.chunks_exact_mut(3 * plane);
         for (i, (&index, planes)) in indices.iter().zip(crops).enumerate() {
-            let crop = vary(i, self.crop(index)?);
-            normalize(&crop, &self.normalization, planes);
+            let stored = self.crop(index)?;
+            normalize(&vary(i, &stored, size), &self.normalization, planes);
+            for (crops, ensemble) in seen.iter_mut().zip(ensembles) {
+                crops.push(vary(i, &stored, ensemble.size));
+            }
+        }
+        let answers = ensembles.iter().zip(&seen).map(|(ensemble, crops)| ensemble.run(crops));
+        let answers = answers.collect::<Result<Vec<_>, _>>()?;
+        for (i, &index) in indices.iter().enumerate() {
             let (data, at) = self.samples[index];
             let sample = &self.datasets.caches[data].1.samples()[at].sample;
-            let scale = self.teacher_scales.as_ref().map_or(0.0, |scales| scales[phase]);
-            let targets = self.datasets.targets(&self.heads[phase], data, sample, scale)?;
-            batch.targets.push(targets);
+            let heads = &self.heads[phase];
+            batch.targets.push(self.datasets.targets(heads, data, sample, scale, &answers, i)?);
         }
         Ok(batch)
     }
@@ -176,12 +186,12 @@ impl Source {
                     order = source.sampler.order(seed, epoch);
                 }
                 let indices = &order[p.step * p.batch..(p.step + 1) * p.batch];
-                source.batch(indices, p.phase, p.size, |i, crop| {
+                source.batch(indices, p.phase, p.size, |i, crop, size| {
                     // By position in the epoch, so that a sample that is drawn twice gets
                     // two augmentations.
                     let position = (p.step * p.batch + i) as u64;
                     let mut rng = sample_rng(seed, p.epoch as u64, position);
-                    augment.apply(&crop, p.size, &mut rng)
+                    augment.apply(crop, size, &mut rng)
                 })
             }
         };
@@ -194,7 +204,7 @@ impl Source {
     /// As [`crop`](Self::crop), or if a label is invalid.
     pub fn plain_batch(&self, indices: &[usize], position: &Position) -> Result<Batch, TrainError> {
         let Position { phase, size, .. } = *position;
-        self.batch(indices, phase, size, |_, crop| resize(&crop, size))
+        self.batch(indices, phase, size, |_, crop, size| resize(crop, size))
     }
 
     /// The whole split for phase `position.phase`, in order, without augmentation, in

@@ -108,6 +108,9 @@ pub struct TrainConfig {
     /// Default: 5.
     #[serde(default = "default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
+    /// What the val split is for. Default: `split`.
+    #[serde(default)]
+    pub val: Val,
     /// Early stopping: epochs without a better validation after which the training ends; 0
     /// for none. Default: 0.
     #[serde(default)]
@@ -243,6 +246,18 @@ impl DeviceKind {
             Self::Cuda => "cuda",
         }
     }
+}
+
+/// What the val split is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Val {
+    /// For validation.
+    #[default]
+    Split,
+    /// It is trained on as well, as the paper does: there is no validation, and the last
+    /// epoch is exported.
+    None,
 }
 
 /// Which weights are exported.

@@ -184,6 +184,22 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A teacher's model cannot be read.
+    #[error("cannot read the teacher {}", path.display())]
+    TeacherModel {
+        /// The name or path of the model.
+        path: PathBuf,
+        /// Why.
+        source: NetError,
+    },
+    /// A teacher's model does not fit the head or the size.
+    #[error("cannot learn from the teacher {}: {what}", path.display())]
+    OtherTeacher {
+        /// The name or path of the model.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
     /// A loader thread panicked.
     #[error("a loader thread panicked")]
     LoaderPanicked,

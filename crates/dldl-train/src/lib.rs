@@ -30,6 +30,7 @@ mod gpu;
 mod head;
 mod init;
 mod initial;
+mod label_teacher;
 mod learner;
 pub mod log;
 mod loss;

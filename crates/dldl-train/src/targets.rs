@@ -6,9 +6,11 @@ use std::sync::Arc;
 use dldl_data::{Annotation, Cache, Sample, Split, Spread};
 use dldl_label::{Distribution, LabelError, LabelSet, Method};
 
-use crate::config::{DataConfig, HeadConfig, Ranges, Sigma, TeacherConfig, TrainConfig};
+use crate::config::{DataConfig, HeadConfig, Ranges, Sigma, TrainConfig};
 use crate::error::TrainError;
 use crate::head::{Head, Objective, Target, Targets};
+use crate::init::BuiltInModels;
+use crate::label_teacher::{Answers, Ensemble, LabelTeacher};
 use crate::teacher::Teacher;
 
 /// A sample's label for a head that is named after its task.
@@ -20,11 +22,13 @@ fn annotation<'a>(sample: &'a Sample, head: &Head) -> Option<&'a Annotation> {
 pub(crate) struct Datasets {
     pub(crate) caches: Vec<(DataConfig, Cache)>,
     sources: Vec<TargetSource>,
+    /// The teachers that are run on the crops.
+    pub(crate) ensembles: Vec<Ensemble>,
 }
 
 /// Where the targets of a head come from.
 enum TargetSource {
-    Labels(Conversion, Option<(TeacherConfig, Teacher)>),
+    Labels(Conversion, Option<LabelTeacher>),
     /// The classes of people, by the index of the dataset and the name in it.
     Identity(HashMap<(usize, String), usize>),
     Embedding(Teacher),
@@ -73,46 +77,16 @@ impl Conversion {
     }
 }
 
-/// Reads a teacher of distributions over `labels`.
-fn teacher_of(config: &TeacherConfig, labels: &LabelSet) -> Result<Teacher, TrainError> {
-    let teacher = Teacher::load(&config.distributions, &config.list)?;
-    let fail =
-        |reason: String| TrainError::Embeddings { path: config.distributions.clone(), reason };
-    match (teacher.length(), config.sigma) {
-        (1, None) => return Err(fail("it has estimates: the teacher needs a sigma".into())),
-        (1, Some(_)) => {}
-        (length, _) if length != labels.len() => {
-            let expected = labels.len();
-            return Err(fail(format!("{length} values per row, expected 1 or {expected}")));
-        }
-        _ => {}
-    }
-    for (i, row) in teacher.rows().enumerate() {
-        taught(config, labels, row).map_err(|e| fail(format!("row {i}: {e}")))?;
-    }
-    Ok(teacher)
-}
-
-/// The distribution in a teacher's row.
-fn taught(
-    config: &TeacherConfig,
-    labels: &LabelSet,
-    row: &[f32],
-) -> Result<Distribution, LabelError> {
-    if let ([estimate], Some(sigma)) = (row, config.sigma) {
-        return Distribution::gaussian(labels, f64::from(*estimate), sigma);
-    }
-    let row: Vec<f64> = row.iter().map(|&p| f64::from(p)).collect();
-    Distribution::from_probabilities(labels, &row)
-}
-
 impl Datasets {
-    /// Opens the recipe's caches and embeddings.
+    /// Opens the recipe's caches and teachers; `built_in` finds models by name.
     ///
     /// # Errors
     /// If a cache or a teacher's file cannot be read, or the caches' crops are aligned by
     /// different templates.
-    pub(crate) fn open(config: &TrainConfig) -> Result<Self, TrainError> {
+    pub(crate) fn open(
+        config: &TrainConfig,
+        built_in: Option<BuiltInModels>,
+    ) -> Result<Self, TrainError> {
         let mut caches: Vec<(DataConfig, Cache)> = Vec::new();
         for data in &config.data {
             let cache = Cache::open(&data.cache)?;
@@ -127,10 +101,18 @@ impl Datasets {
             }
             caches.push((data.clone(), cache));
         }
+        let mut ensembles = Vec::new();
         let source = |head: &HeadConfig| {
             Ok(match head {
                 HeadConfig::Labels {
-                    labels, spread, sigma, min_sigma, ranges, teacher, ..
+                    task,
+                    labels,
+                    spread,
+                    sigma,
+                    min_sigma,
+                    ranges,
+                    teacher,
+                    ..
                 } => {
                     let conversion = Conversion {
                         spread: *spread,
@@ -138,10 +120,10 @@ impl Datasets {
                         min_sigma: *min_sigma,
                         ranges: *ranges,
                     };
-                    let load = |config: &TeacherConfig| {
-                        Ok::<_, TrainError>((config.clone(), teacher_of(config, labels)?))
-                    };
-                    TargetSource::Labels(conversion, teacher.as_ref().map(load).transpose()?)
+                    let teacher = teacher.as_ref();
+                    let teacher = teacher
+                        .map(|t| LabelTeacher::open(t, *task, labels, &mut ensembles, built_in));
+                    TargetSource::Labels(conversion, teacher.transpose()?)
                 }
                 HeadConfig::Identity { .. } => TargetSource::Identity(people(&caches)),
                 HeadConfig::Embedding { embeddings, list, .. } => {
@@ -150,7 +132,7 @@ impl Datasets {
             })
         };
         let sources = config.heads.iter().map(source).collect::<Result<_, TrainError>>()?;
-        Ok(Self { caches, sources })
+        Ok(Self { caches, sources, ensembles })
     }
 
     /// The heads; `method`, if given, replaces those of all heads with labels.
@@ -196,7 +178,7 @@ impl Datasets {
     ) -> bool {
         self.sources.iter().zip(heads).any(|(source, head)| match source {
             TargetSource::Labels(_, teacher) => {
-                let known = |(_, teacher): &(_, Teacher)| teacher.of(&sample.file).is_some();
+                let known = |teacher: &LabelTeacher| teacher.knows(&sample.file);
                 annotation(sample, head).is_some()
                     || teachers && teacher.as_ref().is_some_and(known)
             }
@@ -206,7 +188,8 @@ impl Datasets {
     }
 
     /// A sample's targets for the heads. `teacher_scale` is the factor of the shares of
-    /// teachers of distributions; at 0 they are not used.
+    /// teachers of distributions; at 0 they are not used. The sample is number `i` of the
+    /// batch for which the [`ensembles`](Self::ensembles) gave these `answers`.
     ///
     /// # Errors
     /// If a label is invalid.
@@ -216,6 +199,8 @@ impl Datasets {
         data: usize,
         sample: &Sample,
         teacher_scale: f64,
+        answers: &[Answers],
+        i: usize,
     ) -> Result<Targets, TrainError> {
         let target = |(head, source): (&Head, &TargetSource)| match (&head.objective, source) {
             (Objective::Labels { method, labels }, TargetSource::Labels(conversion, teacher)) => {
@@ -227,11 +212,13 @@ impl Datasets {
                 });
                 let fail = |source| TrainError::SampleLabel { file: sample.file.clone(), source };
                 let teacher = teacher.as_ref().filter(|_| teacher_scale > 0.0);
-                let row = teacher.and_then(|(config, t)| Some((config, t.of(&sample.file)?)));
-                let taught = row.map(|(config, row)| {
-                    Ok((taught(config, labels, row)?, teacher_scale * config.weight))
-                });
-                let taught = taught.transpose().map_err(fail)?;
+                let taught = match teacher {
+                    None => None,
+                    Some(teacher) => teacher
+                        .distribution(labels, &sample.file, answers, i)
+                        .map_err(fail)?
+                        .map(|distribution| (distribution, teacher_scale * teacher.share)),
+                };
                 conversion.target(method, labels, annotation.as_ref(), taught).map_err(fail)
             }
             (_, TargetSource::Identity(classes)) => {
@@ -308,31 +295,5 @@ mod tests {
         let uniform = conversion(Ranges::Distribution);
         let (target, _) = of(&uniform, Some(&range), None).unwrap();
         assert!((target.distribution.unwrap()[25] - 0.1).abs() < 1e-12);
-    }
-
-    #[test]
-    fn unusable_teachers_are_refused_with_the_reason() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = |sigma| TeacherConfig {
-            distributions: dir.path().join("t.npy"),
-            list: dir.path().join("t.txt"),
-            weight: 0.5,
-            sigma,
-        };
-        std::fs::write(dir.path().join("t.txt"), "a.jpg\n").unwrap();
-        let labels = LabelSet::new(0.0, 2.0, 1.0).unwrap();
-        for (row, sigma, part) in [
-            (&[30.0f32][..], None, "sigma"),
-            (&[0.5, 0.5], Some(1.0), "2 values per row, expected 1 or 3"),
-            (&[0.5, 0.5, 0.5], None, "row 0: probabilities sum to 1.5"),
-            (&[1.5, -0.5, 0.0], None, "row 0: invalid value -0.5"),
-        ] {
-            let data: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
-            let shape = format!("(1, {})", row.len());
-            let bytes = crate::npy::tests::file("<f4", &shape, &data);
-            std::fs::write(dir.path().join("t.npy"), bytes).unwrap();
-            let error = teacher_of(&config(sigma), &labels).unwrap_err().to_string();
-            assert!(error.contains(part) && error.contains("t.npy"), "{error}");
-        }
     }
 }

@@ -13,7 +13,7 @@ use dldl_net::Normalization;
 use crate::backend::learner;
 use crate::batches::{Batch, Source};
 use crate::checkpoint::{self, State};
-use crate::config::TrainConfig;
+use crate::config::{TrainConfig, Val};
 use crate::error::TrainError;
 use crate::events::Events;
 use crate::folder::RunFolder;
@@ -122,7 +122,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let Training { config, built_in } = training;
         config.check()?;
-        let datasets = Arc::new(Datasets::open(&config)?);
+        let datasets = Arc::new(Datasets::open(&config, built_in)?);
         let heads = (0..config.phases.len())
             .map(|phase| datasets.heads(&config, config.phase_method(phase)))
             .collect::<Result<Vec<_>, TrainError>>()?;
@@ -131,11 +131,15 @@ impl Trainer {
         let ema = config.ema > 0.0;
         let mut learner = learner(config.device, &spec, config.seed, &config.optimizer, ema)?;
         let (heads, normalization) = (Arc::new(heads), Normalization::default());
-        let source = |split, teachers| {
-            Source::new(&datasets, split, &heads, teachers, &config.sampling, &normalization)
+        let source = |splits: &[Split], teachers| {
+            Source::new(&datasets, splits, &heads, teachers, &config.sampling, &normalization)
+        };
+        let (to_learn, to_validate): (&[Split], &[Split]) = match config.val {
+            Val::Split => (&[Split::Train], &[Split::Val]),
+            Val::None => (&[Split::Train, Split::Val], &[]),
         };
         let teacher_scales = config.phases.iter().map(|phase| phase.teacher_scale).collect();
-        let (train, val) = (source(Split::Train, Some(teacher_scales)), source(Split::Val, None));
+        let (train, val) = (source(to_learn, Some(teacher_scales)), source(to_validate, None));
         if train.samples_per_epoch() < 2 {
             let names: Vec<String> =
                 config.data.iter().map(|data| data.cache.display().to_string()).collect();
@@ -145,7 +149,11 @@ impl Trainer {
             )));
         }
         if val.is_empty() {
-            progress.note("no val split: training without validation, the last epoch is exported");
+            let why = match config.val {
+                Val::Split => "no val split: training",
+                Val::None => "training on the val split as well,",
+            };
+            progress.note(&format!("{why} without validation, the last epoch is exported"));
         }
         let plan = Plan::new(&config.phases, train.samples_per_epoch());
         let files = RunFolder::new(&config.run);

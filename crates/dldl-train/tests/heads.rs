@@ -6,7 +6,7 @@ mod common;
 use common::{StopAfter, cache_of, curve, epochs, recipe};
 use dldl_data::Augment;
 use dldl_net::Weights;
-use dldl_train::config::Phase;
+use dldl_train::config::{Phase, Val};
 use dldl_train::{RunFolder, Tensor, TrainConfig, checkpoint, resume, train};
 
 /// The numbers of a table of TOML over those of the usual recipe.
@@ -153,4 +153,75 @@ fn a_training_without_improvement_stops_early() {
     assert!(summary.steps < 300 && summary.steps == best + 2, "{} {best}", summary.steps);
     // Resuming it does not train any further.
     assert_eq!(resume(config, &mut ()).unwrap().steps, summary.steps);
+}
+
+#[test]
+fn without_validation_the_val_split_is_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let ages = cache_of(dir.path(), "ages", "age", |age| format!("{age}"));
+    let config = TrainConfig {
+        val: Val::None,
+        phases: vec![Phase::new(32, 2, 8)],
+        ..recipe(&ages, dir.path().join("run"))
+    };
+    let summary = train(config.clone(), &mut ()).unwrap();
+    // 40 samples of the train split and 8 of val.
+    assert_eq!((summary.steps, summary.best), (2 * 48 / 8, None));
+    assert!(Weights::load(RunFolder::new(&config.run).weights()).is_ok());
+    let records = curve(&config);
+    assert!(epochs(&records).iter().all(|epoch| epoch.val_loss.is_none()));
+}
+
+/// A student without labels learns its teacher's answers, on the augmented crops of any size.
+#[test]
+fn a_model_teaches_on_the_same_crops() {
+    let dir = tempfile::tempdir().unwrap();
+    let ages = cache_of(dir.path(), "ages", "age", |age| format!("{age}"));
+    let teacher = TrainConfig {
+        phases: vec![Phase::new(32, 12, 8)],
+        ..recipe(&ages, dir.path().join("teacher"))
+    };
+    train(teacher.clone(), &mut ()).unwrap();
+    let model = RunFolder::new(&teacher.run).weights();
+    // Pictures of which only the names are known.
+    let root = dir.path().join("pictures");
+    let names: String = (0..40).map(|i| format!("{i}.bmp\n")).collect();
+    std::fs::write(dir.path().join("pictures.txt"), names).unwrap();
+    let list = dldl_data::load("list", &root, Some(&dir.path().join("pictures.txt"))).unwrap();
+    let parameters =
+        dldl_data::Parameters { crop_size: 48, detector: None, ..dldl_data::Parameters::default() };
+    let unlabeled = dir.path().join("unlabeled");
+    dldl_data::prepare(&list, &unlabeled, &parameters, 1, &|_| {}).unwrap();
+    let more = format!(
+        "data = [{{ cache = '{}' }}]\nheads = [{{ kind = 'labels', task = 'age', sigma = 2.0, \
+         labels = {{ min = 0, max = 100, step = 1 }}, \
+         teacher = {{ models = ['{}'], size = 64 }} }}]\n",
+        unlabeled.display(),
+        model.display()
+    );
+    let student = TrainConfig {
+        run: dir.path().join("student"),
+        phases: vec![Phase::new(32, 4, 8)],
+        ..with(&teacher, &more)
+    };
+    let summary = train(student.clone(), &mut ()).unwrap();
+    assert_eq!(summary.steps, 4 * 5);
+    let records = curve(&student);
+    let epochs = epochs(&records);
+    assert!(epochs[3].loss < 0.8 * epochs[0].loss, "{} {}", epochs[0].loss, epochs[3].loss);
+
+    let pieces = TrainConfig { run: dir.path().join("pieces"), ..student.clone() };
+    train(pieces.clone(), &mut StopAfter(7)).unwrap();
+    resume(TrainConfig { loader_threads: 3, ..pieces.clone() }, &mut ()).unwrap();
+    assert_eq!(curve(&student), curve(&pieces));
+
+    // Without the teacher there is nothing to learn.
+    let alone = format!(
+        "data = [{{ cache = '{}' }}]\nheads = [{{ kind = 'labels', task = 'age', sigma = 2.0, \
+         labels = {{ min = 0, max = 100, step = 1 }} }}]\n",
+        unlabeled.display()
+    );
+    let config = TrainConfig { run: dir.path().join("alone"), ..with(&teacher, &alone) };
+    let message = train(config, &mut ()).unwrap_err().to_string();
+    assert!(message.contains("fewer than two samples"), "{message}");
 }

@@ -86,7 +86,9 @@ impl TrainConfig {
                 (*embeddings, *list) = (PathBuf::new(), PathBuf::new());
             }
             if let HeadConfig::Labels { teacher: Some(teacher), .. } = &mut head {
-                (teacher.distributions, teacher.list) = (PathBuf::new(), PathBuf::new());
+                let moved = |path: &mut PathBuf| *path = PathBuf::new();
+                teacher.models.iter_mut().for_each(moved);
+                teacher.distributions.iter_mut().chain(&mut teacher.list).for_each(moved);
             }
             head
         };

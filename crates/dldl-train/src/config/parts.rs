@@ -119,27 +119,53 @@ pub enum Ranges {
 /// `(1 - weight) * label distribution + weight * teacher's distribution`. For a sample with a
 /// range, it is the teacher's distribution given that range; for one without a label, the
 /// teacher's distribution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// The teacher is either `models`, run during the training on the same augmented crops, or
+/// another network's answers, computed beforehand: `distributions` with its `list`.
+/// `teacher = "NAME or PATH"` is short for one model.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherConfig {
+    /// Models with a head of the same task and labels, each the name of a built-in model (if
+    /// the program has some) or a weights file, quantized or not; their distributions are
+    /// averaged. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<PathBuf>,
+    /// Side of the crops that the models see, in pixels. Default: the input size of the
+    /// first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
     /// NumPy file of shape `[N, K]` with the teacher's distributions over the K labels of the
-    /// head, or `[N, 1]` with its estimates; f32 or f64, little-endian.
-    pub distributions: PathBuf,
-    /// The list of the N pictures, one per line, named as in the cache.
-    pub list: PathBuf,
-    /// The teacher's share of a target, above 0 and at most 1. Default: 0.5.
-    #[serde(default = "half")]
-    pub weight: f64,
+    /// head, or `[N, 1]` with its estimates; f32 or f64, little-endian. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distributions: Option<PathBuf>,
+    /// The list of the N pictures, one per line, named as in the cache; pictures that are
+    /// not in it have no teacher. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<PathBuf>,
     /// Standard deviation of the Gaussians around a teacher's estimates, in units of the
     /// label; required for `[N, 1]`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
+    /// The teacher's share of a target, above 0 and at most 1. Default: 0.5.
+    #[serde(default = "half")]
+    pub weight: f64,
 }
 
 impl TeacherConfig {
-    fn is_valid(&self) -> bool {
+    fn problem(&self) -> Option<&'static str> {
+        let from_file = self.distributions.is_some();
+        if self.models.is_empty() != from_file || from_file != self.list.is_some() {
+            return Some("the teacher needs either models, or distributions with their list");
+        }
+        if self.size.is_some() && from_file || self.sigma.is_some() && !from_file {
+            return Some("the teacher's size belongs to models, its sigma to distributions");
+        }
         let sigma = self.sigma.unwrap_or(0.0);
-        self.weight > 0.0 && self.weight <= 1.0 && sigma >= 0.0 && sigma.is_finite()
+        let good = self.weight > 0.0 && self.weight <= 1.0 && sigma >= 0.0 && sigma.is_finite();
+        (!good).then_some(
+            "the teacher's weight must be above 0 and at most 1, and its sigma at least 0",
+        )
     }
 }
 
@@ -180,17 +206,17 @@ impl HeadConfig {
     }
 
     pub(super) fn problem(&self) -> Option<&'static str> {
+        if let Self::Labels { teacher: Some(teacher), .. } = self
+            && let Some(what) = teacher.problem()
+        {
+            return Some(what);
+        }
         let good = |v: f64| v >= 0.0 && v.is_finite();
         let weight = match self {
             Self::Labels { sigma, min_sigma, .. } if !(sigma.is_valid() && good(*min_sigma)) => {
                 return Some(
                     "sigma and min_sigma must be at least 0, and the points of sigma in the \
                      order of their labels",
-                );
-            }
-            Self::Labels { teacher: Some(teacher), .. } if !teacher.is_valid() => {
-                return Some(
-                    "the teacher's weight must be above 0 and at most 1, and its sigma at least 0",
                 );
             }
             Self::Labels { weight, .. }

@@ -175,6 +175,10 @@ fn complete(head: &mut Table) -> Result<(), String> {
         let pairs = [("min", min), ("max", max), ("step", step)];
         Value::Table(pairs.into_iter().map(|(k, v)| (k.to_owned(), Value::Float(v))).collect())
     };
+    if let Some(Value::String(model)) = head.get("teacher") {
+        let models = Value::Array(vec![Value::String(model.clone())]);
+        head.insert("teacher".into(), Value::Table(Table::from_iter([("models".into(), models)])));
+    }
     if task == "age" {
         head.entry("labels").or_insert_with(|| range(0.0, 100.0, 1.0));
         head.entry("sigma").or_insert(Value::Float(2.0));
@@ -274,6 +278,34 @@ mod tests {
         assert_eq!(TrainConfig::parse(&config.to_toml(), &[]).unwrap(), config);
         let one = TrainConfig::parse(text, &pairs(&[("sigma", "3")])).unwrap();
         assert!(matches!(one.heads[0], HeadConfig::Labels { sigma: Sigma::One(3.0), .. }));
+    }
+
+    #[test]
+    fn a_teacher_is_models_or_distributions() {
+        let teacher = |text: &str| {
+            let text = format!("cache = 'c'\nrun = 'r'\nteacher = {text}\n");
+            TrainConfig::parse(&text, &[]).map(|config| match config.heads.into_iter().next() {
+                Some(HeadConfig::Labels { teacher, .. }) => teacher.unwrap(),
+                other => panic!("{other:?}"),
+            })
+        };
+        let short = teacher("'runs/thin/model.safetensors'").unwrap();
+        let long = "{ models = ['runs/thin/model.safetensors'], weight = 0.5 }";
+        assert_eq!(short, teacher(long).unwrap());
+        assert!(teacher("{ distributions = 'a.npy', list = 'a.txt', sigma = 3 }").is_ok());
+        for (text, part) in [
+            ("{ weight = 0.5 }", "either models"),
+            ("{ distributions = 'a.npy' }", "either models"),
+            ("{ models = ['m'], distributions = 'a.npy', list = 'a.txt' }", "either models"),
+            ("{ models = ['m'], sigma = 3 }", "sigma to distributions"),
+            ("{ distributions = 'a.npy', list = 'a.txt', size = 64 }", "size belongs to models"),
+            ("{ models = ['m'], weight = 1.5 }", "weight must be above 0"),
+        ] {
+            let message = teacher(text).unwrap_err().to_string();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+        let message = TrainConfig::parse("cache = 'c'\nrun = 'r'\nval = 'all'\n", &[]);
+        assert!(message.unwrap_err().to_string().contains("expected `split` or `none`"));
     }
 
     /// Those of docs/training.md, the two stages of specification 2.5 among them.

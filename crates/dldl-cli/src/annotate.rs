@@ -79,38 +79,105 @@ fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], level: f64) {
             canvas.dot(*point, radius, BRIGHT, 1.0);
         }
     }
-    for (face, &line) in faces.iter().zip(&lines) {
-        label(canvas, face, level, line, unit);
+    for plate in plates(canvas, faces, level, &lines, unit) {
+        plate.draw(canvas);
     }
 }
 
-/// Draws the estimates and their intervals on a plate above the box, or below it if
-/// there is no space above.
-fn label(canvas: &mut Canvas, face: &FaceEstimate, level: f64, line: f32, unit: f32) {
-    let estimates = face.heads.iter().map(|head| {
-        let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
-        let interval = head.interval(level);
-        format!("{:.digits$} ({:.digits$}–{:.digits$})", head.value, interval.low, interval.high)
-    });
-    let estimates: Vec<String> = estimates.collect();
-    let [x, y, w, h] = face.bbox;
-    let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
-    let text = Text::new(&estimates.join("  "), size).bold();
-    let margin = (size * 0.45).round();
-    let (width, height) = ((text.width() + 2.0 * margin).ceil(), text.cap_height() + 2.0 * margin);
-    let edge = (line / 2.0).floor();
-    // Aligned with the box's left side, or centered on a box that is narrower.
-    let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
-    let left = left.min(canvas.width() as f32 - width).max(0.0);
-    let above = y.round() - edge - height;
-    let below = (y + h).round() + edge;
-    let top = match () {
-        () if above >= 0.0 => above,
-        () if below + height <= canvas.height() as f32 => below,
-        () => y.max(0.0),
+/// How much a label says. In a group picture, whole labels would cover each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Detail {
+    /// All estimates with their intervals.
+    Intervals,
+    /// All estimates.
+    Values,
+    /// The first estimate.
+    First,
+}
+
+/// The labels of all faces, with as much detail as fits without overlaps, the same for all.
+fn plates(
+    canvas: &Canvas,
+    faces: &[FaceEstimate],
+    level: f64,
+    lines: &[f32],
+    unit: f32,
+) -> Vec<Plate> {
+    let with = |detail: Detail| -> Vec<Plate> {
+        let both = faces.iter().zip(lines);
+        both.map(|(face, &line)| Plate::new(canvas, face, level, line, unit, detail)).collect()
     };
-    canvas.fill_rect([left, top, width, height], BRIGHT, 1.0);
-    text.draw(canvas, [left + margin, top + margin + text.cap_height()], DARK);
+    for detail in [Detail::Intervals, Detail::Values] {
+        let plates = with(detail);
+        let overlaps = |(i, plate): (usize, &Plate)| plates[..i].iter().any(|p| p.covers(plate));
+        if !plates.iter().enumerate().any(overlaps) {
+            return plates;
+        }
+    }
+    with(Detail::First)
+}
+
+/// A label: a plate above the box, or below it if there is no space above.
+struct Plate {
+    text: Text,
+    /// Left, top, width and height.
+    area: [f32; 4],
+    margin: f32,
+}
+
+impl Plate {
+    fn new(
+        canvas: &Canvas,
+        face: &FaceEstimate,
+        level: f64,
+        line: f32,
+        unit: f32,
+        detail: Detail,
+    ) -> Self {
+        let estimates = face.heads.iter().map(|head| {
+            let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
+            let value = format!("{:.digits$}", head.value);
+            let interval = head.interval(level);
+            match detail {
+                Detail::Intervals => {
+                    format!("{value} ({:.digits$}–{:.digits$})", interval.low, interval.high)
+                }
+                Detail::Values | Detail::First => value,
+            }
+        });
+        let shown = if detail == Detail::First { 1 } else { face.heads.len() };
+        let estimates: Vec<String> = estimates.take(shown).collect();
+        let [x, y, w, h] = face.bbox;
+        let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
+        let text = Text::new(&estimates.join("  "), size).bold();
+        let margin = (size * 0.45).round();
+        let (width, height) =
+            ((text.width() + 2.0 * margin).ceil(), text.cap_height() + 2.0 * margin);
+        let edge = (line / 2.0).floor();
+        // Aligned with the box's left side, or centered on a box that is narrower.
+        let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
+        let left = left.min(canvas.width() as f32 - width).max(0.0);
+        let above = y.round() - edge - height;
+        let below = (y + h).round() + edge;
+        let top = match () {
+            () if above >= 0.0 => above,
+            () if below + height <= canvas.height() as f32 => below,
+            () => y.max(0.0),
+        };
+        Self { text, area: [left, top, width, height], margin }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let ([x, y, w, h], [u, v, p, q]) = (self.area, other.area);
+        x < u + p && u < x + w && y < v + q && v < y + h
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        let [left, top, ..] = self.area;
+        canvas.fill_rect(self.area, BRIGHT, 1.0);
+        let baseline = top + self.margin + self.text.cap_height();
+        self.text.draw(canvas, [left + self.margin, baseline], DARK);
+    }
 }
 
 #[cfg(test)]
@@ -155,5 +222,25 @@ mod tests {
             draw(&mut canvas, &[FaceEstimate { bbox, landmarks, ..whole }], 0.9);
             assert_ne!(canvas, Canvas::white(120, 130));
         }
+    }
+
+    #[test]
+    fn labels_of_neighbors_do_not_overlap() {
+        let estimator = dldl::Estimator::load("tiny").unwrap();
+        let picture = Picture::new(96, 96, vec![90; 3 * 96 * 96]).unwrap();
+        let whole = estimator.estimate_whole(&picture).unwrap();
+        let plates_at = |apart: f32| {
+            let canvas = Canvas::white(1200, 200);
+            let bbox = |i: usize| [20.0 + apart * i as f32, 80.0, 60.0, 70.0];
+            let faces: Vec<FaceEstimate> =
+                (0..4).map(|i| FaceEstimate { bbox: bbox(i), ..whole.clone() }).collect();
+            plates(&canvas, &faces, 0.9, &[1.0; 4], 500.0)
+        };
+        let widths = [300.0, 110.0, 40.0].map(|apart| {
+            let plates = plates_at(apart);
+            assert!((1..4).all(|i| !plates[i].covers(&plates[i - 1])), "{apart}");
+            plates[1].area[2]
+        });
+        assert!(widths[0] > widths[1] && widths[1] > widths[2], "{widths:?}");
     }
 }

@@ -14,7 +14,7 @@ use crate::{Scale, figures};
 
 pub use crate::figures::{
     Assurance, AssuranceGroup, Breakdown, ChallengeAge, Coverage, Group, GroupHits, Hits,
-    MIN_GROUP, Measured, Metrics, Probabilistic, Reliability, Threshold,
+    MIN_GROUP, Measured, Metrics, Probabilistic, Readouts, Reliability, Threshold,
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
@@ -87,6 +87,9 @@ pub struct Evaluation {
     pub flipped: Metrics,
     /// Metrics of estimates from the mean of both distributions.
     pub flip_fusion: Metrics,
+    /// Errors after the same readout for every method.
+    #[serde(default)]
+    pub readouts: Readouts,
     /// Metrics of distributions and intervals.
     pub probabilistic: Probabilistic,
     /// Predicting the median of the train split; none without a train split.
@@ -148,6 +151,7 @@ impl Evaluation {
             plain: metrics(|p| p.plain),
             flipped: metrics(|p| p.flipped),
             flip_fusion: metrics(|p| p.fused),
+            readouts: figures::readouts(&predictions, scale),
             probabilistic: figures::probabilistic(&predictions, labels, calibration.as_ref()),
             baseline,
             breakdowns: figures::breakdowns(&predictions, task.name(), labels, scale),

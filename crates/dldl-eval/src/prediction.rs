@@ -44,6 +44,9 @@ pub struct Prediction {
     /// The estimate from the mean of the two distributions. The following fields also
     /// belong to this mean.
     pub fused: f64,
+    /// The median ([`dldl::Distribution::quantile`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
     /// The standard deviation.
     pub std: f64,
     /// The probability of a value below the true one ([`dldl::Distribution::pit`]).
@@ -95,6 +98,7 @@ impl Prediction {
             plain: estimates[0],
             flipped: estimates[1],
             fused: head.value(&fused),
+            median: Some(fused.quantile(0.5)),
             std: fused.std(),
             pit: fused.pit(truth),
             nll: nll(&fused, low, high),

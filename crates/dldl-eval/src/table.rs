@@ -89,9 +89,12 @@ impl Evaluation {
         if let Some(with) = with.filter(|_| self.failures > 0) {
             writeln!(f, "\neps-error with failures counted as 1: {:.4}", with.value)?;
         }
-        if self.n_groups < self.n {
-            let n = self.n_groups;
-            writeln!(f, "\n95 % intervals: bootstrap over {n} people or groups of pictures")?;
+        // Without names, the pictures of a person count as those of several people.
+        match self.n_groups {
+            n if n < self.n => {
+                writeln!(f, "\n95 % intervals: bootstrap over {n} people or groups of pictures")?;
+            }
+            n => writeln!(f, "\n95 % intervals: bootstrap over {n} photographs")?,
         }
         Ok(())
     }

@@ -116,6 +116,10 @@ fn evaluations_are_written_and_compared() {
     let mae = format!("{:.3}", written["flip_fusion"]["mae"]["value"].as_f64().unwrap());
     assert!(table.stdout.contains("csv (all)") && table.stdout.contains(&mae), "{}", table.stdout);
     assert!(table.stdout.contains("MAE (age), model by dataset"), "{}", table.stdout);
+    let again = file("again.json");
+    std::fs::copy(&a, &again).unwrap();
+    let paired = compare(&[&a, &again]).stdout;
+    assert!(paired.contains("on the same pictures") && paired.contains("+0.000"), "{paired}");
     let csv = compare(&[&a, &b, "--format", "csv"]);
     assert_eq!(csv.stdout.lines().count(), 3);
     let json: Value = serde_json::from_str(&compare(&[&a, "-f", "json"]).stdout).unwrap();

@@ -7,6 +7,7 @@ mod groups;
 mod hits;
 mod metrics;
 mod probabilistic;
+mod readouts;
 
 use std::collections::HashMap;
 
@@ -20,14 +21,16 @@ pub use groups::{Breakdown, Group, MIN_GROUP, breakdowns};
 pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
 pub use probabilistic::{Coverage, Probabilistic, Reliability, covered, probabilistic};
+pub use readouts::{Readouts, readouts};
 
 /// A metric and its sampling error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The value over the evaluated pictures.
     pub value: f64,
-    /// The 95 % interval: percentiles of the bootstrap over people
-    /// ([`dldl_label::metrics::bootstrap`]). None if all pictures show one person.
+    /// The 95 % interval: percentiles of the bootstrap over people, or over
+    /// photographs where people are not known ([`dldl_label::metrics::bootstrap`]). None if
+    /// all pictures show one person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
 }
@@ -103,7 +106,7 @@ fn measure(people: usize, figures: impl Fn(&[u32]) -> Vec<Option<f64>>) -> Vec<O
 }
 
 /// The means of columns, given as one row per picture; none without pictures.
-fn means<const N: usize>(
+pub(crate) fn means<const N: usize>(
     people: &People,
     rows: impl Iterator<Item = [f64; N]>,
 ) -> Option<[Measured; N]> {
@@ -148,6 +151,7 @@ pub(crate) mod testing {
             race: None,
             group: None,
             aligned: true,
+            median: Some(estimate),
             plain: estimate,
             flipped: estimate,
             fused: estimate,

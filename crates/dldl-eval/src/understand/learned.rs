@@ -175,6 +175,16 @@ fn divergence(target: &Distribution, learned: &Distribution) -> f64 {
     both.filter(|(t, _)| **t > 0.0).map(|(t, p)| t * (t / p).ln()).sum()
 }
 
+/// A file's name without its folders, cut where it would reach into the next plot.
+fn short_name(file: &str) -> String {
+    const MOST: usize = 24;
+    let name = file.rsplit('/').next().unwrap_or(file);
+    match name.chars().count() > MOST {
+        true => name.chars().take(MOST - 1).chain(['…']).collect(),
+        false => name.to_owned(),
+    }
+}
+
 /// Draws each face's distributions: the label's as an area, the models' as lines. Returns
 /// an SVG file.
 pub fn learned_figure(learned: &Learned) -> String {
@@ -182,7 +192,8 @@ pub fn learned_figure(learned: &Learned) -> String {
     let half = learned.labels.step() / 2.0;
     let plot = |face: &LearnedFace| {
         let digits = learned.scale.digits.saturating_sub(2);
-        let title = format!("{}: {:.digits$} {}", face.file, face.truth, learned.scale.name);
+        let name = short_name(&face.file);
+        let title = format!("{:.digits$} {}: {name}", face.truth, learned.scale.name);
         let all = face.learned.iter().flat_map(|l| &l.probabilities).chain(&face.target);
         let most = all.fold(0.0_f64, |m, p| m.max(*p));
         let x = Axis::linear(&learned.scale.name, learned.labels.min(), learned.labels.max());

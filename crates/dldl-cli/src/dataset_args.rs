@@ -14,7 +14,8 @@ use crate::shared_args::ThreadArgs;
 /// Help text of `--protocol`.
 pub const PROTOCOL_HELP: &str = "\
 How the dataset is split: published, published:FOLD, random:SEED, kfold:K:FOLD, \
-subjects:K:FOLD (no person in two splits) or leave-out:PERSON";
+subjects:K:FOLD (no person in two splits), leave-out:PERSON, or list:FILE or list:FILE:PART \
+(by a published list, docs/datasets.md)";
 
 /// A dataset or a cache, and how a model is run over it.
 #[derive(clap::Args)]

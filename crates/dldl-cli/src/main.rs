@@ -5,6 +5,7 @@ mod annotate;
 mod archive;
 mod cli;
 mod commands;
+mod data_report;
 mod dataset_args;
 mod inputs;
 mod learn;

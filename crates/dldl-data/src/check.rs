@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use crate::registry::FORMATS;
 use crate::{
-    Annotation, DataError, Dataset, Problem, Progress, Protocol, Sample, Sex, Split, threads,
+    Annotation, DataError, Dataset, Problem, Progress, Protocol, Sample, Sex, SimilarReport, Split,
+    threads,
 };
 
 mod labels;
@@ -56,6 +57,9 @@ pub struct DatasetReport {
     pub problems: Vec<Problem>,
     /// [`Dataset::left_out`]: valid entries that are excluded on purpose.
     pub left_out: Vec<Problem>,
+    /// Near-duplicates, if they were looked for: [`similar()`](crate::similar()).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub similar: Option<SimilarReport>,
 }
 
 /// Numbers of samples by split.
@@ -123,14 +127,16 @@ pub struct DividedGroup {
 }
 
 impl DatasetReport {
-    /// The number of problems: missing, unreadable and broken entries, harmful duplicates,
-    /// and divided groups. Entries that are left out and harmless duplicates do not count.
+    /// The number of problems: missing, unreadable and broken entries, harmful duplicates and
+    /// near-duplicates, and divided groups. Entries that are left out and harmless duplicates
+    /// do not count.
     pub fn problem_count(&self) -> usize {
         self.missing.len()
             + self.unreadable.len()
             + self.duplicates.iter().filter(|d| d.harmful()).count()
             + self.divided.len()
             + self.problems.len()
+            + self.similar.iter().flat_map(|s| &s.pairs).filter(|p| p.harmful()).count()
     }
 }
 
@@ -215,6 +221,7 @@ pub fn check(
             .collect(),
         problems: dataset.problems.clone(),
         left_out: dataset.left_out.clone(),
+        similar: None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::hash::{fnv1a, mix};
-use crate::{DataError, Dataset, Protocol, Sample, Split};
+use crate::{DataError, Dataset, Protocol, Sample, Split, list};
 
 /// One part in this many of the pictures that are not for testing is for
 /// validation.
@@ -21,15 +21,19 @@ impl Dataset {
     /// [`DataError::NoGroups`] if the division is by person and the dataset does not
     /// identify people; [`DataError::UnknownPerson`] if the person to leave out is not in
     /// the dataset; [`DataError::FoldAfterLoading`] for a published fold, which is
-    /// chosen by [`load_with`](crate::load_with).
+    /// chosen by [`load_with`](crate::load_with); [`DataError::Table`],
+    /// [`DataError::Malformed`] or [`DataError::Io`] for a list that cannot be used.
     pub fn divide(&mut self, protocol: &Protocol) -> Result<(), DataError> {
         protocol.check()?;
+        if let Protocol::List { file, part } = protocol {
+            list::divide(self, file, part.as_deref())?;
+        }
         let name = &self.name;
         let samples = &mut self.samples;
         let no_groups =
             || DataError::NoGroups { protocol: protocol.clone(), dataset: name.clone() };
         match protocol {
-            Protocol::Published { fold: None } => {}
+            Protocol::Published { fold: None } | Protocol::List { .. } => {}
             Protocol::Published { fold: Some(_) } => {
                 return Err(DataError::FoldAfterLoading { protocol: protocol.clone() });
             }
@@ -80,7 +84,7 @@ fn picture(sample: &Sample) -> &str {
 }
 
 /// The key of a person's pictures.
-fn person(sample: &Sample) -> &str {
+pub(crate) fn person(sample: &Sample) -> &str {
     sample.group.as_deref().unwrap_or_else(|| picture(sample))
 }
 
@@ -113,7 +117,7 @@ fn split_off(
 
 /// Moves a tenth of the training split to the validation split, unless there is
 /// only one key.
-fn choose_validation(samples: &mut [Sample], salt: &str, key: fn(&Sample) -> &str) {
+pub(crate) fn choose_validation(samples: &mut [Sample], salt: &str, key: fn(&Sample) -> &str) {
     let train = |s: &&Sample| s.split == Split::Train;
     let counts = count(samples.iter().filter(train).map(key));
     if counts.len() < 2 {

@@ -2,7 +2,8 @@
 //! augmentation for training. Networks are in `dldl-net`, face detection in `dldl-face`.
 //!
 //! [`load()`] reads a dataset in one of the [`FORMATS`] as a [`Dataset`], which a
-//! [`Protocol`] divides into splits. [`check()`] reports its problems. [`prepare()`] packs
+//! [`Protocol`] divides into splits. [`check()`] reports its problems, [`similar()`] its
+//! near-duplicates. [`prepare()`] packs
 //! it into a folder of tar shards, which training and evaluation read through [`Cache`].
 
 mod adapters;
@@ -20,6 +21,7 @@ mod error;
 mod files;
 mod format;
 mod hash;
+mod list;
 mod manifest;
 mod parameters;
 mod prepare;
@@ -29,6 +31,7 @@ mod resample;
 mod sample;
 mod shard;
 mod sheet;
+pub mod similar;
 mod table;
 mod threads;
 mod values;
@@ -50,6 +53,7 @@ pub use protocol::{Protocol, ProtocolError};
 pub use registry::{FORMATS, format, load, load_with};
 pub use resample::resize;
 pub use sample::{Problem, Sample, Sex, Split, UnknownSplit};
+pub use similar::{SimilarReport, similar};
 
 #[cfg(test)]
 use dldl_testdata::dataset as shared_data;

@@ -2,15 +2,16 @@
 //! value with a one-word text form (`published`, `random:7`, `subjects:5:1`).
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// How a dataset is divided into splits. As text, also in JSON: `published`,
 /// `published:FOLD`, `random:SEED`, `kfold:K:FOLD`, `subjects:K:FOLD`,
-/// `leave-out:PERSON`. Folds count from 1.
+/// `leave-out:PERSON`, `list:FILE`, `list:FILE:PART`. Folds count from 1.
 ///
-/// All protocols but `published` choose the test part first, then a tenth of the
+/// All protocols but `published` and `list` choose the test part first, then a tenth of the
 /// rest for validation, so that nothing is selected on the test part. The division
 /// depends on the names of the pictures (without extension) or people, not on
 /// the order of the files.
@@ -43,6 +44,13 @@ pub enum Protocol {
         /// The person's [`Sample::group`](crate::Sample::group).
         person: String,
     },
+    /// By a published list of pictures.
+    List {
+        /// A table, a JSON file, or a folder of lists, relative to the working directory.
+        file: PathBuf,
+        /// The column with the splits, the number of the split, or the fold for testing.
+        part: Option<String>,
+    },
 }
 
 /// Why a text or value is not a valid [`Protocol`].
@@ -52,7 +60,7 @@ pub enum ProtocolError {
     /// The text has none of the known forms.
     #[error(
         "unknown protocol `{0}`: expected published, published:FOLD, random:SEED, kfold:K:FOLD, \
-         subjects:K:FOLD or leave-out:PERSON"
+         subjects:K:FOLD, leave-out:PERSON, list:FILE or list:FILE:PART"
     )]
     Unknown(String),
     /// `published:0`.
@@ -86,6 +94,8 @@ impl fmt::Display for Protocol {
             Self::KFold { k, fold, subject_exclusive: false } => write!(f, "kfold:{k}:{fold}"),
             Self::KFold { k, fold, subject_exclusive: true } => write!(f, "subjects:{k}:{fold}"),
             Self::LeaveOnePersonOut { person } => write!(f, "leave-out:{person}"),
+            Self::List { file, part: None } => write!(f, "list:{}", file.display()),
+            Self::List { file, part: Some(part) } => write!(f, "list:{}:{part}", file.display()),
         }
     }
 }
@@ -124,6 +134,16 @@ impl FromStr for Protocol {
             }
             ("leave-out", Some(person)) if !person.is_empty() => {
                 Self::LeaveOnePersonOut { person: person.to_owned() }
+            }
+            ("list", Some(rest)) if !rest.is_empty() => {
+                // A colon may be part of the file's name: `C:\lists\morph.csv`.
+                let is_part = |part: &str| {
+                    let allowed = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+                    !part.is_empty() && part.chars().all(allowed)
+                };
+                let parts = rest.rsplit_once(':').filter(|(f, part)| f.len() > 1 && is_part(part));
+                let (file, part) = parts.map_or((rest, None), |(f, p)| (f, Some(p.to_owned())));
+                Self::List { file: PathBuf::from(file), part }
             }
             _ => return Err(unknown()),
         };
@@ -165,12 +185,32 @@ mod tests {
             "subjects:5:1",
             "leave-out:001",
             "leave-out:a:b",
+            "list:lists/AgeDB.json",
+            "list:lists/AgeDB.json:4",
+            "list:/a:b/morph.csv",
+            "list:C:\\lists\\morph.csv:split_1",
         ] {
             let protocol: Protocol = text.parse().unwrap();
             assert_eq!(protocol.to_string(), text);
             let json = serde_json::to_string(&protocol).unwrap();
-            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(json, format!("{text:?}"));
             assert_eq!(serde_json::from_str::<Protocol>(&json).unwrap(), protocol);
+        }
+    }
+
+    #[test]
+    fn the_part_of_a_list_follows_the_last_colon() {
+        let list = |file: &str, part: Option<&str>| Protocol::List {
+            file: file.into(),
+            part: part.map(str::to_owned),
+        };
+        for (text, protocol) in [
+            ("list:a.json:0", list("a.json", Some("0"))),
+            ("list:a:b/c.csv", list("a:b/c.csv", None)),
+            ("list:C:\\c.csv", list("C:\\c.csv", None)),
+            ("list:C:\\c.csv:fold-2", list("C:\\c.csv", Some("fold-2"))),
+        ] {
+            assert_eq!(text.parse(), Ok(protocol), "{text}");
         }
     }
 
@@ -184,6 +224,7 @@ mod tests {
             ("kfold:5", "unknown protocol"),
             ("published:", "unknown protocol"),
             ("leave-out:", "unknown protocol"),
+            ("list:", "unknown protocol"),
             ("published:0", "count from 1"),
             ("kfold:1:1", "at least 2 folds"),
             ("subjects:5:0", "1 to 5"),

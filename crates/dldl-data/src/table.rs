@@ -13,6 +13,8 @@ use crate::{DataError, values};
 pub(crate) struct Row<'a> {
     columns: &'a HashMap<String, usize>,
     record: &'a csv::StringRecord,
+    /// The line of the file, from 1.
+    line: u64,
 }
 
 impl<'a> Row<'a> {
@@ -23,6 +25,16 @@ impl<'a> Row<'a> {
             self.columns.iter().find(|(name, _)| name.to_lowercase() == lower).map(|(_, i)| i)
         })?;
         self.record.get(index).filter(|cell| !cell.is_empty())
+    }
+
+    /// Whether the table has a column; its case does not matter.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.columns.keys().any(|name| name.to_lowercase() == column.to_lowercase())
+    }
+
+    /// Where the line is, for reports.
+    pub(crate) fn place(&self, path: &Path) -> String {
+        place(path, self.line)
     }
 
     /// The cell of a column that must not be empty.
@@ -98,7 +110,10 @@ pub(crate) fn for_each_row(
         let line = reader.position().line();
         let outcome = match reader.read_record(&mut record) {
             Ok(false) => return Ok(()),
-            Ok(true) => each(&Row { columns: &columns, record: &record }),
+            Ok(true) => {
+                let line = first_line + record.position().map_or(line, |p| p.line());
+                each(&Row { columns: &columns, record: &record, line })
+            }
             Err(_) => Err("invalid UTF-8: save the table as UTF-8".to_owned()),
         };
         if let Err(reason) = outcome {

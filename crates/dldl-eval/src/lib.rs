@@ -22,6 +22,7 @@
 mod calibrate;
 mod compare;
 mod corruption;
+mod dataset_figure;
 mod evaluate;
 pub mod evaluation;
 pub mod figures;
@@ -39,6 +40,7 @@ pub use calibrate::{
 };
 pub use compare::{Comparison, Difference, Layout};
 pub use corruption::Corruption;
+pub use dataset_figure::dataset_figure;
 pub use evaluate::{EvalError, Options, Progress, Source, evaluate, find_head};
 pub use evaluation::{Baseline, Crops, Evaluation, Subject};
 pub use figures::{Measured, Metrics};

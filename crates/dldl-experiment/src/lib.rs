@@ -13,6 +13,7 @@ mod folder;
 mod grid;
 mod lock;
 mod metrics;
+mod pool;
 mod prepare;
 mod rows;
 mod run;

@@ -58,6 +58,9 @@ pub struct TestResult {
     pub name: String,
     /// The test, without name and columns.
     pub test: Test,
+    /// How the data were divided, unless as published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
     /// The number of evaluated pictures.
     pub pictures: usize,
     /// The number of pictures that could not be evaluated.
@@ -82,10 +85,15 @@ impl Row {
         self.is_of(trial) && (self.diverged || self.error.is_none() && complete)
     }
 
+    /// The result of a test.
+    pub fn result(&self, test: &Test) -> Option<&TestResult> {
+        let test = test.without_display();
+        self.results.iter().find(|result| result.test == test)
+    }
+
     /// The metric with this key: of the test, or else of the training.
     pub fn figure(&self, test: &Test, key: &str) -> Option<f64> {
-        let test = test.without_display();
-        let result = self.results.iter().find(|result| result.test == test);
+        let result = self.result(test);
         if let Some(figure) = result.and_then(|result| result.figures.get(key)) {
             return Some(*figure);
         }
@@ -210,6 +218,7 @@ mod tests {
         let result = |test: &Test| TestResult {
             name: test.name.clone(),
             test: test.without_display(),
+            protocol: None,
             pictures: 4,
             failed: 0,
             figures: BTreeMap::from([("mae".to_owned(), 0.1 + 0.2)]),

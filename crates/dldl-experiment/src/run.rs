@@ -304,6 +304,7 @@ fn evaluate_on(
     Ok(TestResult {
         name: test.name.clone(),
         test: test.without_display(),
+        protocol: evaluation.subject.protocol.clone(),
         pictures: evaluation.n,
         failed: evaluation.failures,
         figures: metrics::of_evaluation(&evaluation),

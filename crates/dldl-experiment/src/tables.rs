@@ -1,12 +1,16 @@
-//! From rows to a table: means and standard deviations over seeds or folds,
+//! From rows to a table: means and standard deviations over seeds or folds (errors pooled over
+//! people who are left out one at a time),
 //! published figures, and the best value of each column. The output formats are in
 //! `write`.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::grid::{Grid, Trial};
 use crate::metrics::{Better, Metric, metric};
-use crate::rows::Row;
+use crate::pool::{is_pooled, pooled};
+use crate::rows::{Row, TestResult};
 use crate::spec::{Spec, Test};
 
 /// The table of an experiment, made from the trials that are done.
@@ -102,6 +106,13 @@ impl Table {
                 .filter_map(|t| Some((t, done(t).filter(|row| row.error.is_none())?)))
                 .collect();
             let figure = |(test, metric): &(Option<usize>, &Metric)| {
+                if let Some(test) = *test {
+                    let results: Vec<&TestResult> =
+                        found.iter().filter_map(|(t, row)| row.result(&t.tests[test])).collect();
+                    if is_pooled(&results) {
+                        return pooled(&results, metric.key);
+                    }
+                }
                 let one = |(trial, row): &(&Trial, &Row)| {
                     row.figure(&trial.tests[test.unwrap_or(0)], metric.key)
                 };
@@ -217,6 +228,17 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
             let result = row.results.iter().find(|r| r.test == test && row.error.is_none())?;
             Some((result.pictures, result.failed))
         };
+        let results: Vec<&TestResult> = found
+            .iter()
+            .filter_map(|(t, row)| row.result(t.tests.iter().find(|t| t.name == *name)?))
+            .collect();
+        if is_pooled(&results) {
+            let people: BTreeSet<_> = results.iter().map(|result| &result.protocol).collect();
+            let n = people.len();
+            notes.push(format!(
+                "Errors are pooled: each picture of the {n} people left out counts once."
+            ));
+        }
         let counts: Vec<(usize, usize)> = found.iter().filter_map(of).collect();
         let (Some(least), Some(most)) = (counts.iter().min(), counts.iter().max()) else {
             continue;
@@ -240,6 +262,7 @@ fn notes(grid: &Grid, rows: &[Row], lines: &[Line]) -> Vec<String> {
         grid.spec.axes.iter().filter(|a| a.over).map(|a| a.name.as_str()).collect();
     if let (Some(least), Some(most), false) =
         (sizes.iter().min(), sizes.iter().max(), over.is_empty())
+        && (found.len() < 2 || *most > 1)
     {
         let n = if least == most { format!("{most}") } else { format!("{least} to {most}") };
         let over = over.join(" and ");

@@ -1,16 +1,16 @@
 //! `dldl data`: lists the supported datasets and checks one.
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Subcommand;
-use dldl_data::check::{Bin, LabelReport, PerSplit};
-use dldl_data::{DatasetReport, FORMATS, Format, LabelInfo, Problem, Protocol, check};
+use dldl_data::{Dataset, FORMATS, Format, LabelInfo, Protocol, SimilarReport, check, similar};
+use dldl_eval::dataset_figure;
 
+use crate::data_report::report;
 use crate::dataset_args::{self, PROTOCOL_HELP};
 use crate::outcome::{Outcome, UsageError};
-use crate::printing::{self, ReportFormat, thousands};
+use crate::printing::{self, ReportFormat};
 use crate::progress;
 use crate::shared_args::ThreadArgs;
 
@@ -27,7 +27,10 @@ Examples:
   dldl data list
   dldl data check utkface --root utkface
   dldl data check morph --root MORPH --protocol random:1
-  dldl data check scut-fbp5500 --root SCUT-FBP5500 --protocol published:3 --format json";
+  dldl data check scut-fbp5500 --root SCUT-FBP5500 --protocol published:3 --format json
+  dldl data check utkface --root utkface --similar --write-groups groups.csv
+  dldl data check csv --root mine --similar --against utkface=utkface
+  dldl data check fairface --root fairface --figure fairface.svg";
 
 #[derive(Subcommand)]
 enum Command {
@@ -54,6 +57,11 @@ struct ListArgs {
 /// invalid entries. Exits with 1 if there is a problem. Duplicates with the same label
 /// in the same split, and samples that are left out on purpose, are listed but are not
 /// problems.
+///
+/// With --similar, every picture is also decoded and compared with all others, to find
+/// those that were made from the same photograph: in another size or crop, mirrored,
+/// recolored, compressed again. They are a problem in different splits or datasets, and
+/// if their labels are far apart (5 % of the range, which is 5 years).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 struct CheckArgs {
@@ -76,8 +84,50 @@ struct CheckArgs {
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
+    /// Also look for near-duplicates
+    #[arg(long)]
+    similar: bool,
+
+    /// Another dataset to look for near-duplicates in; may be repeated
+    #[arg(long, value_name = "FORMAT=DIR", requires = "similar", value_parser = other_set)]
+    against: Vec<(String, PathBuf)>,
+
+    /// Write a table `file,group` with the known groups, joined by the near-duplicates
+    #[arg(long, value_name = "FILE", requires = "similar")]
+    write_groups: Option<PathBuf>,
+
+    /// Draw the histograms of the labels by split, as .svg or .png
+    #[arg(long, value_name = "FILE", value_parser = figure_path)]
+    figure: Option<PathBuf>,
+
     #[command(flatten)]
     threads: ThreadArgs,
+}
+
+/// Parses the value of `--against`.
+fn other_set(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, root) = text.split_once('=').ok_or("expected FORMAT=DIR, such as utkface=faces")?;
+    dldl_data::format(name).map_err(|e| e.to_string())?;
+    Ok((name.to_owned(), PathBuf::from(root)))
+}
+
+/// Parses the value of `--figure`.
+fn figure_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match is_png(&path) {
+        Some(_) => Ok(path),
+        None => Err("expected a name that ends in .svg or .png".into()),
+    }
+}
+
+/// Whether a figure is PNG; none if it is neither PNG nor SVG.
+fn is_png(path: &Path) -> Option<bool> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    match extension.as_str() {
+        "png" => Some(true),
+        "svg" => Some(false),
+        _ => None,
+    }
 }
 
 pub fn run(args: Args) -> Result<Outcome> {
@@ -116,8 +166,21 @@ fn check_one(args: &CheckArgs) -> Result<Outcome> {
     let dataset = dataset.map_err(UsageError::new)?;
     let bar = progress::bar(dataset.samples.len());
     let show = |p: dldl_data::Progress| bar.set_position(p.done as u64);
-    let found = check(&dataset, args.threads.count(), &show)?;
+    let against: Vec<Dataset> = args
+        .against
+        .iter()
+        .map(|(name, root)| dldl_data::load(name, root, None).map_err(UsageError::new))
+        .collect::<Result<_, _>>()?;
+    let mut found = check(&dataset, args.threads.count(), &show)?;
     bar.finish_and_clear();
+    if args.similar {
+        found.similar = Some(look_for_similar(args, &dataset, &against)?);
+    }
+    if let Some(path) = &args.figure {
+        let sheet = dataset_figure(&found);
+        let png = is_png(path) == Some(true);
+        printing::write_file(path, &if png { sheet.to_png() } else { sheet.to_svg().into() })?;
+    }
     match args.format {
         ReportFormat::Table => printing::print(&report(&found)?)?,
         ReportFormat::Json => {
@@ -129,110 +192,24 @@ fn check_one(args: &CheckArgs) -> Result<Outcome> {
     Ok(Outcome::of(found.problem_count()))
 }
 
-/// The most findings of a kind that are printed; JSON has all.
-const SHOWN: usize = 10;
-/// Length of the longest bar of a histogram, in characters.
-const BAR: usize = 40;
-
-fn report(found: &DatasetReport) -> Result<String> {
-    let mut text = String::new();
-    let PerSplit { train, val, test } = found.samples;
-    writeln!(
-        text,
-        "{}: {} {} (protocol {})\n  train {train}, val {val}, test {test}",
-        found.dataset,
-        thousands(found.samples.total() as u64),
-        if found.samples.total() == 1 { "sample" } else { "samples" },
-        found.protocol
-    )?;
-    for (what, counts) in [("sex", &found.sexes), ("race", &found.races)] {
-        let known: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        writeln!(text, "  {what}: {}", known.join(", "))?;
+fn look_for_similar(
+    args: &CheckArgs,
+    dataset: &Dataset,
+    against: &[Dataset],
+) -> Result<SimilarReport> {
+    let total = dataset.samples.len() + against.iter().map(|set| set.samples.len()).sum::<usize>();
+    // Reading takes most of the time; the bar starts again for the comparison.
+    let bar = progress::bar(total);
+    let show = |p: dldl_data::Progress| bar.set_position(p.done as u64);
+    let found = similar(dataset, against, args.threads.count(), &show)?;
+    bar.finish_and_clear();
+    if let Some(path) = &args.write_groups {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        table.write_record(["file", "group"])?;
+        for (file, group) in similar::groups(dataset, &found) {
+            table.write_record([file, group.unwrap_or_default()])?;
+        }
+        printing::write_file(path, &table.into_inner().context("cannot format the table")?)?;
     }
-    if found.groups > 0 {
-        writeln!(text, "  {} people or groups", thousands(found.groups as u64))?;
-    }
-    if found.identities > 0 {
-        writeln!(text, "  {} identities", thousands(found.identities as u64))?;
-    }
-    for task in &found.tasks {
-        task_report(&mut text, task)?;
-    }
-    let superfluous = found.duplicates.iter().filter(|d| !d.harmful());
-    let lines = |list: &[Problem]| -> Vec<String> {
-        list.iter().map(|p| format!("{}: {}", p.file, p.reason)).collect()
-    };
-    let splits = |s: PerSplit| format!("train {}, val {}, test {}", s.train, s.val, s.test);
-    let harmful = found.duplicates.iter().filter(|d| d.harmful()).map(|d| {
-        let why = if d.contradicting { "different labels" } else { "the same label" };
-        format!("{} ({why}; {})", d.files.join(" = "), splits(d.splits))
-    });
-    let divided = found.divided.iter().map(|d| format!("{}: {}", d.group, splits(d.splits)));
-    for (what, list) in [
-        ("missing pictures", found.missing.clone()),
-        ("unreadable pictures", lines(&found.unreadable)),
-        ("duplicates with different labels or in different splits", harmful.collect()),
-        ("people or groups in more than one split", divided.collect()),
-        ("invalid entries", lines(&found.problems)),
-        ("duplicates (not a problem)", superfluous.map(|d| d.files.join(" = ")).collect()),
-        ("left out on purpose (not a problem)", lines(&found.left_out)),
-    ] {
-        section(&mut text, what, &list)?;
-    }
-    match found.problem_count() {
-        0 => text += "\nno problems found\n",
-        1 => text += "\n1 problem found\n",
-        n => writeln!(text, "\n{n} problems found")?,
-    }
-    Ok(text)
-}
-
-fn section(text: &mut String, what: &str, list: &[String]) -> Result<()> {
-    if list.is_empty() {
-        return Ok(());
-    }
-    writeln!(text, "\n{what}: {}", list.len())?;
-    for line in list.iter().take(SHOWN) {
-        writeln!(text, "  {line}")?;
-    }
-    if list.len() > SHOWN {
-        writeln!(text, "  and {} more (--format json lists all)", list.len() - SHOWN)?;
-    }
-    Ok(())
-}
-
-fn task_report(text: &mut String, task: &LabelReport) -> Result<()> {
-    writeln!(
-        text,
-        "\n{}: {} labels from {:.2} to {:.2}, mean {:.2}",
-        task.task,
-        task.samples.total(),
-        task.min,
-        task.max,
-        task.mean
-    )?;
-    let kinds = [
-        (task.single, "single values"),
-        (task.with_sigma, "with the raters' standard deviation"),
-        (task.ratings, "with individual ratings"),
-        (task.ranges, "ranges"),
-    ];
-    let kinds: Vec<String> =
-        kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    write!(text, "  {}", kinds.join(", "))?;
-    if let Some(sigma) = task.mean_sigma {
-        write!(text, "; mean sigma {sigma:.3}")?;
-    }
-    if task.outside > 0 {
-        write!(text, "; {} outside the label range", task.outside)?;
-    }
-    text.push('\n');
-    let most = task.bins.iter().map(|b| b.samples.total()).max().unwrap_or(0).max(1);
-    for Bin { from, to, samples } in &task.bins {
-        let n = samples.total();
-        // Rounded up, so that every bin that is not empty has a bar.
-        let bar = "#".repeat((n * BAR).div_ceil(most));
-        writeln!(text, "  {from:>5} to {to:<5} {n:>7}  {bar}")?;
-    }
-    Ok(())
+    Ok(found)
 }

@@ -166,3 +166,141 @@ fn a_cache_keeps_its_protocol_and_is_not_mixed_with_another() {
     assert!(mixed.stderr.contains("prepared with the protocol subjects:2:1"), "{}", mixed.stderr);
     assert_eq!(eval("cache", &out, "subjects:2:1").code, 0);
 }
+
+/// A set of crops of the portrait: the face, twice more in other sizes and crops, once
+/// mirrored, and three other places.
+fn crops(root: &Path) {
+    let pixels = portrait_pixels();
+    let (w, h) = (pixels.width(), pixels.height());
+    let side = w.min(h) / 2;
+    let write = |name: &str, picture: &image::DynamicImage| write_jpeg(picture, &root.join(name));
+    let face = pixels.crop_imm(w / 4, h / 20, side, side);
+    write("face.jpg", &face);
+    write("small.jpg", &face.thumbnail_exact(96, 96));
+    write("mirrored.jpg", &face.fliph());
+    let margin = side / 25;
+    write("closer.jpg", &face.crop_imm(margin, margin, side - 2 * margin, side - 2 * margin));
+    for (i, [x, y]) in [[0, 0], [w - side, h - side], [0, h - side]].into_iter().enumerate() {
+        write(&format!("other{i}.jpg"), &pixels.crop_imm(x, y, side, side));
+    }
+    let table = "file,age,group,split\nface.jpg,40,1,train\nsmall.jpg,40,1,train\n\
+                 mirrored.jpg,41,,test\ncloser.jpg,47,,train\nother0.jpg,1,,train\n\
+                 other1.jpg,2,,val\nother2.jpg,3,,test\n";
+    std::fs::write(root.join("labels.csv"), table).unwrap();
+}
+
+#[test]
+fn near_duplicates_are_found_and_grouped() {
+    let dir = tempfile::tempdir().unwrap();
+    crops(dir.path());
+    let groups = dir.path().join("groups.csv");
+    let groups_name = groups.to_str().unwrap();
+    let check = |more: &[&str]| data(&[&["check", "csv"], more].concat(), Some(dir.path()));
+    assert_eq!(check(&[]).code, 0);
+    let table = check(&["--similar", "--write-groups", groups_name]);
+    assert_eq!((table.code, table.stderr.as_str()), (1, ""), "{}", table.stdout);
+    for part in [
+        "looked for near-duplicates among 7 pictures",
+        "near-duplicates in different splits: 3",
+        "mirrored  mirrored.jpg (test, age 41)  closer.jpg (train, age 47)",
+        "near-duplicates with labels far apart: 2",
+        "near-duplicates in one group already (not a problem): 1",
+    ] {
+        assert!(table.stdout.contains(part), "{part} in {}", table.stdout);
+    }
+    let written = std::fs::read_to_string(&groups).unwrap();
+    let expected = "file,group\nface.jpg,1\nsmall.jpg,1\nmirrored.jpg,1\ncloser.jpg,1\n\
+                    other0.jpg,\nother1.jpg,\nother2.jpg,\n";
+    assert_eq!(written, expected);
+    let json = check(&["--similar", "--format", "json", "--protocol", "subjects:2:1"]);
+    let found: Value = serde_json::from_str(&json.stdout).unwrap();
+    let pairs = found["similar"]["pairs"].as_array().unwrap();
+    assert_eq!((pairs.len(), &found["similar"]["grouped"]), (5, &1.into()));
+    assert!(pairs.iter().all(|pair| pair["similarity"].as_f64().unwrap() > 0.88), "{pairs:?}");
+    // Another dataset with one of the pictures.
+    let other = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join("other1.jpg"), other.path().join("x.jpg")).unwrap();
+    std::fs::write(other.path().join("labels.csv"), "file,age,split\nx.jpg,30,test\n").unwrap();
+    let against = format!("csv={}", other.path().display());
+    let found = check(&["--similar", "--against", &against]);
+    assert_eq!(found.code, 1);
+    for part in [
+        "near-duplicates in other datasets: 1",
+        "other1.jpg (val, age 2)  csv: x.jpg (test, age 30)",
+    ] {
+        assert!(found.stdout.contains(part), "{part} in {}", found.stdout);
+    }
+    for (arguments, part) in [
+        (&["--against", "csv=x"][..], "--similar"),
+        (&["--similar", "--against", "csv"], "expected FORMAT=DIR"),
+        (&["--similar", "--against", "nothing=x"], "unknown dataset `nothing`"),
+        (&["--write-groups", "x.csv"], "--similar"),
+    ] {
+        let refused = check(arguments);
+        assert_eq!(refused.code, 2, "{arguments:?}");
+        assert!(refused.stderr.contains(part), "{part} in {}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_figure_of_the_labels_is_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    people(dir.path());
+    for name in ["figure.svg", "figure.PNG"] {
+        let path = dir.path().join(name);
+        let drawn = data(
+            &["check", "fg-net", "--protocol", "subjects:4:1", "--figure", path.to_str().unwrap()],
+            Some(dir.path()),
+        );
+        assert_eq!((drawn.code, drawn.stderr.as_str()), (0, ""));
+        let bytes = std::fs::read(&path).unwrap();
+        match name {
+            "figure.svg" => {
+                let svg = String::from_utf8(bytes).unwrap();
+                for part in ["12 pictures: train 6, val 3, test 3", "test: 3", "10 to 15: "] {
+                    assert!(svg.contains(part), "{part} in {svg}");
+                }
+            }
+            _ => assert!(image::load_from_memory(&bytes).unwrap().width() > 800),
+        }
+    }
+    let refused = data(&["check", "fg-net", "--figure", "figure.pdf"], Some(dir.path()));
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains(".svg or .png"), "{}", refused.stderr);
+}
+
+/// FG-NET in the format of the benchmark's JSON files, with folders instead of people.
+#[test]
+fn a_published_list_is_a_protocol() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    std::fs::create_dir(&root).unwrap();
+    people(&root);
+    let mut entries = Vec::new();
+    for (i, person) in (1..=4).flat_map(|p| [p; 3]).enumerate() {
+        let age = 9 * (i % 3 + 1) + person;
+        let folder = [0, 3, 6, 9][person - 1];
+        entries.push(format!(
+            r#"{{"img_path": "FG-NET/images/{person:03}A{age:02}.png", "age": {age}, "folder": {folder}}}"#
+        ));
+    }
+    entries.push(r#"{"img_path": "FG-NET/images/009A01.jpg", "age": 1, "folder": 0}"#.to_owned());
+    let list = dir.path().join("FG-Net.json");
+    std::fs::write(&list, format!("[{}]", entries.join(","))).unwrap();
+    let protocol = |part: &str| format!("list:{}{part}", list.display());
+    let check = |part: &str| {
+        let check = ["check", "fg-net", "--format", "json", "--protocol", &protocol(part)];
+        data(&check, Some(&root))
+    };
+    let split = check(":0");
+    let found: Value = serde_json::from_str(&split.stdout).expect(&split.stderr);
+    // One listed picture is missing.
+    assert_eq!((split.code, &found["faults"]), (1, &1.into()));
+    assert_eq!(found["problems"][0]["reason"], "FG-NET/images/009A01.jpg is not in fg-net");
+    assert!(found["problems"][0]["file"].as_str().unwrap().ends_with("FG-Net.json, entry 13"));
+    assert_eq!(found["samples"], serde_json::json!({"train": 6, "val": 3, "test": 3}));
+    assert_eq!(found["protocol"], protocol(":0"));
+    let refused = check("");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("has the splits 0 to 4"), "{}", refused.stderr);
+}

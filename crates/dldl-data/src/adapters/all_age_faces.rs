@@ -15,7 +15,7 @@ use crate::{DataError, Dataset, Format, Sample, Sex, Split, values};
 pub const FORMAT: Format = Format {
     name: "all-age-faces",
     about: "`image sets/{train,val}.txt` and pictures 00000A02.jpg as published, or a table \
-            labels.csv of file,age,gender,split (gender 1 is female) next to images/",
+            labels.csv of file,age,gender,group,split (gender 1 is female) next to images/",
     tasks: &[age(SINGLE_AGE)],
     splits: "labels.csv; otherwise the published val is test, and a tenth of train is val",
     folds: &[],
@@ -59,6 +59,7 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
 
 fn sample(row: &Row) -> Result<Sample, String> {
     let file = row.required("file")?;
+    let file = file.strip_prefix("images/").unwrap_or(file);
     let age = Annotation::value(values::age(row.required("age")?)?);
     let sex = match row.cell("gender") {
         Some("0") => Some(Sex::Male),
@@ -68,8 +69,10 @@ fn sample(row: &Row) -> Result<Sample, String> {
         }
         None => None,
     };
-    let split = row.split()?.unwrap_or_else(|| Split::of_key(file));
-    Ok(Sample { sex, ..Sample::new(format!("images/{file}"), split).with(Task::Age, age) })
+    let group = row.cell("group").map(str::to_owned);
+    let split = row.split()?.unwrap_or_else(|| Split::of_key(group.as_deref().unwrap_or(file)));
+    let sample = Sample::new(format!("images/{file}"), split).with(Task::Age, age);
+    Ok(Sample { sex, group, ..sample })
 }
 
 /// One line of a published list: a file name and a gender, which the name implies.
@@ -129,7 +132,9 @@ mod tests {
         let set = crate::load("all-age-faces", &data, None).unwrap();
         let index = Index::new(&data).unwrap();
         assert_eq!((set.samples.len(), set.problems.len()), (11_538, 0));
-        assert!(set.count(Split::Test) > 0);
+        assert_eq!(Split::ALL.map(|s| set.count(s)), [10_258, 645, 635]);
+        let groups: std::collections::BTreeSet<_> = set.samples.iter().map(|s| &s.group).collect();
+        assert_eq!((groups.len(), groups.contains(&None)), (11_448, false));
         for s in set.samples.iter().step_by(97) {
             assert!(data.join(&s.file).is_file() && s.labels.len() == 1, "{s:?}");
             // The table agrees with the published file names.

@@ -49,7 +49,8 @@ fn load(root: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
         for_each_row(table, &["file"], &mut set.problems, |row| {
             let file = row.required("file")?;
             let mut sample = parse(file).map_err(|e| format!("{file}: {e}"))?;
-            sample.file = format!("{inner}{file}");
+            // A table by `dldl data check --write-groups` has the folder in its names.
+            sample.file = format!("{inner}{}", file.strip_prefix(inner).unwrap_or(file));
             if let Some(group) = row.cell("group") {
                 sample.group = Some(group.to_owned());
                 sample.split = Split::of_key(group);

@@ -21,6 +21,7 @@ fn row(trial: &Trial, own: [f64; 2], far: f64) -> Row {
     let result = |(test, figures): (&Test, &[(&str, f64)])| TestResult {
         name: test.name.clone(),
         test: test.without_display(),
+        protocol: None,
         pictures: 10,
         failed: 1,
         figures: figures.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
@@ -137,4 +138,37 @@ fn formats_agree_and_escape_special_characters() {
     assert!(lines[3].ends_with(",\"Table 1, 50 % more data\""), "{csv}");
     let commas = |line: &str| line.replace("1, 50", "").matches(',').count();
     assert!(lines.iter().all(|line| commas(line) == commas(lines[0])), "{csv}");
+}
+
+/// Two people with one and nine pictures: the errors of all ten are pooled.
+#[test]
+fn people_who_are_left_out_are_pooled_over_their_pictures() {
+    let grid = grid_of(
+        "name = 'x'\n[recipe]\ncache = 'c'\n[[axis]]\nname = 'person'\nover = true\n\
+         values = [{ label = '001', set = { cache = 'a' } }, { label = '002', set = { cache = 'b' } }]\n\
+         [[test]]\ncolumns = ['mae', 'pearson']\n",
+    );
+    let rows: Vec<Row> = [(1, 8.0), (9, 3.0)]
+        .iter()
+        .zip(&grid.trials)
+        .map(|(&(pictures, mae), trial)| {
+            let mut row = row(trial, [mae, 0.0], 0.0);
+            row.results[0].protocol = Some(format!("leave-out:{}", trial.labels["person"]));
+            row.results[0].pictures = pictures;
+            row.results[0].figures.insert("pearson".into(), 0.9);
+            row
+        })
+        .collect();
+    let table = Table::new(&grid, &rows);
+    assert_eq!(table.lines[0].figures, [Some(Spread { mean: 3.5, std: None, n: 1 }), None]);
+    let notes = table.notes.join("\n");
+    assert!(notes.contains("each picture of the 2 people left out counts once"), "{notes}");
+    assert!(!notes.contains("standard deviation"), "{notes}");
+    // Folds of another kind are averaged.
+    let mut folds = rows;
+    for row in &mut folds {
+        row.results[0].protocol = Some("subjects:2:1".into());
+    }
+    let table = Table::new(&grid, &folds);
+    assert_eq!(table.lines[0].figures[0].map(|f| (f.mean, f.n)), Some((5.5, 2)));
 }

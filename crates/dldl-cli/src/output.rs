@@ -33,6 +33,8 @@ pub struct Printer {
     heads: Vec<(Task, LabelSet)>,
     distribution: bool,
     level: f64,
+    /// The thresholds of ages.
+    thresholds: Vec<f64>,
     /// Width of a table's first column.
     name_width: usize,
     pictures: usize,
@@ -56,6 +58,7 @@ impl Printer {
             heads: model.heads.iter().map(|h| (h.task, h.labels.clone())).collect(),
             distribution: options.distribution,
             level: options.level,
+            thresholds: options.thresholds.clone(),
             name_width: longest.clamp("picture".len(), MAX_NAME),
             pictures: 0,
             without_face: 0,
@@ -74,6 +77,9 @@ impl Printer {
                     let interval = format!("{} % interval", percent(self.level));
                     let w = task.name().len().max(6);
                     head += &format!("  {task:>w$} {:>6}   {interval:>13}", "+/-");
+                    for threshold in self.thresholds_of(*task) {
+                        head += &format!("  {:>8}", format!(">= {threshold}"));
+                    }
                 }
                 head += &format!("  {:>5}  box (x y width height)", "score");
                 match printing::color() {
@@ -167,12 +173,23 @@ impl Printer {
                 let digits = if labels.step() < 1.0 { 2 } else { 1 };
                 line += &format!("  {:w$.digits$} {:6.digits$}   ", estimate.value, estimate.std);
                 line += &format!("{:>13}", format!("{low:.digits$} - {high:.digits$}"));
+                for tail in &estimate.at_least {
+                    line += &format!("  {:>8}", format!("{:.1} %", 100.0 * tail.probability));
+                }
             }
             let score = face.score.map_or("-".into(), |s| format!("{s:.2}"));
             let [x, y, width, height] = face.bbox;
             writeln!(self.out, "{line}  {score:>5}  {x:.0} {y:.0} {width:.0} {height:.0}")?;
         }
         Ok(())
+    }
+
+    /// The thresholds that estimates of a task are compared with.
+    fn thresholds_of(&self, task: Task) -> &[f64] {
+        match task {
+            Task::Age | Task::RealAge => &self.thresholds,
+            _ => &[],
+        }
     }
 
     fn csv_header(&self) -> Vec<String> {
@@ -185,6 +202,7 @@ impl Printer {
         for (task, _) in &self.heads {
             cells.extend([task.to_string(), format!("{task}_std")]);
             cells.extend(["level", "low", "high"].map(|part| format!("{task}_interval_{part}")));
+            cells.extend(self.thresholds_of(*task).iter().map(|t| format!("{task}_at_least_{t}")));
         }
         cells.push("model".into());
         for (i, (task, labels)) in self.heads.iter().enumerate().filter(|_| self.distribution) {
@@ -210,6 +228,7 @@ impl Printer {
         for estimate in &estimates {
             let IntervalRecord { level, low, high } = estimate.interval;
             cells.extend([estimate.value, estimate.std, level, low, high].map(|v| v.to_string()));
+            cells.extend(estimate.at_least.iter().map(|tail| tail.probability.to_string()));
         }
         cells.push(record.model.clone());
         let all = estimates.iter().flat_map(|estimate| &estimate.distribution);
@@ -274,6 +293,7 @@ mod tests {
             value,
             std: 2.0,
             interval: IntervalRecord { level: 0.9, low: 28.0, high: 35.0 },
+            at_least: Vec::new(),
             distribution: distribution.then_some(DistributionRecord { min, step, probabilities }),
         }
     }
@@ -299,7 +319,7 @@ mod tests {
         for (model, distribution, length) in
             [(&ages, false, 25), (&ages, true, 126), (&both, false, 30), (&both, true, 172)]
         {
-            let options = RecordOptions { level: 0.9, distribution };
+            let options = RecordOptions { distribution, ..RecordOptions::default() };
             let printer = Printer::new(Format::Csv, model, &options, &[]);
             let header = printer.csv_header();
             assert_eq!(header.len(), length);

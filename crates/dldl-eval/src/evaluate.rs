@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use dldl::{Crop, Estimator, Head, ModelInfo, Task, parallel};
+use dldl::{Crop, Estimator, Head, ModelInfo, Task, ThresholdError, check_in_range, parallel};
 use dldl_data::{Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split};
 use dldl_face::{crop_main_face, decode_file};
 
@@ -102,6 +102,9 @@ pub struct Options {
     pub no_detect: bool,
     /// A corruption of all pictures; not for caches.
     pub corruption: Option<Corruption>,
+    /// Thresholds, in units of the model's labels, to ask whether a value is at least
+    /// that ([`crate::figures::AtLeast`]).
+    pub thresholds: Vec<f64>,
     /// Number of threads; 0 for one per processor.
     pub threads: usize,
 }
@@ -131,6 +134,9 @@ pub enum EvalError {
     /// The ends of the scale to rescale from are not finite or not ascending.
     #[error("cannot rescale from {} to {}: expected two numbers in ascending order", .0[0], .0[1])]
     Rescale([f64; 2]),
+    /// A threshold that does not divide the labels.
+    #[error(transparent)]
+    Threshold(#[from] ThresholdError),
     /// No sample of the split has a label of the task.
     #[error("dataset {dataset} has no samples labeled with {task}{}{problems}", split.map_or(String::new(), |s| format!(" in the {s} split")))]
     Empty {
@@ -175,27 +181,13 @@ pub fn evaluate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, EvalError> {
     let run = Run::new(estimator, source, options)?;
-    let make = |seen: &_, sample: &_, annotation: &_| predict(&run.head, seen, sample, annotation);
-    let (predictions, failed) = run.over(&make, progress);
+    let (predictions, failed) = run.predictions(progress);
     let baseline = Baseline::new(run.labels(Split::Train), &predictions);
     let problems = match source {
         Source::Dataset(dataset) => dataset.problems.clone(),
         Source::Cache(_) => Vec::new(),
     };
     Ok(Evaluation::new(run.subject(), predictions, baseline, failed, problems))
-}
-
-/// The prediction for a sample from the network's outputs.
-pub(crate) fn predict(
-    head: &Head,
-    seen: &Seen,
-    sample: &Sample,
-    annotation: &Annotation,
-) -> Result<Prediction, String> {
-    let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
-    let [plain, flipped] = &seen.logits;
-    let both = [distribution(plain)?, distribution(flipped)?];
-    Prediction::new(sample, annotation, head, both, seen.aligned).map_err(|e| e.to_string())
 }
 
 /// A model and the samples to run it on.
@@ -247,6 +239,7 @@ impl<'a> Run<'a> {
         }
         let place = find_head(info, options.task)?;
         let (head, outputs) = (info.heads[place].clone(), info.output_ranges().swap_remove(place));
+        check_in_range(&options.thresholds, &head.labels)?;
         let samples = source.samples();
         let wanted: Vec<usize> = (0..samples.len())
             .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
@@ -262,6 +255,22 @@ impl<'a> Run<'a> {
         let estimator = estimator.flip_fusion(false);
         let corruption = options.corruption;
         Ok(Self { estimator, source, options, samples, head, outputs, corruption, wanted })
+    }
+
+    /// The prediction for every picture, and the pictures that could not be used.
+    pub fn predictions(
+        &self,
+        progress: &mut dyn FnMut(Progress),
+    ) -> (Vec<Prediction>, Vec<Problem>) {
+        let (head, thresholds) = (&self.head, &self.options.thresholds);
+        let make = |seen: &Seen, sample: &Sample, annotation: &Annotation| {
+            let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
+            let [plain, flipped] = &seen.logits;
+            let both = [distribution(plain)?, distribution(flipped)?];
+            Prediction::new(sample, annotation, head, both, seen.aligned, thresholds)
+                .map_err(|e| e.to_string())
+        };
+        self.over(&make, progress)
     }
 
     /// Maps every picture, in the order of the samples; also returns the pictures that
@@ -321,6 +330,7 @@ impl<'a> Run<'a> {
             labels: head.labels.clone(),
             scale: Scale::new(head.task, &head.labels),
             calibration: head.calibration.clone(),
+            thresholds: self.options.thresholds.clone(),
         }
     }
 

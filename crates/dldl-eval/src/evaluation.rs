@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Scale, figures};
 
 pub use crate::figures::{
-    Assurance, AssuranceGroup, Breakdown, ChallengeAge, Coverage, Group, GroupHits, Hits,
-    MIN_GROUP, Measured, Metrics, Probabilistic, Reliability, Threshold,
+    Assurance, AssuranceGroup, AtLeast, AtLeastGroup, Bin, Breakdown, ChallengeAge, Coverage,
+    Cutoff, Group, GroupHits, Hits, MIN_GROUP, Measured, Metrics, Probabilistic, RATES,
+    Reliability, RocPoint, Threshold,
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
@@ -41,6 +42,9 @@ pub struct Subject {
     /// The model's calibration, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The thresholds that values are compared with, in units of the label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<f64>,
 }
 
 /// Always predicting one value, as a baseline for models.
@@ -97,6 +101,10 @@ pub struct Evaluation {
     pub hits: Option<Hits>,
     /// Age assurance; none if nobody is under 18, or the task is not age.
     pub assurance: Option<Assurance>,
+    /// For each threshold, whether a value is at least that; thresholds without pictures
+    /// on both sides are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<AtLeast>,
     /// The pictures that could not be used, and why.
     pub failed: Vec<Problem>,
     /// Invalid entries of the dataset, and why, of all splits.
@@ -132,7 +140,7 @@ impl Evaluation {
         failed: Vec<Problem>,
         problems: Vec<Problem>,
     ) -> Self {
-        let Subject { task, labels, scale, calibration, .. } = &subject;
+        let Subject { task, labels, scale, calibration, thresholds, .. } = &subject;
         let (n, failures) = (predictions.len(), failed.len());
         let aligned = predictions.iter().filter(|p| p.aligned).count();
         let metrics = |estimate: fn(&Prediction) -> f64| {
@@ -153,6 +161,9 @@ impl Evaluation {
             breakdowns: figures::breakdowns(&predictions, task.name(), labels, scale),
             hits: figures::hits(&predictions, labels),
             assurance: (*task == Task::Age).then(|| figures::assurance(&predictions)).flatten(),
+            at_least: (thresholds.iter().enumerate())
+                .filter_map(|(i, &threshold)| figures::at_least(&predictions, i, threshold))
+                .collect(),
             failed,
             problems,
             subject,
@@ -193,6 +204,7 @@ mod tests {
             labels: LabelSet::age(),
             scale: years(),
             calibration: None,
+            thresholds: Vec::new(),
         }
     }
 
@@ -226,6 +238,14 @@ mod tests {
         assert_eq!((nothing.failure_rate, nothing.plain.mae), (0.0, None));
         let text = nothing.to_json();
         assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), nothing);
+        let mut predictions = many(40, 20);
+        predictions.iter_mut().for_each(|p| p.at_least = vec![0.0, p.truth / 100.0]);
+        let asked = Subject { thresholds: vec![90.0, 18.0], ..subject() };
+        let asked = Evaluation::new(asked, predictions, None, Vec::new(), Vec::new());
+        // Nobody is 90.
+        assert_eq!((asked.at_least.len(), asked.at_least[0].threshold), (1, 18.0));
+        assert_eq!(asked.at_least[0].all.auc.unwrap().value, 1.0);
+        assert_eq!(serde_json::from_str::<Evaluation>(&asked.to_json()).unwrap(), asked);
         let scores = Subject { task: Task::Attractiveness, ..subject() };
         let other = Evaluation::new(scores, many(40, 20), None, Vec::new(), Vec::new());
         assert_eq!(other.assurance, None);

@@ -54,11 +54,15 @@ pub struct Prediction {
     pub crps: f64,
     /// Both ends of the intervals at [`LEVELS`], calibrated if the model is.
     pub intervals: [[f64; 2]; LEVELS.len()],
+    /// For each threshold of the evaluation, the probability that the value is at least
+    /// that ([`dldl::Distribution::at_least`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<f64>,
 }
 
 impl Prediction {
     /// The prediction from the distributions of a crop and of its mirror image.
-    /// `annotation` is the label in the head's unit.
+    /// `annotation` is the label in the head's unit, as `thresholds` are.
     ///
     /// # Errors
     /// If the two distributions have different labels.
@@ -68,6 +72,7 @@ impl Prediction {
         head: &Head,
         [plain, flipped]: [Distribution; 2],
         aligned: bool,
+        thresholds: &[f64],
     ) -> Result<Self, LabelError> {
         let estimates = [head.value(&plain), head.value(&flipped)];
         let fused = Distribution::average(&[plain, flipped])?;
@@ -103,6 +108,7 @@ impl Prediction {
                 let interval = head.interval(&fused, level, true);
                 [interval.low, interval.high]
             }),
+            at_least: thresholds.iter().map(|&threshold| fused.at_least(threshold)).collect(),
         })
     }
 }
@@ -125,7 +131,11 @@ mod tests {
         let annotation = Annotation::Value { mean: 33.0, sigma: Some(1.5) };
         let sample = Sample::new("a.jpg", Split::Test);
         let sample = Sample { identity: Some("x".into()), ..sample };
-        let p = Prediction::new(&sample, &annotation, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let predict = |annotation: &Annotation| {
+            let both = [at(30.0), at(34.0)];
+            Prediction::new(&sample, annotation, &head(), both, true, &[18.0, 32.0]).unwrap()
+        };
+        let p = predict(&annotation);
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
         close(p.plain, 30.0);
         close(p.flipped, 34.0);
@@ -135,11 +145,14 @@ mod tests {
         let fused = Distribution::average(&[at(30.0), at(34.0)]).unwrap();
         close(p.nll, -fused.probabilities()[33].ln());
         close(p.pit, fused.cdf()[32] + 0.5 * fused.probabilities()[33]);
+        // Symmetric about 32, whose own mass belongs to the upper side.
+        close(p.at_least[0], 1.0);
+        close(p.at_least[1], 0.5 + 0.5 * fused.probabilities()[32]);
         assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.equal_tailed_interval(0.9)));
         assert_eq!((p.group.as_deref(), p.sigma, p.range), (Some("x"), Some(1.5), None));
 
         let annotation = Annotation::Interval { interval: [30.0, 39.0] };
-        let p = Prediction::new(&sample, &annotation, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let p = predict(&annotation);
         assert_eq!((p.truth, p.range), (34.5, Some([30.0, 39.0])));
         let mass: f64 = fused.probabilities()[30..40].iter().sum();
         close(p.nll, -(mass / 10.0).ln());

@@ -1,5 +1,6 @@
 //! An evaluation as a text table. Its JSON has all digits, the groups of combined
-//! attributes and the single pictures. Ranges and age assurance are in `answers`.
+//! attributes and the single pictures. Ranges, age assurance and thresholds are in
+//! `answers`.
 
 mod answers;
 
@@ -33,6 +34,9 @@ impl Display for Evaluation {
         }
         if let Some(table) = &self.assurance {
             answers::assurance(f, table)?;
+        }
+        for table in &self.at_least {
+            answers::at_least(f, table)?;
         }
         problems(f, "failed", &self.failed)?;
         problems(f, "invalid entries of the dataset", &self.problems)
@@ -267,6 +271,7 @@ mod tests {
             scale: Scale::new(task, &labels),
             labels,
             calibration: Some(Calibration { temperature: 1.0, intervals }),
+            thresholds: vec![18.0],
         };
         Evaluation::new(subject, predictions, None, Vec::new(), Vec::new())
     }
@@ -282,6 +287,7 @@ mod tests {
         for (i, p) in predictions.iter_mut().enumerate() {
             p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
             p.range = (i == 7).then_some([0.0, 100.0]);
+            p.at_least = vec![(p.fused / 40.0).clamp(0.0, 1.0)];
         }
         let made = evaluation(Task::Age, LabelSet::age(), predictions);
         let text = made.to_string();
@@ -298,6 +304,19 @@ mod tests {
         assert!(text.contains("age x sex: 18 groups"), "{text}");
         assert!(text.contains("1 labels are ranges; estimates within theirs: 100.0 %"), "{text}");
         assert_eq!(line(&text, "25 ").len(), 7);
+        let [row, of_men] = [made.at_least[0].all.clone(), made.at_least[0].by_sex[0].clone()]
+            .map(|group| group.at_above_failed[1]);
+        let found = |row: &crate::evaluation::Cutoff| {
+            format!("{:.1}", 100.0 * (1.0 - row.below_passed.unwrap().value))
+        };
+        let counts = format!("at least 18: {} pictures below", made.at_least[0].all.below);
+        assert!(text.contains(&counts) && text.contains("1 ranges on both sides"), "{text}");
+        assert_eq!(
+            line(&text, "5 % of those above fail")[6],
+            format!("{:.4}", row.cutoff.unwrap())
+        );
+        assert_eq!(line(&text, "5 % of those above fail")[7], found(&row));
+        assert!(line(&text, "male ").contains(&found(&of_men).as_str()), "{text}");
         assert!(!text.contains("failed:"));
         let longest = text.lines().map(str::len).max().unwrap();
         assert!(longest <= 110, "{longest}");

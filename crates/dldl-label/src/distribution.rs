@@ -326,6 +326,20 @@ impl Distribution {
         1.0
     }
 
+    /// The probability that the label is at least `threshold`: the mass of the labels that
+    /// are not below it. With whole years as labels, `at_least(18.0)` is P(age >= 18), the
+    /// mass of 18 and up, since someone of 18 years and some months is 18. A label within
+    /// 1e-6 steps of the threshold counts as equal to it. NaN for NaN.
+    pub fn at_least(&self, threshold: f64) -> f64 {
+        if threshold.is_nan() {
+            return threshold;
+        }
+        let least = threshold - 1e-6 * self.labels.step();
+        let reached = self.pairs().filter(|(label, _)| *label >= least);
+        // Rounding must not push a probability above 1.
+        reached.map(|(_, p)| p).sum::<f64>().min(1.0)
+    }
+
     /// The smallest value `y` with `cdf_at(y) >= q`: the median for 0.5. For `q`
     /// 0 and 1, the outer ends of the bins with non-zero probability. Always
     /// inside the range of the labels.
@@ -417,6 +431,8 @@ mod tests {
         assert_eq!(d.std(), 0.5_f64.sqrt());
         assert_eq!(d.entropy(), 1.5 * 2.0_f64.ln());
         assert_eq!(d.cdf(), [0.25, 0.75, 1.0]);
+        let tails = [0.0, 1.0, 1.2, 2.0, 2.0000001, 2.1, 3.0, 3.1].map(|y| d.at_least(y));
+        assert_eq!(tails, [1.0, 1.0, 0.75, 0.75, 0.75, 0.25, 0.25, 0.0]);
         // Bins 1..1.5, 1.5..2.5 and 2.5..3.
         assert_eq!(d.quantile(0.125), 1.25);
         assert_eq!(d.quantile(0.5), 2.0);

@@ -35,6 +35,6 @@ pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate};
 pub use models::{DEFAULT_MODEL, MODELS, NamedModel};
 pub use record::{
-    DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord, RecordOptions,
-    record_schema,
+    AtLeastRecord, DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord,
+    RecordOptions, ThresholdError, check_in_range, check_thresholds, record_schema,
 };

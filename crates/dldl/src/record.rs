@@ -3,21 +3,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Distribution, FaceEstimate, HeadEstimate, Picture, Task};
+use crate::{Distribution, FaceEstimate, HeadEstimate, LabelSet, ModelInfo, Picture, Task};
 
 /// What a record contains.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordOptions {
     /// The probability that an interval contains the true value, 0..=1.
     pub level: f64,
     /// Whether to include the probabilities of all labels.
     pub distribution: bool,
+    /// For ages: the thresholds, in years, whose probability of being reached is included
+    /// ([`check_thresholds`]).
+    pub thresholds: Vec<f64>,
 }
 
 impl Default for RecordOptions {
     /// Intervals of 90 %, without distributions.
     fn default() -> Self {
-        Self { level: 0.9, distribution: false }
+        Self { level: 0.9, distribution: false, thresholds: Vec::new() }
     }
 }
 
@@ -82,6 +85,10 @@ pub struct EstimateRecord {
     pub std: f64,
     /// The interval at the level that was asked for.
     pub interval: IntervalRecord,
+    /// Of ages, the probability of being at least as old as each threshold that was asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<AtLeastRecord>,
     /// The whole distribution, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<DistributionRecord>,
@@ -97,6 +104,16 @@ pub struct IntervalRecord {
     pub low: f64,
     /// The upper end.
     pub high: f64,
+}
+
+/// The probability that an age is at least a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AtLeastRecord {
+    /// The threshold in years.
+    pub threshold: f64,
+    /// The probability of all ages from the threshold up, 0 to 1.
+    pub probability: f64,
 }
 
 /// Probabilities of equally spaced labels.
@@ -184,6 +201,11 @@ impl EstimateRecord {
     fn new(estimate: &HeadEstimate, options: &RecordOptions) -> Self {
         let interval = estimate.interval(options.level);
         let distribution = &estimate.distribution;
+        let at_least = |&threshold: &f64| AtLeastRecord {
+            threshold,
+            probability: round(distribution.at_least(threshold), 4),
+        };
+        let thresholds = if is_age(estimate.task) { &options.thresholds[..] } else { &[] };
         Self {
             value: round(estimate.value, 2),
             std: round(estimate.std, 2),
@@ -192,6 +214,7 @@ impl EstimateRecord {
                 low: round(interval.low, 2),
                 high: round(interval.high, 2),
             },
+            at_least: thresholds.iter().map(at_least).collect(),
             distribution: options.distribution.then(|| DistributionRecord::new(distribution)),
         }
     }
@@ -205,6 +228,60 @@ impl DistributionRecord {
             probabilities: distribution.probabilities().iter().map(|&p| round(p, 6)).collect(),
         }
     }
+}
+
+/// Whether a task is an age, which thresholds in years apply to.
+fn is_age(task: Task) -> bool {
+    matches!(task, Task::Age | Task::RealAge)
+}
+
+/// A threshold that a model cannot answer for.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ThresholdError {
+    /// The model has no head for ages.
+    #[error("the model {0} does not estimate ages, which a threshold is compared with")]
+    NoAge(String),
+    /// The threshold is not above the first label, so that everybody reaches it, or it is
+    /// above the last one.
+    #[error(
+        "the threshold {threshold} is not in the model's range, above {low} and at most {high}"
+    )]
+    Range {
+        /// The threshold.
+        threshold: f64,
+        /// The first label.
+        low: f64,
+        /// The last label.
+        high: f64,
+    },
+}
+
+/// Checks that each threshold divides the labels: above the first one and at most the
+/// last one.
+///
+/// # Errors
+/// [`ThresholdError::Range`] for the first one that does not.
+pub fn check_in_range(thresholds: &[f64], labels: &LabelSet) -> Result<(), ThresholdError> {
+    let (low, high) = (labels.min(), labels.max());
+    let inside = |t: f64| low < t && t <= high;
+    match thresholds.iter().find(|t| !inside(**t)) {
+        Some(&threshold) => Err(ThresholdError::Range { threshold, low, high }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a model can answer for these thresholds: it estimates ages, and they are
+/// within its labels.
+///
+/// # Errors
+/// [`ThresholdError`] if not.
+pub fn check_thresholds(model: &ModelInfo, thresholds: &[f64]) -> Result<(), ThresholdError> {
+    let mut ages = model.heads.iter().filter(|head| is_age(head.task)).peekable();
+    if !thresholds.is_empty() && ages.peek().is_none() {
+        return Err(ThresholdError::NoAge(model.name.clone()));
+    }
+    ages.try_for_each(|head| check_in_range(thresholds, &head.labels))
 }
 
 fn round(value: f64, digits: i32) -> f64 {
@@ -222,7 +299,6 @@ pub fn record_schema() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LabelSet;
 
     fn face() -> FaceEstimate {
         let estimator = crate::Estimator::load("tiny").unwrap();
@@ -240,7 +316,8 @@ mod tests {
     #[test]
     fn records_are_rounded_and_omit_absent_fields() {
         let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
-        let options = RecordOptions { distribution: true, ..RecordOptions::default() };
+        let thresholds = vec![18.0, 31.5];
+        let options = RecordOptions { distribution: true, thresholds, ..Default::default() };
         let record = PictureRecord::new("a.jpg".into(), "tiny", &picture, &[face()], &options);
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!((json["width"].as_u64(), json["height"].as_u64()), (Some(2), Some(1)));
@@ -253,6 +330,12 @@ mod tests {
         let age = &face["age"];
         assert_eq!((age["value"].as_f64(), age["std"].as_f64()), (Some(31.42), Some(2.0)));
         assert_eq!(age["interval"]["level"], 0.9);
+        // The labels from 32 up: the mean is 31.416.
+        let tails = age["at_least"].as_array().unwrap();
+        assert_eq!(tails[0].to_string(), r#"{"threshold":18.0,"probability":1.0}"#);
+        let upper = tails[1]["probability"].as_f64().unwrap();
+        assert!((0.4..0.5).contains(&upper), "{upper}");
+        assert!(face["attractiveness"].get("at_least").is_none());
         let all = age["distribution"]["probabilities"].as_array().unwrap();
         let sum: f64 = all.iter().map(|p| p.as_f64().unwrap()).sum();
         assert!(all.len() == 101 && (sum - 1.0).abs() < 1e-4);
@@ -263,6 +346,20 @@ mod tests {
             serde_json::to_string(&failed).unwrap(),
             r#"{"image":"b.jpg","model":"tiny","version":2,"faces":[],"error":"empty file"}"#
         );
+    }
+
+    #[test]
+    fn thresholds_are_within_the_ages_of_the_model() {
+        let mut model = crate::models::info("tiny").unwrap();
+        assert_eq!(check_thresholds(&model, &[18.0, 0.5, 100.0]), Ok(()));
+        for wrong in [0.0, -3.0, 100.5, f64::NAN, f64::INFINITY] {
+            let refused = check_thresholds(&model, &[18.0, wrong]).unwrap_err();
+            assert!(refused.to_string().contains("above 0 and at most 100"), "{refused}");
+        }
+        model.heads.remove(0);
+        assert_eq!(check_thresholds(&model, &[]), Ok(()));
+        let refused = check_thresholds(&model, &[3.0]).unwrap_err();
+        assert_eq!(refused, ThresholdError::NoAge("tiny".into()));
     }
 
     /// After a change of the record, run this test with `UPDATE_SCHEMA=1`.

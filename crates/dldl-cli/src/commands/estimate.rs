@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{Error, Estimator, FaceEstimate, Picture, PictureRecord, RecordOptions, parallel};
+use dldl::{
+    Error, Estimator, FaceEstimate, Picture, PictureRecord, RecordOptions, check_thresholds,
+    parallel,
+};
 use dldl_face::{DecodeOptions, FaceError};
 
 use crate::annotate::{self, Copies};
@@ -11,7 +14,7 @@ use crate::inputs::{self, Input};
 use crate::outcome::{Outcome, UsageError};
 use crate::output::{Format, Printer};
 use crate::progress;
-use crate::shared_args::{ModelArgs, ThreadArgs};
+use crate::shared_args::{ModelArgs, ThreadArgs, ThresholdArgs};
 
 /// Estimate the age and attractiveness of faces in pictures
 ///
@@ -54,6 +57,9 @@ pub struct Args {
     #[arg(long, value_name = "LEVEL", default_value_t = 0.9, value_parser = level)]
     interval: f64,
 
+    #[command(flatten)]
+    thresholds: ThresholdArgs,
+
     /// Do not average with the estimate of the mirror image: faster, slightly less
     /// accurate
     #[arg(long)]
@@ -90,12 +96,14 @@ Examples:
   dldl estimate holiday/ --annotate holiday-with-ages
   find . -name '*.jpg' -mtime -7 | dldl estimate - --format csv > ages.csv
   dldl estimate --format ndjson photos/ | jq -r '.image, .faces[].age.value'
+  dldl estimate photos/ --threshold 18    # and how probably each person is 18 or older
 
 The JSON of a picture (json prints an array, ndjson one per line):
   {\"image\", \"width\", \"height\", \"model\", \"version\",
    \"faces\": [{\"box\": [x, y, width, height], \"score\",
               \"landmarks\": [[x, y] of left eye, right eye, nose, mouth left, mouth right],
               \"age\": {\"value\", \"std\", \"interval\": {\"level\", \"low\", \"high\"},
+                      \"at_least\": [{\"threshold\", \"probability\"}],
                       \"distribution\": {\"min\", \"step\", \"probabilities\"}}}],
    \"error\"}
 Coordinates are pixels of the upright picture. Fields without a value are left out:
@@ -118,6 +126,12 @@ pub fn run(args: Args) -> Result<Outcome> {
     }
     let estimator =
         Estimator::load(&args.model.path).map_err(UsageError::new)?.flip_fusion(!args.no_flip);
+    let options = RecordOptions {
+        level: args.interval,
+        distribution: args.distribution,
+        thresholds: args.thresholds.list(),
+    };
+    check_thresholds(estimator.engine().info(), &options.thresholds).map_err(UsageError::new)?;
     let inputs = inputs::expand(&args.inputs, args.annotate.as_deref())?;
     let copies = match &args.annotate {
         Some(dir) => {
@@ -130,7 +144,6 @@ pub fn run(args: Args) -> Result<Outcome> {
     };
     let numbered: Vec<(usize, &Input)> = inputs.pictures.iter().enumerate().collect();
     let decode_options = args.decode_options();
-    let options = RecordOptions { level: args.interval, distribution: args.distribution };
     let work = |&(i, input): &(usize, &Input)| {
         let target = copies.as_ref().map(|copies| copies.target(i));
         record(&estimator, input, &decode_options, args.no_detect, &options, target)

@@ -267,6 +267,39 @@ fn a_small_dataset_is_evaluated() {
 }
 
 #[test]
+fn thresholds_are_evaluated_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let out = dir.path().join("eval.json");
+    let eval = |more: &[&str]| {
+        let mut dldl = dldl();
+        dldl.args(["eval", "--dataset", "csv", "--root"]).arg(dir.path()).args(more);
+        run(&mut dldl)
+    };
+    let table = eval(&["--threshold", "35,90", "--out", out.to_str().unwrap()]);
+    assert!(table.stdout.contains("at least 35: 1 pictures below, 2 above"), "{}", table.stdout);
+    let text = std::fs::read_to_string(&out).unwrap();
+    let found: Value = serde_json::from_str(&text).unwrap();
+    // Nobody is 90 or older: there is nothing to measure.
+    assert_eq!(found["at_least"].as_array().unwrap().len(), 1);
+    let predictions = found["predictions"].as_array().unwrap();
+    let p = |i: usize| predictions[i]["at_least"][0].as_f64().expect("a probability");
+    // The third picture is the only one of somebody below 35.
+    let won = |above: f64| if above > p(2) { 1.0 } else { 0.0 };
+    let auc = &found["at_least"][0]["all"]["auc"]["value"];
+    assert_eq!(auc.as_f64(), Some((won(p(0)) + won(p(1))) / 2.0));
+    let page = dir.path().join("report.html");
+    let report = run(dldl().arg("report").arg(&out).arg("--out").arg(&page));
+    assert_eq!((report.code, report.stderr.as_str()), (0, ""));
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("At least 35 years") && html.contains("ROC curve at 35"));
+    for wrong in ["0", "101", "nan"] {
+        let refused = eval(&["--threshold", wrong]);
+        assert!(refused.code == 2 && refused.stderr.contains("threshold"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn robustness_measures_errors_under_corruptions() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());

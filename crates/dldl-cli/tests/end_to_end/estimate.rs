@@ -218,6 +218,37 @@ fn an_empty_folder_is_an_error() {
 }
 
 #[test]
+fn thresholds_are_answered_in_every_format() {
+    let asked = ["--threshold", "18", "--threshold", "25,18,34.5"];
+    let (code, records) = estimate(&[&portrait()], &[&asked[..], &["--distribution"]].concat());
+    let face = &records[0]["faces"][0];
+    let probabilities = face["age"]["distribution"]["probabilities"].as_array().unwrap();
+    let from = |age: usize| -> f64 {
+        probabilities[age..].iter().map(|p| p.as_f64().expect("a number")).sum()
+    };
+    let tails = face["age"]["at_least"].as_array().expect("a list");
+    // Whole years: from 35 up are at least 34.5.
+    let expected = [(18.0, from(18)), (25.0, from(25)), (34.5, from(35))];
+    assert_eq!((code, tails.len()), (0, expected.len()), "{tails:?}");
+    for (tail, (threshold, probability)) in tails.iter().zip(expected) {
+        assert_eq!(tail["threshold"], threshold);
+        assert!((tail["probability"].as_f64().unwrap() - probability).abs() < 2e-4, "{tail}");
+    }
+    assert!(face["attractiveness"].get("at_least").is_none());
+    let csv = run(dldl().args(["estimate", "--format", "csv"]).args(asked).arg(portrait()));
+    let lines: Vec<Vec<&str>> = csv.stdout.lines().map(|l| l.split(',').collect()).collect();
+    let at = lines[0].iter().position(|name| *name == "age_at_least_25").expect("a column");
+    assert_eq!(lines[1][at], tails[1]["probability"].to_string());
+    let table = run(dldl().arg("estimate").args(asked).arg(portrait()));
+    let percent = format!("{:.1} %", 100.0 * tails[2]["probability"].as_f64().unwrap());
+    assert!(
+        table.stdout.contains(">= 34.5") && table.stdout.contains(&percent),
+        "{}",
+        table.stdout
+    );
+}
+
+#[test]
 fn unusable_models_are_usage_errors() {
     let folder = Folder::new();
     let broken = folder.write("broken.safetensors", b"{}");
@@ -250,6 +281,9 @@ fn usage_errors_exit_with_2() {
         &["estimate", "--format", "xml", picture],
         &["estimate", "--threads", "0", picture],
         &["estimate", "--distribution", picture],
+        &["estimate", "--threshold", "0", picture],
+        &["estimate", "--threshold", "18,101", picture],
+        &["estimate", "--threshold", "adult", picture],
         &["estimat", picture],
         &[],
     ] {

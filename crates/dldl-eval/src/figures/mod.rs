@@ -1,8 +1,9 @@
 //! Metrics of predictions, each with a 95 % interval. Here is what they share; metrics
-//! of estimates, of distributions, of groups, of labels that are ranges and of age
-//! assurance each have their file.
+//! of estimates, of distributions, of groups, of labels that are ranges, of age assurance
+//! and of thresholds each have their file.
 
 mod assurance;
+mod at_least;
 mod groups;
 mod hits;
 mod metrics;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Prediction;
 
 pub use assurance::{Assurance, AssuranceGroup, ChallengeAge, assurance};
+pub use at_least::{AtLeast, AtLeastGroup, Bin, Cutoff, RATES, RocPoint, at_least};
 pub use groups::{Breakdown, Group, MIN_GROUP, breakdowns};
 pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
@@ -156,6 +158,7 @@ pub(crate) mod testing {
             nll: 1.0,
             crps: 1.0,
             intervals,
+            at_least: Vec::new(),
         }
     }
 

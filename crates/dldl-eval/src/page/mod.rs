@@ -4,6 +4,7 @@
 //! parts; the page only formats them.
 
 mod assurance;
+mod at_least;
 mod calibration;
 mod compare;
 mod failures;
@@ -140,6 +141,7 @@ fn chapter(evaluation: &Evaluation) -> String {
         section("Estimates within their ranges", &groups::hits(evaluation)),
         section("Distributions and intervals", &calibration::section(evaluation)),
         section("Age assurance", &assurance::section(evaluation)),
+        section("Thresholds", &at_least::section(evaluation)),
         section("Failures and largest errors", &failures::section(evaluation)),
     ]
     .concat()

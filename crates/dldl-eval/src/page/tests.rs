@@ -55,6 +55,7 @@ fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
         nll: 3.1,
         crps: 3.4,
         intervals: [[fused - 5.0, fused + 5.0]; LEVELS.len()],
+        at_least: vec![0.75],
     }
 }
 
@@ -75,6 +76,45 @@ fn assurance_group(name: &str) -> AssuranceGroup {
         adults_mae_by_cell: Some(4.33),
         adults_cells: 26,
         rows: (20..=30).map(row).collect(),
+    }
+}
+
+fn at_least() -> AtLeast {
+    let cutoff = |rate: f64| Cutoff {
+        rate,
+        cutoff: Some(0.4321),
+        below_passed: Some(figure(0.3)),
+        above_failed: Some(figure(rate)),
+    };
+    let group = |name: &str| AtLeastGroup {
+        name: name.into(),
+        below: 437,
+        above: 1901,
+        auc: Some(figure(0.987)),
+        brier: Some(figure(0.031)),
+        calibration_error: Some(figure(0.012)),
+        at_above_failed: RATES.map(cutoff).into(),
+        at_below_passed: RATES.map(cutoff).into(),
+    };
+    let bin = |i: u32| Bin {
+        low: f64::from(i) / 10.0,
+        high: f64::from(i + 1) / 10.0,
+        n: 40,
+        predicted: f64::from(i) / 10.0 + 0.04,
+        observed: figure(f64::from(i) / 10.0 + 0.02),
+    };
+    let point = |i: u32| {
+        let above_failed = f64::from(i) / 10.0;
+        RocPoint { above_failed, below_failed: above_failed.sqrt() }
+    };
+    AtLeast {
+        threshold: 18.0,
+        undecided: 5,
+        all: group("all"),
+        by_sex: vec![group("male"), group("female")],
+        by_race: Vec::new(),
+        reliability: (0..10).map(bin).collect(),
+        roc: (0..=10).map(point).collect(),
     }
 }
 
@@ -100,6 +140,7 @@ fn evaluation(model: &str) -> Evaluation {
             scale: Scale::new(dldl_label::Task::Age, &labels),
             labels,
             calibration: None,
+            thresholds: vec![18.0],
         },
         n: 2338,
         n_sigma: 0,
@@ -132,6 +173,7 @@ fn evaluation(model: &str) -> Evaluation {
             by_sex: vec![assurance_group("female")],
             by_race: Vec::new(),
         }),
+        at_least: vec![at_least()],
         failed: vec![Problem { file: "bad.jpg".into(), reason: "empty file".into() }],
         problems: Vec::new(),
         predictions: vec![prediction("near.jpg", 20.0, 21.0), prediction("far.jpg", 80.0, 41.5)],

@@ -6,13 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{FaceEstimate, Picture};
+use dldl::{FaceEstimate, Picture, RecordOptions};
 use dldl_face::{Chroma, encode_jpeg};
 use dldl_plot::{Canvas, Color, Text};
 
 use crate::printing::write_file;
 
 const BRIGHT: Color = [255, 200, 0];
+const GRAY: Color = [176, 176, 176];
 const DARK: Color = [24, 24, 24];
 const QUALITY: u8 = 92;
 
@@ -52,18 +53,23 @@ impl Copies {
     }
 }
 
-/// Draws the faces with their estimates and intervals of a level into the picture and
-/// writes it as JPEG.
-pub fn write(picture: Picture, faces: &[FaceEstimate], level: f64, target: &Path) -> Result<()> {
+/// Draws the faces with their estimates and intervals, or that they are not assessed, into
+/// the picture and writes it as JPEG.
+pub fn write(
+    picture: Picture,
+    faces: &[FaceEstimate],
+    options: &RecordOptions,
+    target: &Path,
+) -> Result<()> {
     let (width, height) = (picture.width(), picture.height());
     let mut canvas = Canvas::from_rgb(width, height, picture.into_rgb());
-    draw(&mut canvas, faces, level);
+    draw(&mut canvas, faces, options);
     let jpeg = encode_jpeg(canvas.rgb(), width, height, QUALITY, Chroma::Full)?;
     write_file(target, &jpeg)
 }
 
 /// Draws boxes and points first, so that no box covers a neighbor's label.
-fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], level: f64) {
+fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], options: &RecordOptions) {
     // Line widths scale with the picture, which is usually viewed as a whole.
     let unit = (canvas.width() as f32 * canvas.height() as f32).sqrt();
     // A thick line would hide a small face.
@@ -72,27 +78,37 @@ fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], level: f64) {
     for (face, &line) in faces.iter().zip(&lines) {
         let halo = (line / 3.0).ceil();
         canvas.outline_rect(face.bbox, line + 2.0 * halo, DARK, 0.5);
-        canvas.outline_rect(face.bbox, line, BRIGHT, 1.0);
+        let color = color(face, options);
+        canvas.outline_rect(face.bbox, line, color, 1.0);
         let radius = (face.bbox[2] / 50.0).clamp(line * 0.8, line * 2.0);
         for point in face.landmarks.iter().flatten() {
             canvas.dot(*point, radius + line / 3.0 + 0.5, DARK, 0.6);
-            canvas.dot(*point, radius, BRIGHT, 1.0);
+            canvas.dot(*point, radius, color, 1.0);
         }
     }
     for (face, &line) in faces.iter().zip(&lines) {
-        label(canvas, face, level, line, unit);
+        label(canvas, face, options, line, unit);
     }
+}
+
+/// Gray for faces that are not assessed.
+fn color(face: &FaceEstimate, options: &RecordOptions) -> Color {
+    if options.refusal(face).is_some() { GRAY } else { BRIGHT }
 }
 
 /// Draws the estimates and their intervals on a plate above the box, or below it if
 /// there is no space above.
-fn label(canvas: &mut Canvas, face: &FaceEstimate, level: f64, line: f32, unit: f32) {
+fn label(canvas: &mut Canvas, face: &FaceEstimate, options: &RecordOptions, line: f32, unit: f32) {
     let estimates = face.heads.iter().map(|head| {
         let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
-        let interval = head.interval(level);
+        let interval = head.interval(options.level);
         format!("{:.digits$} ({:.digits$}–{:.digits$})", head.value, interval.low, interval.high)
     });
-    let estimates: Vec<String> = estimates.collect();
+    let refused = options.refusal(face).is_some();
+    let estimates: Vec<String> = match refused {
+        true => vec![format!("not assessed: quality {:.2}", face.quality)],
+        false => estimates.collect(),
+    };
     let [x, y, w, h] = face.bbox;
     let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
     let text = Text::new(&estimates.join("  "), size).bold();
@@ -109,7 +125,7 @@ fn label(canvas: &mut Canvas, face: &FaceEstimate, level: f64, line: f32, unit: 
         () if below + height <= canvas.height() as f32 => below,
         () => y.max(0.0),
     };
-    canvas.fill_rect([left, top, width, height], BRIGHT, 1.0);
+    canvas.fill_rect([left, top, width, height], color(face, options), 1.0);
     text.draw(canvas, [left + margin, top + margin + text.cap_height()], DARK);
 }
 
@@ -152,8 +168,13 @@ mod tests {
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
             let picture = Picture::new(120, 130, canvas.rgb().to_vec()).unwrap();
             let whole = estimator.estimate_whole(&picture).unwrap();
-            draw(&mut canvas, &[FaceEstimate { bbox, landmarks, ..whole }], 0.9);
+            let faces = [FaceEstimate { bbox, landmarks, quality: 0.4, ..whole }];
+            let mut other = canvas.clone();
+            draw(&mut canvas, &faces, &RecordOptions::default());
             assert_ne!(canvas, Canvas::white(120, 130));
+            // Faces that are not assessed look different.
+            draw(&mut other, &faces, &RecordOptions { min_quality: 0.5, ..Default::default() });
+            assert_ne!(other, canvas);
         }
     }
 }

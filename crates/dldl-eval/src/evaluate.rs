@@ -2,9 +2,13 @@
 //! metrics are in [`crate::figures`].
 
 use std::convert::Infallible;
+use std::ops::Range;
 use std::path::Path;
 
-use dldl::{Crop, Estimator, Head, ModelInfo, Task, ThresholdError, check_in_range, parallel};
+use dldl::{
+    Crop, Distribution, Estimator, Face, Head, Measures, ModelInfo, Task, ThresholdError,
+    check_in_range, parallel, quality,
+};
 use dldl_data::{Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split};
 use dldl_face::{crop_main_face, decode_file};
 
@@ -198,7 +202,9 @@ pub(crate) struct Run<'a> {
     samples: Vec<&'a Sample>,
     /// The evaluated head, and the range of its outputs.
     pub head: Head,
-    outputs: std::ops::Range<usize>,
+    outputs: Range<usize>,
+    /// The head whose spread is part of the quality of a face.
+    age: Option<(Head, Range<usize>)>,
     /// A corruption of all pictures.
     pub corruption: Option<Corruption>,
     /// Indices of the samples to evaluate.
@@ -212,6 +218,20 @@ pub(crate) struct Seen {
     pub logits: [Vec<f32>; 2],
     /// Whether the crop is aligned by the landmarks of a face.
     pub aligned: bool,
+    /// What is measured of the face; none if none was found.
+    measures: Option<Measures>,
+    /// Its quality; 0 if none was found, none if it cannot be known.
+    quality: Option<f64>,
+}
+
+/// A crop, how it was made, and what is known of the face in it.
+struct Look {
+    crop: Crop,
+    aligned: bool,
+    face: Option<Face>,
+    picture_size: [usize; 2],
+    /// Whether a face was looked for.
+    searched: bool,
 }
 
 impl<'a> Run<'a> {
@@ -240,6 +260,10 @@ impl<'a> Run<'a> {
         let place = find_head(info, options.task)?;
         let (head, outputs) = (info.heads[place].clone(), info.output_ranges().swap_remove(place));
         check_in_range(&options.thresholds, &head.labels)?;
+        let age = [Task::Age, Task::RealAge].iter().find_map(|&task| {
+            let place = info.heads.iter().position(|head| head.task == task)?;
+            Some((info.heads[place].clone(), info.output_ranges().swap_remove(place)))
+        });
         let samples = source.samples();
         let wanted: Vec<usize> = (0..samples.len())
             .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
@@ -254,7 +278,7 @@ impl<'a> Run<'a> {
         // Mirror images are evaluated separately.
         let estimator = estimator.flip_fusion(false);
         let corruption = options.corruption;
-        Ok(Self { estimator, source, options, samples, head, outputs, corruption, wanted })
+        Ok(Self { estimator, source, options, samples, head, outputs, age, corruption, wanted })
     }
 
     /// The prediction for every picture, and the pictures that could not be used.
@@ -267,8 +291,10 @@ impl<'a> Run<'a> {
             let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
             let [plain, flipped] = &seen.logits;
             let both = [distribution(plain)?, distribution(flipped)?];
-            Prediction::new(sample, annotation, head, both, seen.aligned, thresholds)
-                .map_err(|e| e.to_string())
+            let prediction =
+                Prediction::new(sample, annotation, head, both, seen.aligned, thresholds);
+            let prediction = prediction.map_err(|e| e.to_string())?;
+            Ok(Prediction { quality: seen.quality, measures: seen.measures, ..prediction })
         };
         self.over(&make, progress)
     }
@@ -337,7 +363,34 @@ impl<'a> Run<'a> {
     /// The network's outputs for sample `i`, or why there are none.
     fn look(&self, i: usize) -> Result<Seen, String> {
         let engine = self.estimator.engine();
-        let (crop, aligned) = match self.source {
+        let look = self.crop(i)?;
+        let measures = (look.face.is_some() || !look.searched)
+            .then(|| Measures::new(&look.crop, look.face.as_ref(), look.picture_size));
+        let flipped = look.crop.flipped();
+        let all = engine.logits(&[look.crop, flipped]).map_err(|e| e.to_string())?;
+        let [plain, flipped] = &all[..] else { return Err("a crop without a result".into()) };
+        let quality = match &measures {
+            Some(measures) => Some(quality(measures, self.age(plain, flipped)?)),
+            // In a cache of older versions, an aligned face may have no landmarks.
+            None => (!look.aligned).then_some(0.0),
+        };
+        let logits = [plain, flipped].map(|all| all[self.outputs.clone()].to_vec());
+        Ok(Seen { logits, aligned: look.aligned, measures, quality })
+    }
+
+    /// The age and its standard deviation with flip fusion, if the model estimates it.
+    fn age(&self, plain: &[f32], flipped: &[f32]) -> Result<Option<[f64; 2]>, String> {
+        let Some((head, outputs)) = &self.age else { return Ok(None) };
+        let decode = |all: &[f32]| head.decode(&all[outputs.clone()]).map_err(|e| e.to_string());
+        let fused = Distribution::average(&[decode(plain)?, decode(flipped)?]);
+        let fused = fused.map_err(|e| e.to_string())?;
+        Ok(Some([head.value(&fused), fused.std()]))
+    }
+
+    /// The crop of sample `i`, or why there is none.
+    fn crop(&self, i: usize) -> Result<Look, String> {
+        let engine = self.estimator.engine();
+        match self.source {
             Source::Dataset(dataset) => {
                 let path = dataset.root.join(&self.samples[i].file);
                 let mut picture = decode_file(&path).map_err(|e| e.reason())?;
@@ -349,18 +402,33 @@ impl<'a> Run<'a> {
                 let detector = (!self.options.no_detect).then(|| self.estimator.detector());
                 let main = crop_main_face(&picture, detector, &template, engine.info().input_size)
                     .map_err(|e| e.reason())?;
-                (main.crop, main.face.is_some())
+                Ok(Look {
+                    crop: main.crop,
+                    aligned: main.face.is_some(),
+                    face: main.face,
+                    picture_size: main.picture_size,
+                    searched: detector.is_some(),
+                })
             }
             Source::Cache(cache) => {
                 let crop = cache.decode(i).map_err(|e| e.to_string())?;
-                (fitted(crop, engine.info().input_size), cache.samples()[i].aligned)
+                let sample = &cache.samples()[i];
+                let parts = (sample.bbox, sample.score, sample.landmarks);
+                let face = match parts {
+                    (Some(bbox), Some(score), Some(landmarks)) => {
+                        Some(Face { bbox, score, landmarks })
+                    }
+                    _ => None,
+                };
+                Ok(Look {
+                    crop: fitted(crop, engine.info().input_size),
+                    aligned: sample.aligned,
+                    face,
+                    picture_size: sample.picture,
+                    searched: cache.manifest().parameters.detector.is_some(),
+                })
             }
-        };
-        let flipped = crop.flipped();
-        let both = engine.logits(&[crop, flipped]).map_err(|e| e.to_string())?;
-        let mut both = both.into_iter().map(|all| all[self.outputs.clone()].to_vec());
-        let mut next = || both.next().ok_or("a crop without a result");
-        Ok(Seen { logits: [next()?, next()?], aligned })
+        }
     }
 }
 

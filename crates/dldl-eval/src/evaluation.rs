@@ -14,8 +14,8 @@ use crate::{Scale, figures};
 
 pub use crate::figures::{
     Assurance, AssuranceGroup, AtLeast, AtLeastGroup, Bin, Breakdown, ChallengeAge, Coverage,
-    Cutoff, Group, GroupHits, Hits, MIN_GROUP, Measured, Metrics, Probabilistic, RATES,
-    Reliability, RocPoint, Threshold,
+    Cutoff, Group, GroupHits, Hits, MIN_GROUP, Measured, Metrics, Probabilistic, RATES, Rejection,
+    RejectionCurve, RejectionPoint, Reliability, RocPoint, Threshold,
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
@@ -105,6 +105,9 @@ pub struct Evaluation {
     /// on both sides are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_least: Vec<AtLeast>,
+    /// Errors by the share of poor pictures that is rejected; none if no quality is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
     /// The pictures that could not be used, and why.
     pub failed: Vec<Problem>,
     /// Invalid entries of the dataset, and why, of all splits.
@@ -164,6 +167,7 @@ impl Evaluation {
             at_least: (thresholds.iter().enumerate())
                 .filter_map(|(i, &threshold)| figures::at_least(&predictions, i, threshold))
                 .collect(),
+            rejection: figures::rejection(&predictions),
             failed,
             problems,
             subject,
@@ -224,10 +228,12 @@ mod tests {
         let mut predictions = many(40, 20);
         predictions[0].sex = Some(Sex::Female);
         predictions[1].range = Some([30.0, 39.0]);
+        predictions.iter_mut().for_each(|p| p.quality = Some(p.truth / 100.0));
         let failed = vec![Problem { file: "x.jpg".into(), reason: "empty file".into() }];
         let evaluation = Evaluation::new(subject(), predictions, None, failed, Vec::new());
         assert_eq!((evaluation.n, evaluation.n_groups, evaluation.failures), (40, 20, 1));
         assert!((evaluation.failure_rate - 1.0 / 41.0).abs() < 1e-12);
+        assert_eq!(evaluation.rejection.as_ref().map(|r| r.n), Some(40));
         assert!(evaluation.hits.is_some() && evaluation.assurance.is_some());
         let text = evaluation.to_json();
         assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), evaluation);

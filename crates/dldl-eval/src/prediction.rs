@@ -1,6 +1,6 @@
 //! The prediction for one labeled picture: all metrics are computed from these.
 
-use dldl::{Distribution, Head};
+use dldl::{Distribution, Head, Measures};
 use dldl_data::{Annotation, Sample, Sex};
 use dldl_label::LabelError;
 use dldl_label::metrics::{crps, labels_within, nll};
@@ -58,10 +58,18 @@ pub struct Prediction {
     /// that ([`dldl::Distribution::at_least`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_least: Vec<f64>,
+    /// The quality of the face ([`dldl::quality`], with flip fusion); 0 if no face was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// What the quality was computed from, besides the distribution; none if no face was
+    /// found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<Measures>,
 }
 
 impl Prediction {
-    /// The prediction from the distributions of a crop and of its mirror image.
+    /// The prediction from the distributions of a crop and of its mirror image, without a
+    /// quality.
     /// `annotation` is the label in the head's unit, as `thresholds` are.
     ///
     /// # Errors
@@ -109,6 +117,8 @@ impl Prediction {
                 [interval.low, interval.high]
             }),
             at_least: thresholds.iter().map(|&threshold| fused.at_least(threshold)).collect(),
+            quality: None,
+            measures: None,
         })
     }
 }

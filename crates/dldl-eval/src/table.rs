@@ -3,6 +3,7 @@
 //! `answers`.
 
 mod answers;
+mod rejection;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -37,6 +38,9 @@ impl Display for Evaluation {
         }
         for table in &self.at_least {
             answers::at_least(f, table)?;
+        }
+        if let Some(table) = &self.rejection {
+            rejection::rejection(f, table, self.digits())?;
         }
         problems(f, "failed", &self.failed)?;
         problems(f, "invalid entries of the dataset", &self.problems)
@@ -287,6 +291,7 @@ mod tests {
         for (i, p) in predictions.iter_mut().enumerate() {
             p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
             p.range = (i == 7).then_some([0.0, 100.0]);
+            p.quality = Some(0.9 - i as f64 / 1000.0);
             p.at_least = vec![(p.fused / 40.0).clamp(0.0, 1.0)];
         }
         let made = evaluation(Task::Age, LabelSet::age(), predictions);
@@ -317,6 +322,12 @@ mod tests {
         );
         assert_eq!(line(&text, "5 % of those above fail")[7], found(&row));
         assert!(line(&text, "male ").contains(&found(&of_men).as_str()), "{text}");
+        let rejection = made.rejection.as_ref().unwrap();
+        let row = line(&text, "by quality");
+        assert_eq!(row[2], format!("{:.3}", mae.value));
+        assert_eq!(row[8], format!("{:.3}", rejection.by_quality.area.value));
+        // A tenth is 40 of 400: the first that stays has the quality of number 359.
+        assert_eq!(line(&text, "  below a quality of")[6], "0.54");
         assert!(!text.contains("failed:"));
         let longest = text.lines().map(str::len).max().unwrap();
         assert!(longest <= 110, "{longest}");

@@ -15,12 +15,23 @@ pub struct RecordOptions {
     /// For ages: the thresholds, in years, whose probability of being reached is included
     /// ([`check_thresholds`]).
     pub thresholds: Vec<f64>,
+    /// Faces of a lower quality get no estimates, 0..=1.
+    pub min_quality: f64,
+}
+
+impl RecordOptions {
+    /// Why a face gets no estimates; none if it does. Qualities are compared as they are
+    /// printed, with two decimals.
+    pub fn refusal(&self, face: &FaceEstimate) -> Option<String> {
+        let (quality, least) = (round(face.quality, 2), self.min_quality);
+        (quality < least).then(|| format!("the quality, {quality}, is below {least}"))
+    }
 }
 
 impl Default for RecordOptions {
-    /// Intervals of 90 %, without distributions.
+    /// Intervals of 90 % for all faces, without distributions.
     fn default() -> Self {
-        Self { level: 0.9, distribution: false, thresholds: Vec::new() }
+        Self { level: 0.9, distribution: false, thresholds: Vec::new(), min_quality: 0.0 }
     }
 }
 
@@ -64,6 +75,13 @@ pub struct FaceRecord {
     /// as seen in the picture, each `[x, y]`; absent without detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landmarks: Option<[[f64; 2]; 5]>,
+    /// How well the picture suits an estimate of the age, 0 to 1: the error to be expected
+    /// of a clear picture, divided by that to be expected of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// Why the face has no estimates; absent if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_assessed: Option<String>,
     /// Apparent age in years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<EstimateRecord>,
@@ -174,15 +192,21 @@ impl FaceRecord {
     /// # Panics
     /// If the options' level is not in 0..=1.
     pub fn new(face: &FaceEstimate, reduction: usize, options: &RecordOptions) -> Self {
-        let estimate = |task| face.get(task).map(|estimate| EstimateRecord::new(estimate, options));
+        let not_assessed = options.refusal(face);
+        let estimate = |task| {
+            let estimate = face.get(task).filter(|_| not_assessed.is_none());
+            estimate.map(|estimate| EstimateRecord::new(estimate, options))
+        };
         let coordinate = |v: f32| round(f64::from(v) * reduction as f64, 1);
         Self {
             bbox: face.bbox.map(coordinate),
             score: face.score.map(|s| round(s.into(), 4)),
             landmarks: face.landmarks.map(|points| points.map(|p| p.map(coordinate))),
+            quality: Some(round(face.quality, 2)),
             age: estimate(Task::Age),
             attractiveness: estimate(Task::Attractiveness),
             real_age: estimate(Task::RealAge),
+            not_assessed,
         }
     }
 
@@ -307,6 +331,7 @@ mod tests {
         face.bbox = [-0.04, 20.26, 30.0, 40.0];
         face.score = Some(0.999_96);
         face.landmarks = Some([[1.25, 2.0]; 5]);
+        face.quality = 0.496;
         let age = &mut face.heads[0];
         age.distribution = Distribution::gaussian(&LabelSet::age(), 31.416, 2.0).unwrap();
         (age.value, age.std) = (age.distribution.expectation(), age.distribution.std());
@@ -341,6 +366,8 @@ mod tests {
         assert!(all.len() == 101 && (sum - 1.0).abs() < 1e-4);
         assert_eq!(serde_json::from_value::<PictureRecord>(json).unwrap(), record);
 
+        assert_eq!((face["quality"].as_f64(), face.get("not_assessed")), (Some(0.5), None));
+
         let failed = PictureRecord::failed("b.jpg".into(), "tiny", "empty file".into());
         assert_eq!(
             serde_json::to_string(&failed).unwrap(),
@@ -360,6 +387,21 @@ mod tests {
         assert_eq!(check_thresholds(&model, &[]), Ok(()));
         let refused = check_thresholds(&model, &[3.0]).unwrap_err();
         assert_eq!(refused, ThresholdError::NoAge("tiny".into()));
+    }
+
+    #[test]
+    fn faces_of_low_quality_are_listed_without_estimates() {
+        let of = |min_quality: f64| {
+            let options = RecordOptions { min_quality, ..RecordOptions::default() };
+            (FaceRecord::new(&face(), 1, &options), options.refusal(&face()))
+        };
+        // 0.496 is printed as 0.5.
+        assert!(of(0.5).0.age.is_some() && of(0.5).1.is_none());
+        let (record, refusal) = of(0.51);
+        assert_eq!((&record.age, &record.attractiveness), (&None, &None));
+        assert_eq!((record.quality, record.not_assessed.clone()), (Some(0.5), refusal));
+        assert_eq!(record.not_assessed.as_deref(), Some("the quality, 0.5, is below 0.51"));
+        assert!(record.landmarks.is_some() && record.score.is_some());
     }
 
     /// After a change of the record, run this test with `UPDATE_SCHEMA=1`.

@@ -1,6 +1,6 @@
 //! Metrics of predictions, each with a 95 % interval. Here is what they share; metrics
-//! of estimates, of distributions, of groups, of labels that are ranges, of age assurance
-//! and of thresholds each have their file.
+//! of estimates, of distributions, of groups, of labels that are ranges, of age assurance,
+//! of thresholds and of rejecting poor pictures each have their file.
 
 mod assurance;
 mod at_least;
@@ -8,6 +8,7 @@ mod groups;
 mod hits;
 mod metrics;
 mod probabilistic;
+mod rejection;
 
 use std::collections::HashMap;
 
@@ -22,6 +23,7 @@ pub use groups::{Breakdown, Group, MIN_GROUP, breakdowns};
 pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
 pub use probabilistic::{Coverage, Probabilistic, Reliability, covered, probabilistic};
+pub use rejection::{Rejection, RejectionCurve, RejectionPoint, rejection};
 
 /// A metric and its sampling error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -159,6 +161,8 @@ pub(crate) mod testing {
             crps: 1.0,
             intervals,
             at_least: Vec::new(),
+            quality: None,
+            measures: None,
         }
     }
 

@@ -14,6 +14,7 @@ mod html;
 mod looks;
 mod model;
 mod read;
+mod rejection;
 mod style;
 mod training;
 mod truth;
@@ -142,6 +143,7 @@ fn chapter(evaluation: &Evaluation) -> String {
         section("Distributions and intervals", &calibration::section(evaluation)),
         section("Age assurance", &assurance::section(evaluation)),
         section("Thresholds", &at_least::section(evaluation)),
+        section("Rejecting poor pictures", &rejection::section(evaluation)),
         section("Failures and largest errors", &failures::section(evaluation)),
     ]
     .concat()

@@ -56,6 +56,8 @@ fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
         crps: 3.4,
         intervals: [[fused - 5.0, fused + 5.0]; LEVELS.len()],
         at_least: vec![0.75],
+        quality: Some(0.8),
+        measures: None,
     }
 }
 
@@ -77,6 +79,17 @@ fn assurance_group(name: &str) -> AssuranceGroup {
         adults_cells: 26,
         rows: (20..=30).map(row).collect(),
     }
+}
+
+fn rejection() -> Rejection {
+    let curve = |slope: f64| {
+        let point = |i: u32| {
+            let rejected = f64::from(i) / 20.0;
+            RejectionPoint { rejected, limit: rejected, mae: figure(5.03 - slope * rejected) }
+        };
+        RejectionCurve { area: figure(4.0), points: (0..20).map(point).collect() }
+    };
+    Rejection { n: 2338, by_quality: curve(1.0), by_std: curve(2.5), best_area: 1.25 }
 }
 
 fn at_least() -> AtLeast {
@@ -174,6 +187,7 @@ fn evaluation(model: &str) -> Evaluation {
             by_race: Vec::new(),
         }),
         at_least: vec![at_least()],
+        rejection: Some(rejection()),
         failed: vec![Problem { file: "bad.jpg".into(), reason: "empty file".into() }],
         problems: Vec::new(),
         predictions: vec![prediction("near.jpg", 20.0, 21.0), prediction("far.jpg", 80.0, 41.5)],

@@ -94,8 +94,8 @@ def fit(paths):
     truth, estimate, std = [column(lambda p, n=n: p[n]) for n in ["truth", "fused", "std"]]
     error = abs(estimate - truth)
 
-    # The 10th percentile by estimate, in windows around the ages; degraded pictures are not
-    # clear, and few are.
+    # The 10th percentile in a window around the age. The degraded pictures are included; they
+    # are seldom below it.
     def clear_at(age):
         near = abs(estimate - age) <= max(1.5, 0.15 * age)
         return np.quantile(std[near], 0.1)

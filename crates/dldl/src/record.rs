@@ -24,7 +24,7 @@ impl RecordOptions {
     /// printed, with two decimals.
     pub fn refusal(&self, face: &FaceEstimate) -> Option<String> {
         let (quality, least) = (round(face.quality, 2), self.min_quality);
-        (quality < least).then(|| format!("the quality, {quality}, is below {least}"))
+        (quality < least).then(|| format!("quality {quality} is below {least}"))
     }
 }
 
@@ -364,9 +364,8 @@ mod tests {
         let all = age["distribution"]["probabilities"].as_array().unwrap();
         let sum: f64 = all.iter().map(|p| p.as_f64().unwrap()).sum();
         assert!(all.len() == 101 && (sum - 1.0).abs() < 1e-4);
-        assert_eq!(serde_json::from_value::<PictureRecord>(json).unwrap(), record);
-
         assert_eq!((face["quality"].as_f64(), face.get("not_assessed")), (Some(0.5), None));
+        assert_eq!(serde_json::from_value::<PictureRecord>(json).unwrap(), record);
 
         let failed = PictureRecord::failed("b.jpg".into(), "tiny", "empty file".into());
         assert_eq!(
@@ -400,7 +399,7 @@ mod tests {
         let (record, refusal) = of(0.51);
         assert_eq!((&record.age, &record.attractiveness), (&None, &None));
         assert_eq!((record.quality, record.not_assessed.clone()), (Some(0.5), refusal));
-        assert_eq!(record.not_assessed.as_deref(), Some("the quality, 0.5, is below 0.51"));
+        assert_eq!(record.not_assessed.as_deref(), Some("quality 0.5 is below 0.51"));
         assert!(record.landmarks.is_some() && record.score.is_some());
     }
 

@@ -249,6 +249,44 @@ fn thresholds_are_answered_in_every_format() {
 }
 
 #[test]
+fn faces_of_low_quality_are_listed_but_not_assessed() {
+    let folder = Folder::new();
+    let small = folder.jpeg("small.jpg", &portrait_pixels().thumbnail(130, 130));
+    let (code, records) = estimate(&[&portrait(), &small], &[]);
+    let quality = |i: usize| records[i]["faces"][0]["quality"].as_f64().expect("a quality");
+    assert!(code == 0 && 0.0 < quality(1) && quality(1) < quality(0) && quality(0) <= 1.0);
+    // Between the two.
+    let least = format!("{}", 0.5 * (quality(0) + quality(1)));
+    let asked = ["--min-quality", &least];
+    let (code, choosy) = estimate(&[&portrait(), &small], &asked);
+    assert_eq!((code, &choosy[0]), (0, &records[0]));
+    let (face, known) = (&choosy[1]["faces"][0], &records[1]["faces"][0]);
+    for same in ["box", "landmarks", "score", "quality"] {
+        assert_eq!(face[same], known[same]);
+    }
+    assert!(face.get("age").is_none() && face.get("attractiveness").is_none(), "{face}");
+    let reason = format!("quality {} is below {least}", quality(1));
+    assert_eq!(face["not_assessed"], reason.as_str());
+
+    let csv = run(dldl().args(["estimate", "--format", "csv"]).args(asked).arg(&small));
+    let mut csv = csv::Reader::from_reader(csv.stdout.as_bytes());
+    let header = csv.headers().unwrap().clone();
+    let line = csv.records().next().expect("a line").unwrap();
+    let cell = |name: &str| &line[header.iter().position(|n| n == name).expect(name)];
+    assert_eq!((cell("age"), cell("age_interval_low"), cell("model")), ("", "", "tiny"));
+    assert_eq!((cell("not_assessed"), cell("quality")), (&*reason, &*quality(1).to_string()));
+    let out = folder.at("out");
+    let mut table = dldl();
+    table.arg("estimate").args(asked).args([&portrait(), &small]).arg("--annotate").arg(&out);
+    let table = run(&mut table);
+    assert_eq!(table.code, 0, "{}", table.stderr);
+    assert!(table.stdout.contains(&format!("not assessed: {reason}")), "{}", table.stdout);
+    assert!(table.stdout.contains("2 faces in 2 pictures, 1 not assessed"), "{}", table.stdout);
+    let copy = image::open(out.join("small-ages.jpg")).unwrap().to_rgb8();
+    assert!(!copy.pixels().any(|p| p[0] > 220 && p[1] > 160 && p[2] < 80), "it is gray");
+}
+
+#[test]
 fn unusable_models_are_usage_errors() {
     let folder = Folder::new();
     let broken = folder.write("broken.safetensors", b"{}");
@@ -281,6 +319,8 @@ fn usage_errors_exit_with_2() {
         &["estimate", "--format", "xml", picture],
         &["estimate", "--threads", "0", picture],
         &["estimate", "--distribution", picture],
+        &["estimate", "--min-quality", "1.5", picture],
+        &["estimate", "--min-quality", "good", picture],
         &["estimate", "--threshold", "0", picture],
         &["estimate", "--threshold", "18,101", picture],
         &["estimate", "--threshold", "adult", picture],

@@ -101,11 +101,11 @@ pub fn assurance(f: &mut Formatter<'_>, table: &Assurance) -> fmt::Result {
 
 pub fn at_least(f: &mut Formatter<'_>, table: &AtLeast) -> fmt::Result {
     let AtLeast { threshold, undecided, all, by_sex, by_race, reliability, .. } = table;
-    writeln!(
-        f,
-        "\nat least {threshold}: {} pictures below, {} above, {undecided} ranges on both sides",
-        all.below, all.above
-    )?;
+    write!(f, "\nat least {threshold}: {} pictures below, {} above", all.below, all.above)?;
+    match undecided {
+        0 => writeln!(f)?,
+        n => writeln!(f, ", {n} ranges on both sides left out")?,
+    }
     let score = |name: &str, m: Option<Measured>| {
         m.map_or(String::new(), |m| format!("{name} {:.4} ({})", m.value, range(&m, 1.0, 4)))
     };

@@ -18,7 +18,10 @@ pub fn rejection(f: &mut Formatter<'_>, table: &Rejection, digits: usize) -> fmt
             for point in SHOWN.iter().filter_map(|i| curve.points.get(*i)) {
                 write!(f, "{:>9}", cell(point))?;
             }
-            writeln!(f, "{last:>9}")
+            match last {
+                "" => writeln!(f),
+                last => writeln!(f, "{last:>9}"),
+            }
         };
     let share = |p: &RejectionPoint| format!("{:.0} %", 100.0 * p.rejected);
     let mae = |p: &RejectionPoint| format!("{:.digits$}", p.mae.value);

@@ -123,12 +123,12 @@ def fit(paths):
         w[: len(KNOTS)] = np.log(y.mean())
         for _ in range(50):
             mu = np.exp(a @ w)
-            step = np.linalg.solve((a * mu[:, None]).T @ a, a.T @ (y - mu))
+            step = np.linalg.lstsq((a * mu[:, None]).T @ a, a.T @ (y - mu), rcond=None)[0]
             w += step
             if abs(step).max() < 1e-10:
                 break
         mu = np.exp(a @ w)
-        bread = np.linalg.inv((a * mu[:, None]).T @ a)
+        bread = np.linalg.pinv((a * mu[:, None]).T @ a)
         filling = a * (y - mu)[:, None]
         error = np.sqrt(np.diag(bread @ (filling.T @ filling) @ bread))
         return w[-len(names):], error[-len(names):]
@@ -146,16 +146,21 @@ def fit(paths):
     print("set to 0:", ", ".join(dropped) or "none")
 
     quality = np.exp(-sum(value * deficits[n] for n, value in zip(names, w)))
-    print(f"\n{len(rows)} faces; MAE of the best by quality (by std), share of each age rejected at 20 %")
+    picture = [n for n in names if n != "spread"]
+    alone = np.exp(-sum(value * deficits[n] for n, value in zip(picture, solve(picture)[0])))
+    print(f"\n{len(rows)} faces; MAE of the rest by quality (std; sharpness, size and score alone),\n"
+          "share of each age rejected at 20 %")
     for number, name in enumerate(sets):
         inside = of == number
         e, t = error[inside], truth[inside]
         print(f"{name}, quality at 1, 5, 10, 25, 50, 75 %:",
               np.round(np.quantile(quality[inside], [0.01, 0.05, 0.1, 0.25, 0.5, 0.75]), 2))
-        order = {"quality": np.argsort(quality[inside]), "std": np.argsort(-std[inside])}
+        order = {"quality": np.argsort(quality[inside]), "std": np.argsort(-std[inside]),
+                 "alone": np.argsort(alone[inside])}
         for share in [0, 0.05, 0.1, 0.2, 0.3, 0.5]:
             kept = {n: e[o[int(share * len(e)):]].mean() for n, o in order.items()}
-            print(f"  {share:4.0%} rejected {kept['quality']:7.3f} ({kept['std']:.3f})")
+            print(f"  {share:4.0%} rejected {kept['quality']:7.3f} "
+                  f"({kept['std']:.3f}; {kept['alone']:.3f})")
         gone = {n: np.isin(np.arange(len(e)), o[: int(0.2 * len(e))]) for n, o in order.items()}
         for low, high in [(0, 18), (18, 30), (30, 50), (50, 120)]:
             band = (t >= low) & (t < high)

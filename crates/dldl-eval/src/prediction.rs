@@ -54,6 +54,10 @@ pub struct Prediction {
     pub crps: f64,
     /// Both ends of the intervals at [`LEVELS`], calibrated if the model is.
     pub intervals: [[f64; 2]; LEVELS.len()],
+    /// The same with the levels of all estimates together, if the model has levels by
+    /// band: what its intervals would be without bands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_table: Option<[[f64; 2]; LEVELS.len()]>,
 }
 
 impl Prediction {
@@ -83,6 +87,11 @@ impl Prediction {
                 within.map(|k| crps(&fused, labels.value(k))).sum::<f64>() / count
             }
         };
+        let value = head.value(&fused);
+        let banded = head.intervals(true).filter(|table| table.bands.is_some());
+        let one_table = banded.map(|table| {
+            LEVELS.map(|level| fused.conformal_interval(table.levels.level(level)).into())
+        });
         Ok(Self {
             file: sample.file.clone(),
             truth,
@@ -94,15 +103,16 @@ impl Prediction {
             aligned,
             plain: estimates[0],
             flipped: estimates[1],
-            fused: head.value(&fused),
+            fused: value,
             std: fused.std(),
             pit: fused.pit(truth),
             nll: nll(&fused, low, high),
             crps,
             intervals: LEVELS.map(|level| {
-                let interval = head.interval(&fused, level, true);
+                let interval = head.interval(&fused, value, level, true);
                 [interval.low, interval.high]
             }),
+            one_table,
         })
     }
 }

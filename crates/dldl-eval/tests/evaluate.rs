@@ -5,8 +5,8 @@ use std::path::Path;
 use dldl::{Estimator, Task};
 use dldl_data::{Parameters, Split};
 use dldl_eval::{
-    CalibrateError, Corruption, Crops, EvalError, Options, Progress, Source, calibrate, evaluate,
-    robustness,
+    CalibrateError, Corruption, Crops, EvalError, Fits, Options, Progress, Source, calibrate,
+    evaluate, robustness,
 };
 
 fn dataset(root: &Path) -> Source {
@@ -84,7 +84,7 @@ fn calibrated_intervals_cover_the_pictures_of_the_calibration() {
     std::fs::write(dir.path().join("labels.csv"), table).unwrap();
     let source = Source::open("csv", dir.path(), None).unwrap();
     let options = Options { split: Some(Split::Test), ..Options::default() };
-    let found = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap();
+    let found = calibrate(estimator(), &source, &options, Fits::default(), &mut |_| ()).unwrap();
     assert_eq!((found.task, found.failed.len()), (Task::Age, 1));
     let tables = &found.calibration.intervals;
     for table in [&tables.fused, &tables.unfused] {
@@ -117,7 +117,8 @@ fn calibration_refuses_too_few_pictures() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Test), ..Options::default() };
-    let error = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap_err();
+    let error =
+        calibrate(estimator(), &source, &options, Fits::default(), &mut |_| ()).unwrap_err();
     assert!(
         matches!(error, CalibrateError::TooFewPictures { usable: 1, total: 2, needed: 19, .. }),
         "{error}"
@@ -126,7 +127,8 @@ fn calibration_refuses_too_few_pictures() {
     assert!(error.to_string().contains(text), "{error}");
 
     let nothing = Options { split: Some(Split::Val), ..Options::default() };
-    let error = calibrate(estimator(), &source, &nothing, false, &mut |_| ()).unwrap_err();
+    let error =
+        calibrate(estimator(), &source, &nothing, Fits::default(), &mut |_| ()).unwrap_err();
     assert!(matches!(error, CalibrateError::Evaluate(EvalError::Empty { .. })), "{error}");
 }
 

@@ -8,7 +8,8 @@
 //!   [`Target`], computes the [loss](Method::loss) and its gradient,
 //!   [decodes](Method::decode) a network's outputs to a distribution, and reads an
 //!   [estimate](Method::estimate) from it.
-//! - [`Conformal`] calibrates intervals on held-out samples.
+//! - [`Conformal`] calibrates intervals on held-out samples, [`Bands`] by band of the
+//!   estimate.
 //! - [`metrics`] compares predictions with true labels.
 //!
 //! The formulas are those of DLDL-v2 (Gao et al., "Learning Expectation of Label
@@ -32,6 +33,7 @@
 //! # Ok::<(), dldl_label::LabelError>(())
 //! ```
 
+mod bands;
 mod conformal;
 mod distribution;
 mod labels;
@@ -39,6 +41,7 @@ mod method;
 pub mod metrics;
 mod task;
 
+pub use bands::{Band, Bands};
 pub use conformal::Conformal;
 pub use distribution::Distribution;
 pub use labels::{Label, LabelSet, MAX_LABELS};

@@ -2,7 +2,7 @@
 //! and general properties.
 
 use dldl_label::metrics::{bias, bootstrap, crps, mae_rescaled, median_error, nll};
-use dldl_label::{Conformal, Distribution, LabelSet};
+use dldl_label::{Bands, Conformal, Distribution, LabelSet};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -174,5 +174,46 @@ proptest! {
         // Levels are interpolated between whole percents.
         prop_assert!(inside + 1.0 >= (coverage - 0.01) * (scores.len() + 1) as f64);
         prop_assert!(conformal.level((coverage + 0.1).min(1.0)) >= level);
+    }
+
+    /// Exchangeable samples whose scores depend on the estimate: in every band, new
+    /// samples are covered as promised, within the error of both samples.
+    #[test]
+    fn bands_cover_new_samples_of_their_estimates(
+        seed in any::<u64>(), power in 0.2..5.0, level in prop::sample::select(vec![0.5, 0.8, 0.9, 0.95]),
+    ) {
+        let mut state = seed;
+        let mut uniform = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let mut sample = |n: usize| -> (Vec<f64>, Vec<f64>) {
+            let one = |_| {
+                let estimate = 100.0 * uniform().powf(power);
+                (estimate, uniform().powf(0.2 + estimate / 30.0))
+            };
+            (0..n).map(one).unzip()
+        };
+        let (estimates, scores) = sample(3000);
+        let edges: Vec<f64> = (0..10).map(|k| 10.0 * f64::from(k)).collect();
+        let bands = Bands::fit(&edges, &estimates, &scores, 100).unwrap();
+        let (new_estimates, new_scores) = sample(6000);
+        for (k, band) in bands.bands().iter().enumerate() {
+            prop_assert!(band.n >= 100);
+            let all = new_estimates.iter().zip(&new_scores);
+            let own: Vec<f64> = all.filter(|(e, _)| bands.band(**e) == k).map(|(_, s)| *s).collect();
+            let inside = own.iter().filter(|s| **s <= band.levels.level(level)).count();
+            let error = inside as f64 / own.len() as f64 - level;
+            // Five standard errors: there are up to ten bands in each of 256 cases.
+            let both = 1.0 / own.len() as f64 + 1.0 / band.n as f64;
+            let chance = 5.0 * (level * (1.0 - level) * both).sqrt() + 1.0 / band.n as f64;
+            prop_assert!(error.abs() < chance, "{} from {}: {} of {}", level, band.from, inside, own.len());
+        }
+        prop_assert_eq!(bands.bands().iter().map(|b| b.n).sum::<usize>(), 3000);
+        let text = serde_json::to_string(&bands).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Bands>(&text).unwrap(), bands);
     }
 }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dldl_label::{Conformal, Distribution, LabelSet, Method, Task};
+use dldl_label::{Distribution, LabelSet, Method, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, IntervalCalibration, ModelInfo, NetError};
@@ -60,12 +60,19 @@ impl Head {
     }
 
     /// The interval of a distribution that was (`fused`) or was not averaged with
-    /// that of the mirror image; see [`HeadEstimate::interval`].
+    /// that of the mirror image, and of the estimate `value` that belongs to it; see
+    /// [`HeadEstimate::interval`].
     ///
     /// # Panics
     /// If `level` is not in 0..=1.
-    pub fn interval(&self, distribution: &Distribution, level: f64, fused: bool) -> Interval {
-        interval(distribution, level, self.intervals(fused).map(|table| &table.levels))
+    pub fn interval(
+        &self,
+        distribution: &Distribution,
+        value: f64,
+        level: f64,
+        fused: bool,
+    ) -> Interval {
+        interval(distribution, value, level, self.intervals(fused))
     }
 }
 
@@ -91,21 +98,24 @@ pub struct HeadEstimate {
     pub std: f64,
     /// The whole distribution.
     pub distribution: Distribution,
-    calibrated: Option<Arc<Conformal>>,
+    calibrated: Option<Arc<IntervalCalibration>>,
 }
 
 impl HeadEstimate {
     /// The interval that holds the true value with a probability of `level`.
     ///
     /// If the model's intervals are calibrated ([`Self::is_calibrated`]), that
-    /// probability is true of pictures like those they were calibrated on.
+    /// probability is true of pictures like those they were calibrated on: on average
+    /// over all of them or, if the levels are by band, over those whose *estimate* is in
+    /// the same band as this one. It is not a probability by band of the true value, and
+    /// only approximate for other people and other cameras.
     /// Otherwise this is the distribution's own interval at that level
     /// ([`Distribution::conformal_interval`]), as reliable as the network's confidence.
     ///
     /// # Panics
     /// If `level` is not in 0..=1.
     pub fn interval(&self, level: f64) -> Interval {
-        interval(&self.distribution, level, self.calibrated.as_deref())
+        interval(&self.distribution, self.value, level, self.calibrated.as_deref())
     }
 
     /// Whether intervals are calibrated, for the kind of distribution that this
@@ -115,8 +125,13 @@ impl HeadEstimate {
     }
 }
 
-fn interval(distribution: &Distribution, level: f64, table: Option<&Conformal>) -> Interval {
-    let own = table.map_or(level, |table| table.level(level));
+fn interval(
+    distribution: &Distribution,
+    value: f64,
+    level: f64,
+    table: Option<&IntervalCalibration>,
+) -> Interval {
+    let own = table.map_or(level, |table| table.levels_of(value).level(level));
     let (low, high) = distribution.conformal_interval(own);
     Interval { level, low, high }
 }
@@ -128,14 +143,14 @@ pub(crate) struct Decoder {
     head: Head,
     outputs: Range<usize>,
     /// For plain and for fused distributions.
-    tables: [Option<Arc<Conformal>>; 2],
+    tables: [Option<Arc<IntervalCalibration>>; 2],
 }
 
 impl Decoder {
     /// The decoders of all heads.
     pub fn all(info: &ModelInfo) -> Vec<Self> {
         let decoder = |(head, outputs): (&Head, Range<usize>)| {
-            let table = |fused| head.intervals(fused).map(|table| Arc::new(table.levels.clone()));
+            let table = |fused| head.intervals(fused).map(|table| Arc::new(table.clone()));
             Self { head: head.clone(), outputs, tables: [table(false), table(true)] }
         };
         info.heads.iter().zip(info.output_ranges()).map(decoder).collect()
@@ -198,6 +213,8 @@ impl ModelInfo {
 
 #[cfg(test)]
 mod tests {
+    use dldl_label::{Bands, Conformal};
+
     use super::*;
     use crate::{Crop, Engine, IntervalTables, NetSpec, Precision, Weights};
 
@@ -225,7 +242,7 @@ mod tests {
     fn table() -> IntervalCalibration {
         let scores: Vec<f64> = (1..=999).map(|i| 0.5 + f64::from(i) / 2000.0).collect();
         let levels = Conformal::fit(&scores).unwrap();
-        IntervalCalibration { on: "faces, val split".into(), n: 999, levels }
+        IntervalCalibration { on: "faces, val split".into(), n: 999, levels, bands: None }
     }
 
     fn crop() -> Crop {
@@ -240,12 +257,12 @@ mod tests {
             let (low, high) = d.conformal_interval(level);
             Interval { level: 0.9, low, high }
         };
-        assert_eq!(head.interval(&d, 0.9, true), ends(0.9));
+        assert_eq!(head.interval(&d, 30.0, 0.9, true), ends(0.9));
         let intervals = IntervalTables { fused: Some(table()), unfused: None };
-        head.calibration = Some(Calibration { temperature: 1.0, intervals });
+        head.calibration = Some(Calibration { intervals, ..Calibration::temperature(1.0) });
         // The 900th of 999 scores.
-        assert_eq!(head.interval(&d, 0.9, true), ends(0.95));
-        assert_eq!(head.interval(&d, 0.9, false), ends(0.9));
+        assert_eq!(head.interval(&d, 30.0, 0.9, true), ends(0.95));
+        assert_eq!(head.interval(&d, 30.0, 0.9, false), ends(0.9));
 
         let mut weights = two_heads();
         weights.info.heads[0].calibration = head.calibration.clone();
@@ -258,11 +275,45 @@ mod tests {
         assert_eq!(fused.interval(0.9), Interval { level: 0.9, low, high });
     }
 
+    /// The band follows from the estimate, not from the distribution's own mean.
+    #[test]
+    fn levels_by_band_follow_the_estimate() {
+        let scores: Vec<f64> = (1..=200).map(|i| f64::from(i) / 200.0).collect();
+        let estimates: Vec<f64> = scores.iter().map(|s| 100.0 * s).collect();
+        let bands = Bands::fit(&[0.0, 50.0], &estimates, &scores, 50).unwrap();
+        let banded = IntervalCalibration { bands: Some(bands.clone()), ..table() };
+        let mut weights = two_heads();
+        let intervals = IntervalTables { fused: None, unfused: Some(banded) };
+        let calibration = Calibration { intervals, ..Calibration::temperature(1.0) };
+        weights.info.heads[0].calibration = Some(calibration);
+        let head = &weights.info.heads[0];
+        let d = Distribution::gaussian(&LabelSet::age(), 50.0, 2.0).unwrap();
+        let ends = |own| {
+            let (low, high) = d.conformal_interval(own);
+            Interval { level: 0.5, low, high }
+        };
+        let [young, old] = [49.9, 50.0].map(|value| bands.levels(value).level(0.5));
+        assert!(young < 0.3 && old > 0.7);
+        assert_eq!(head.interval(&d, 49.9, 0.5, false), ends(young));
+        assert_eq!(head.interval(&d, 50.0, 0.5, false), ends(old));
+        // Not for the other kind of distribution.
+        assert_eq!(head.interval(&d, 49.9, 0.5, true), ends(0.5));
+
+        let text = serde_json::to_string(&weights.info).unwrap();
+        assert!(text.contains(r#""bands":[{"from":0.0,"n":99,"#), "{text}");
+        assert_eq!(serde_json::from_str::<ModelInfo>(&text).unwrap(), weights.info);
+        let engine = Engine::from_weights(&weights).unwrap();
+        let estimate = engine.run(&[crop()]).unwrap().remove(0).remove(0);
+        let own = bands.levels(estimate.value).level(0.8);
+        let (low, high) = estimate.distribution.conformal_interval(own);
+        assert_eq!(estimate.interval(0.8), Interval { level: 0.8, low, high });
+    }
+
     #[test]
     fn heads_are_written_and_read_and_check_their_tables() {
         let mut head = two_heads().info.heads.remove(0);
         let intervals = IntervalTables { fused: Some(table()), unfused: Some(table()) };
-        head.calibration = Some(Calibration { temperature: 1.0, intervals });
+        head.calibration = Some(Calibration { intervals, ..Calibration::temperature(1.0) });
         let text = serde_json::to_string(&head).unwrap();
         assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
         let text = text.replace(r#""levels":["#, r#""levels":[2.0,"#);
@@ -304,7 +355,9 @@ mod tests {
         let intervals = || IntervalTables { fused: Some(table()), unfused: None };
         for (task, temperature) in [(Task::Age, 1.0), (Task::Attractiveness, 4.0)] {
             let head = info.head_mut(task).unwrap();
-            head.calibration = Some(Calibration { temperature, intervals: intervals() });
+            let intervals = intervals();
+            head.calibration =
+                Some(Calibration { intervals, ..Calibration::temperature(temperature) });
         }
         info.remove_interval_calibration();
         assert_eq!(info.head(Task::Age).unwrap().calibration, None);

@@ -3,7 +3,7 @@
 
 mod json;
 
-use dldl_label::{Conformal, LabelSet, Method, Task};
+use dldl_label::{Bands, Conformal, LabelSet, Method, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::{Head, NetError, NetSpec, Template};
@@ -96,8 +96,18 @@ pub struct IntervalCalibration {
     pub on: String,
     /// Number of pictures.
     pub n: usize,
-    /// The levels.
+    /// The levels of all pictures together; those of intervals unless there are bands.
     pub levels: Conformal,
+    /// The levels by band of the estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bands: Option<Bands>,
+}
+
+impl IntervalCalibration {
+    /// The levels for a face with this estimate: those of its band, if there are bands.
+    pub fn levels_of(&self, estimate: f64) -> &Conformal {
+        self.bands.as_ref().map_or(&self.levels, |bands| bands.levels(estimate))
+    }
 }
 
 /// How a model was quantized, in words.

@@ -137,7 +137,11 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
 }
 
 fn calibrated(table: &IntervalCalibration, kind: &str) -> String {
-    format!("calibrated on {} pictures of {}{kind}", table.n, table.on)
+    let bands = table.bands.as_ref().map_or(String::new(), |bands| {
+        let edges: Vec<String> = bands.edges().iter().skip(1).map(f64::to_string).collect();
+        format!(", by band of the estimate (from {})", edges.join(", "))
+    });
+    format!("calibrated on {} pictures of {}{bands}{kind}", table.n, table.on)
 }
 
 /// The method's name and parameters.

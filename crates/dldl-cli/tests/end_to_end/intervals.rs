@@ -92,6 +92,58 @@ fn calibration_is_stored_and_used_by_all_commands() {
     assert!(calibration["temperature"].is_number(), "{calibration}");
 }
 
+/// Two faces, one read as older than the other, with enough pictures of each for a band.
+#[test]
+fn intervals_by_band_of_the_estimate() {
+    let dir = tempfile::tempdir().unwrap();
+    let face = image::open(portrait()).unwrap().crop_imm(130, 20, 180, 180);
+    face.resize_exact(64, 64, image::imageops::Triangle).save(dir.path().join("a.png")).unwrap();
+    let flat =
+        image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([200, (2 * x) as u8, (3 * y) as u8]));
+    flat.save(dir.path().join("b.png")).unwrap();
+    let row = |i: u32| {
+        let file = if i.is_multiple_of(2) { "a.png" } else { "b.png" };
+        format!("{file},{},person {i},val\n", 20 + i % 40)
+    };
+    let rows: String = (0..200).map(row).collect();
+    std::fs::write(dir.path().join("labels.csv"), format!("file,age,group,split\n{rows}")).unwrap();
+    let out = dir.path().join("bands.safetensors");
+    let path = out.to_str().unwrap();
+    let made = with("calibrate", dir.path(), &["--no-detect", "--out", path]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stdout.contains("by estimate      n"), "{}", made.stdout);
+    let bands = |path: &str| {
+        let json = run(dldl().args(["info", path, "--format", "json"]));
+        let json: Value = serde_json::from_str(&json.stdout).unwrap();
+        json["heads"][0]["calibration"]["intervals"]["fused"].get("bands").cloned()
+    };
+    let found = bands(path).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert_eq!((&found[0]["n"], &found[1]["n"]), (&100.into(), &100.into()));
+    let edge = found[1]["from"].as_f64().unwrap();
+    let info = run(dldl().args(["info", path])).stdout;
+    assert!(info.contains(&format!("by band of the estimate (from {edge})")), "{info}");
+
+    let json = dir.path().join("eval.json");
+    let more = ["--no-detect", "--split", "val", "--model", path, "--out", json.to_str().unwrap()];
+    let seen = with("eval", dir.path(), &more);
+    assert!(seen.stdout.contains("by estimated age"), "{}", seen.stdout);
+    assert!(seen.stdout.contains("200 pictures of csv, val split, by band"), "{}", seen.stdout);
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    let by_estimate = &json["by_estimate"];
+    assert_eq!(by_estimate["calibrated"], true);
+    for band in by_estimate["bands"].as_array().unwrap() {
+        assert_eq!((&band["n"], band["one_table"].as_array().unwrap().len()), (&100.into(), 4));
+        let covered = band["coverage"][2]["observed"]["value"].as_f64().unwrap();
+        // 101 * 0.9 is rounded up, and whole years share levels.
+        assert!((0.91..0.97).contains(&covered), "{band}");
+    }
+
+    let plain = with("calibrate", dir.path(), &["--no-detect", "--no-bands", "--out", path]);
+    assert!(!plain.stdout.contains("by estimate"), "{}", plain.stdout);
+    assert_eq!(bands(path), None);
+}
+
 #[test]
 fn evaluations_are_written_and_compared() {
     let dir = tempfile::tempdir().unwrap();

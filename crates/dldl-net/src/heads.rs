@@ -47,10 +47,25 @@ impl Head {
         Ok(self.method.decode(&self.labels, &logits)?)
     }
 
-    /// The estimate: the one number that the method reads from a distribution, in
-    /// units of the label ([`Method::estimate`]).
+    /// The estimate: the one number that the method reads from a decoded distribution,
+    /// in units of the label ([`Method::estimate`]).
     pub fn value(&self, distribution: &Distribution) -> f64 {
         self.method.estimate(distribution)
+    }
+
+    /// The estimate and the distribution of a face, from the decoded distributions of its
+    /// crop and, with flip fusion, of the mirror image: their average, and the estimate
+    /// that the method reads from them ([`Method::fused_estimate`]).
+    ///
+    /// # Errors
+    /// [`NetError::Label`] if there are no distributions or their labels differ.
+    pub fn answer(&self, views: &[Distribution]) -> Result<(f64, Distribution), NetError> {
+        let value = self.method.fused_estimate(views)?;
+        let distribution = match views {
+            [one] => one.clone(),
+            _ => Distribution::average(views)?,
+        };
+        Ok((value, distribution))
     }
 
     /// How its intervals are calibrated for distributions with (`fused`) or
@@ -157,20 +172,18 @@ impl Decoder {
     }
 
     /// The estimate from the network's outputs for a crop and, with flip fusion,
-    /// its mirror image, whose distributions are averaged.
+    /// its mirror image ([`Head::answer`]).
     pub fn estimate(
         &self,
         logits: &[f32],
         mirrored: Option<&[f32]>,
     ) -> Result<HeadEstimate, NetError> {
-        let decode = |logits: &[f32]| self.head.decode(&logits[self.outputs.clone()]);
-        let distribution = match mirrored {
-            None => decode(logits)?,
-            Some(mirrored) => Distribution::average(&[decode(logits)?, decode(mirrored)?])?,
-        };
+        let views = [logits].into_iter().chain(mirrored);
+        let decoded = views.map(|logits| self.head.decode(&logits[self.outputs.clone()]));
+        let (value, distribution) = self.head.answer(&decoded.collect::<Result<Vec<_>, _>>()?)?;
         Ok(HeadEstimate {
             task: self.head.task,
-            value: self.head.value(&distribution),
+            value,
             std: distribution.std(),
             distribution,
             calibrated: self.tables[usize::from(mirrored.is_some())].clone(),
@@ -347,6 +360,21 @@ mod tests {
             assert_ne!(pair[0], pair[1]);
             assert_eq!(fused.distribution, Distribution::average(&pair).unwrap());
         }
+    }
+
+    /// The estimate is the mean of two counts, the distribution the average of two.
+    #[test]
+    fn flip_fusion_of_counts_is_the_mean_of_two_counts() {
+        let mut weights = Weights::random("ranks", NetSpec::vgg16(1, 16, 100)).unwrap();
+        weights.info.heads[0].method = Method::RankingBce;
+        let engine = Engine::from_weights(&weights).unwrap();
+        let views = [crop(), crop().flipped()];
+        let both = views.clone().map(|view| engine.run(&[view]).unwrap().remove(0).remove(0));
+        let [plain, mirrored] = both.map(|one| (one.value, one.distribution));
+        let fused = engine.flip_fusion(true).run(&views[..1]).unwrap().remove(0).remove(0);
+        assert_eq!(fused.value, 0.5 * (plain.0 + mirrored.0));
+        let average = Distribution::average(&[plain.1, mirrored.1]).unwrap();
+        assert_eq!(fused.distribution, average);
     }
 
     #[test]

@@ -61,14 +61,13 @@ pub(super) struct Answer {
 pub(super) fn answer(head: &Head, one: &Held, view: View) -> Result<Answer, String> {
     let decode = |logits: &[f32]| head.decode(logits).map_err(|e| e.to_string());
     let [plain, flipped] = &one.logits;
-    let distribution = match view {
-        View::Fused => {
-            Distribution::average(&[decode(plain)?, decode(flipped)?]).map_err(|e| e.to_string())?
-        }
-        View::Unfused => decode(plain)?,
+    let views = match view {
+        View::Fused => vec![decode(plain)?, decode(flipped)?],
+        View::Unfused => vec![decode(plain)?],
     };
+    let (value, distribution) = head.answer(&views).map_err(|e| e.to_string())?;
     let score = distribution.nonconformity_score(one.truth);
-    Ok(Answer { value: head.value(&distribution), distribution, score })
+    Ok(Answer { value, distribution, score })
 }
 
 /// The answers for pictures of which [`answer`] has succeeded before.

@@ -9,13 +9,16 @@ use dldl::{Estimator, Head};
 use dldl_data::{Annotation, Problem, Sample, Split};
 use dldl_label::Task;
 use dldl_label::metrics::labels_within;
-use dldl_net::{Calibration, IntervalTables};
+use dldl_net::{Calibration, Chosen, IntervalTables};
 
 use crate::evaluate::{Run, Seen};
 use crate::prediction::LEVELS;
 use crate::{EvalError, Options, Progress, Scale, Source};
-use choose::best_temperature;
+use choose::{best_temperature, in_first_half, recalibration};
 use held::{Held, View, answer, answers, by_band, fit, left_out, quality};
+
+/// The least pictures that a recalibration is fitted on: it has seven free numbers.
+const LEAST_TO_RECALIBRATE: usize = 100;
 
 /// A calibration that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,23 @@ pub enum CalibrateError {
         /// The number of pictures that the level needs.
         needed: usize,
     },
+    /// Too few pictures in a half of the people.
+    #[error(
+        "too few pictures: the {half} half of the people has {found} of {total}, but {what} needs at \
+         least {needed}"
+    )]
+    TooFewInHalf {
+        /// `first` or `second`.
+        half: &'static str,
+        /// Its number of pictures.
+        found: usize,
+        /// Number of usable pictures.
+        total: usize,
+        /// What they are for.
+        what: &'static str,
+        /// The number of pictures that it needs.
+        needed: usize,
+    },
     /// A temperature for a method whose outputs are not logits of labels.
     #[error("cannot fit a temperature for the method {0}: it does not have one output per label")]
     NoTemperature(&'static str),
@@ -49,18 +69,22 @@ pub enum CalibrateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fits {
     /// A temperature of the logits, by maximum likelihood with flip fusion. This changes
-    /// estimates as well; otherwise the model keeps its temperature, and its estimates
-    /// stay the same to the bit.
+    /// estimates as well; otherwise the model keeps its temperature. An old recalibration
+    /// is dropped: it was fitted to other estimates.
     pub temperature: bool,
+    /// A monotone map of the estimates, by least absolute error with flip fusion
+    /// ([`dldl_label::Recalibration`]). Otherwise the model keeps its own, unless the
+    /// temperature changes; without both, its estimates stay the same to the bit.
+    pub recalibration: bool,
     /// Levels of intervals for each band of the estimate that has enough pictures
     /// ([`dldl_label::Bands`]); otherwise one table for all.
     pub by_band: bool,
 }
 
 impl Default for Fits {
-    /// Intervals by band, and no temperature.
+    /// Intervals by band, and nothing else.
     fn default() -> Self {
-        Self { temperature: false, by_band: true }
+        Self { temperature: false, recalibration: false, by_band: true }
     }
 }
 
@@ -71,12 +95,37 @@ pub struct Calibrated {
     pub task: Task,
     /// For the model's description ([`dldl::Head::calibration`]).
     pub calibration: Calibration,
+    /// How the pictures were divided, if corrections were chosen on some of them.
+    pub halves: Option<Halves>,
+    /// The errors of a recalibration on the first half.
+    pub recalibrated: Option<RecalibrationErrors>,
     /// The effect on estimates with flip fusion.
     pub fused: Effect,
     /// The effect on estimates from the crop alone.
     pub unfused: Effect,
     /// The pictures that could not be used, and why.
     pub failed: Vec<Problem>,
+}
+
+/// Numbers of pictures of the two halves of the people, which share nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halves {
+    /// Those that temperature and recalibration were chosen on, now or earlier.
+    pub chose: usize,
+    /// Those that intervals were calibrated on, and the effects are measured on.
+    pub calibrated: usize,
+}
+
+/// Mean absolute errors on the pictures that a recalibration was fitted on, in units of
+/// the label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecalibrationErrors {
+    /// Without it.
+    pub before: f64,
+    /// With it.
+    pub after: f64,
+    /// With it, each of five parts of the people measured with that of the others.
+    pub cross_validated: f64,
 }
 
 /// Metrics before and after a calibration.
@@ -122,6 +171,11 @@ pub struct BandQuality {
 /// on, for estimates with and without flip fusion. If the label is a range, one of its
 /// labels is taken as the true one, each equally often.
 ///
+/// If a temperature or a recalibration is fitted, or was on the same split, the people are
+/// divided into two halves by a hash of their names (their pictures' file names, if not
+/// known): corrections are chosen on the first, intervals calibrated and everything is
+/// measured on the second.
+///
 /// # Errors
 /// [`CalibrateError`]; in particular if there are fewer pictures than the highest of the
 /// [`LEVELS`] needs ([`pictures_needed`]).
@@ -161,13 +215,37 @@ pub fn calibrate(
             one.truth = head.labels.value(within.start + place as usize);
         }
     }
-    let old = head.calibration.as_ref().map_or(1.0, |c| c.temperature);
-    let mut after = Head { calibration: Some(Calibration::temperature(old)), ..head.clone() };
-    if fits.temperature {
-        after.calibration = Some(Calibration::temperature(best_temperature(&head, &held)));
-    }
     let split = options.split.map_or("all splits".to_owned(), |split| format!("{split} split"));
-    let on = format!("{}, {split}", source.name());
+    let mut on = format!("{}, {split}", source.name());
+    let mut corrections = head.calibration.clone().unwrap_or(Calibration::temperature(1.0));
+    corrections.intervals = IntervalTables::default();
+    let chooses = fits.temperature || fits.recalibration;
+    // What was chosen on this split before must not meet its people again either.
+    let chosen_here = corrections.chosen.as_ref().is_some_and(|chosen| chosen.on == on);
+    let (mut halves, mut recalibrated) = (None, None);
+    if chooses || chosen_here {
+        let (first, second): (Vec<Held>, Vec<Held>) =
+            held.into_iter().partition(|one| in_first_half(&one.person));
+        check_halves(&first, &second, fits)?;
+        held = second;
+        halves = Some(Halves { chose: first.len(), calibrated: held.len() });
+        if fits.temperature {
+            let plain = Head { calibration: None, ..head.clone() };
+            corrections = Calibration::temperature(best_temperature(&plain, &first));
+        }
+        if fits.recalibration {
+            corrections.recalibration = None;
+            let without = Head { calibration: Some(corrections.clone()), ..head.clone() };
+            let (map, errors) = recalibration(&without, &first);
+            corrections.recalibration = Some(map);
+            recalibrated = Some(errors);
+        }
+        if chooses {
+            corrections.chosen = Some(Chosen { on: on.clone(), n: first.len() });
+        }
+        on += ", second half";
+    }
+    let after = Head { calibration: Some(corrections.clone()), ..head.clone() };
     let scale = Scale::new(head.task, &head.labels);
     let edges = fits.by_band.then(|| scale.estimate_edges(&head.labels));
     let one_view = |view: View| {
@@ -195,11 +273,31 @@ pub fn calibrate(
         fused,
         unfused,
         calibration: Calibration {
-            temperature: after.calibration.as_ref().map_or(1.0, |c| c.temperature),
             intervals: IntervalTables { fused: fused_table, unfused: unfused_table },
+            ..corrections
         },
+        halves,
+        recalibrated,
         failed,
     })
+}
+
+fn check_halves(first: &[Held], second: &[Held], fits: Fits) -> Result<(), CalibrateError> {
+    let total = first.len() + second.len();
+    let least = pictures_needed(LEVELS[LEVELS.len() - 1]);
+    let mut uses = vec![("second", second.len(), "a 95 % interval", least)];
+    if fits.temperature {
+        uses.push(("first", first.len(), "a temperature", least));
+    }
+    if fits.recalibration {
+        uses.push(("first", first.len(), "a recalibration", LEAST_TO_RECALIBRATE));
+    }
+    match uses.into_iter().find(|(_, found, _, needed)| found < needed) {
+        Some((half, found, what, needed)) => {
+            Err(CalibrateError::TooFewInHalf { half, found, total, what, needed })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The smallest number of pictures that can calibrate intervals of a level, `ceil((n + 1)

@@ -9,7 +9,7 @@
 //!   [decodes](Method::decode) a network's outputs to a distribution, and reads an
 //!   [estimate](Method::estimate) from it.
 //! - [`Conformal`] calibrates intervals on held-out samples, [`Bands`] by band of the
-//!   estimate.
+//!   estimate. [`Recalibration`] corrects estimates and distributions.
 //! - [`metrics`] compares predictions with true labels.
 //!
 //! The formulas are those of DLDL-v2 (Gao et al., "Learning Expectation of Label
@@ -39,6 +39,7 @@ mod distribution;
 mod labels;
 mod method;
 pub mod metrics;
+mod recalibration;
 mod task;
 
 pub use bands::{Band, Bands};
@@ -49,6 +50,7 @@ pub use method::{
     Layout, Loss, LossKind, LossTerm, Method, Penalty, Readout, Scaling, Target, ranking_code,
     ranking_target,
 };
+pub use recalibration::Recalibration;
 pub use task::Task;
 
 /// An invalid label, label set, distribution, target or method.

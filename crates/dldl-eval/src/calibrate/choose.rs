@@ -1,9 +1,11 @@
-//! Corrections that are chosen before intervals are calibrated.
+//! Corrections that are chosen before intervals are calibrated, on other people.
 
 use dldl::Head;
+use dldl_label::Recalibration;
 use dldl_net::Calibration;
 
-use super::held::{Held, View, answers, mean_nll};
+use super::RecalibrationErrors;
+use super::held::{FOLDS, Held, View, answers, mean_nll};
 
 /// The range of the search for a temperature.
 const TEMPERATURES: [f64; 2] = [0.1, 10.0];
@@ -35,4 +37,39 @@ pub(super) fn best_temperature(head: &Head, held: &[Held]) -> f64 {
     }
     // Further digits are below the precision of the search.
     ((0.5 * (low + high)).exp() * 1e3).round() / 1e3
+}
+
+/// Whether a person belongs to the first half, on which corrections are chosen; the
+/// second half calibrates the intervals. It follows from the name alone.
+pub(super) fn in_first_half(person: &str) -> bool {
+    // The hash of similar names differs in its low bits; the product spreads them.
+    dldl_data::fnv1a(person.as_bytes()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0
+}
+
+/// The monotone map of estimates with the least absolute error, with flip fusion, and its
+/// errors on the pictures that it was fitted on. `head` is without one.
+pub(super) fn recalibration(head: &Head, held: &[Held]) -> (Recalibration, RecalibrationErrors) {
+    let estimates: Vec<f64> =
+        answers(head, held, View::Fused).iter().map(|answer| answer.value).collect();
+    let truths: Vec<f64> = held.iter().map(Held::middle).collect();
+    let fit = |which: &dyn Fn(usize) -> bool| {
+        let of = |values: &[f64]| -> Vec<f64> {
+            (0..values.len()).filter(|&i| which(i)).map(|i| values[i]).collect()
+        };
+        Recalibration::fit(&head.labels, &of(&estimates), &of(&truths)).ok()
+    };
+    let error = |map: &dyn Fn(usize) -> f64| {
+        let errors = truths.iter().enumerate().map(|(i, truth)| (map(i) - truth).abs());
+        errors.sum::<f64>() / truths.len() as f64
+    };
+    let found = fit(&|_| true).expect("there are pictures, and estimates and labels are finite");
+    // Without others, all: there is nothing else to measure.
+    let of_others = |part: usize| fit(&|i| held[i].fold() != part).unwrap_or(found.clone());
+    let parts: Vec<Recalibration> = (0..FOLDS).map(of_others).collect();
+    let errors = RecalibrationErrors {
+        before: error(&|i| estimates[i]),
+        after: error(&|i| found.value(estimates[i])),
+        cross_validated: error(&|i| parts[held[i].fold()].value(estimates[i])),
+    };
+    (found, errors)
 }

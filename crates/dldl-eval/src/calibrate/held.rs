@@ -11,7 +11,7 @@ use crate::prediction::LEVELS;
 
 /// The number of parts the people are divided into, to measure the coverage for people
 /// that are not part of the calibration.
-const FOLDS: usize = 5;
+pub(super) const FOLDS: usize = 5;
 
 /// The least pictures of a band of estimates: enough for the highest calibrated level,
 /// 99 %, and for a coverage of 90 % to be off by 3 points by chance (a standard error).

@@ -149,6 +149,61 @@ fn uncalibrated_intervals_of_an_overconfident_network_do_not() {
     assert!((after[2] - 0.9).abs() < 0.02, "{after:?}");
 }
 
+#[test]
+fn halves_of_people_are_disjoint_and_of_equal_size() {
+    // Names that differ in one place only, at the end or before it.
+    for end in ["", ".jpg", "/0001.png"] {
+        let names = (0..2000).map(|i| format!("person {i}{end}"));
+        let first = names.filter(|name| in_first_half(name)).count();
+        // Four standard errors.
+        assert!(first.abs_diff(1000) < 90, "{end}: {first}");
+    }
+    // The values are part of every calibration that was made: they must not change.
+    let of = |name: &str| in_first_half(name);
+    assert_eq!(["a.jpg", "b.jpg", "person 7", ""].map(of), [true, true, false, true]);
+}
+
+/// A network whose estimates are four years too high below 45, on people that it has not
+/// seen.
+#[test]
+fn a_recalibration_corrects_a_bias_that_depends_on_the_estimate() {
+    let biased = |n: usize, seed: u64| {
+        let (head, mut held) = world(n, 1.0, seed);
+        for one in &mut held {
+            if head.value(&head.decode(&one.logits[0]).unwrap()) < 45.0 {
+                one.truth = (one.truth - 4.0).max(0.0);
+                one.label = [one.truth; 2];
+            }
+        }
+        (head, held)
+    };
+    let (head, first) = biased(1000, 31);
+    let (map, errors) = recalibration(&head, &first);
+    assert!(errors.after < errors.before && errors.after <= errors.cross_validated + 1e-9);
+    assert!(errors.cross_validated < errors.before - 0.3, "{errors:?}");
+    let calibration = Calibration { recalibration: Some(map), ..Calibration::temperature(1.0) };
+    let corrected = Head { calibration: Some(calibration), ..head.clone() };
+    let (_, second) = biased(2000, 32);
+    let of = |head: &Head| {
+        let answers = answers(head, &second, View::Fused);
+        for (answer, one) in answers.iter().zip(&second) {
+            let d = &answer.distribution;
+            assert_eq!(answer.score, d.nonconformity_score(one.truth));
+            for level in [0.05, 0.5, 0.9] {
+                let i = head.interval(d, answer.value, level, true);
+                assert!(head.recalibration().is_none() || i.low <= answer.value);
+                assert!(head.recalibration().is_none() || answer.value <= i.high);
+            }
+        }
+        quality(&second, &answers, &|_, level| level)
+    };
+    let (before, after) = (of(&head), of(&corrected));
+    assert!(after.mae < before.mae - 0.3 && after.crps < before.crps, "{before:?} {after:?}");
+    // The distributions were right but for the bias.
+    assert!((after.coverage[2] - 0.9).abs() < 0.03, "{after:?}");
+    assert!(before.coverage[2] < 0.87, "{before:?}");
+}
+
 /// Dividing the logits of a Gaussian by the square of a factor widens it by that
 /// factor.
 #[test]

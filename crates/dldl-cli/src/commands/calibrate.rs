@@ -136,7 +136,7 @@ fn report(name: &str, found: &Calibrated) -> String {
     if let Some(Halves { chose, calibrated }) = halves {
         let _ = writeln!(
             text,
-            "halves by person: temperature and recalibration chosen on {chose} pictures, intervals \
+            "halves by person: corrections chosen on {chose} pictures, intervals \
              calibrated and figures measured on {calibrated} others"
         );
     }

@@ -305,8 +305,11 @@ mod tests {
         assert!(text.contains("bootstrap over 200 people"));
         assert!(text.contains("calibrated on 3 pictures of faces, val split"), "{text}");
         assert_eq!(line(&text, "  90 %")[0], "90");
+        let band = &made.by_estimate.as_ref().unwrap().bands[2];
+        let covered = format!("{:.1} %", 100.0 * band.coverage[0].observed.value);
         let by_estimate = line(&text, "20-29");
-        assert_eq!((by_estimate.len(), by_estimate[3..5].join(" ")), (12, "8.0 %".into()));
+        assert_eq!((by_estimate.len(), by_estimate[3..5].join(" ")), (12, covered));
+        assert_eq!(by_estimate[1], band.n.to_string());
         assert!(text.contains("by estimated age") && !text.contains("without bands"), "{text}");
         assert_eq!(line(&text, "0-2*")[1], "15");
         assert_eq!(line(&text, "female")[1], "200");

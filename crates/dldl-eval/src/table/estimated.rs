@@ -34,8 +34,8 @@ pub fn by_estimate(f: &mut Formatter<'_>, task: &str, table: &ByEstimate) -> fmt
     }
     let level = 100.0 * first.coverage.get(LEVEL).map_or(0.0, |c| c.level);
     let bands = match table.calibrated {
-        true => "those of the calibration, which promises the levels in each of them",
-        false => "not those of a calibration: its promise is on average over all of them",
+        true => "calibrated by band: the levels are promised in each of these",
+        false => "not calibrated by band: levels are promised on average over all estimates",
     };
-    writeln!(f, "widths are of the {level:.0} % interval; the bands are {bands}")
+    writeln!(f, "widths are of the {level:.0} % interval; {bands}")
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Scale, figures};
 
 pub use crate::figures::{
-    Assurance, AssuranceGroup, Breakdown, ChallengeAge, Coverage, Group, GroupHits, Hits,
-    MIN_GROUP, Measured, Metrics, Probabilistic, Readouts, Reliability, Threshold,
+    Assurance, AssuranceGroup, Breakdown, ByEstimate, ChallengeAge, Coverage, EstimateBand, Group,
+    GroupHits, Hits, MIN_GROUP, Measured, Metrics, Probabilistic, Readouts, Reliability, Threshold,
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
@@ -92,6 +92,9 @@ pub struct Evaluation {
     pub readouts: Readouts,
     /// Metrics of distributions and intervals.
     pub probabilistic: Probabilistic,
+    /// Coverage by band of the estimate; none without predictions.
+    #[serde(default)]
+    pub by_estimate: Option<ByEstimate>,
     /// Predicting the median of the train split; none without a train split.
     pub baseline: Option<Baseline>,
     /// Metrics by band of the true value, sex, race and pairs of these, where known.
@@ -153,6 +156,7 @@ impl Evaluation {
             flip_fusion: metrics(|p| p.fused),
             readouts: figures::readouts(&predictions, scale),
             probabilistic: figures::probabilistic(&predictions, labels, calibration.as_ref()),
+            by_estimate: figures::by_estimate(&predictions, calibration.as_ref(), labels, scale),
             baseline,
             breakdowns: figures::breakdowns(&predictions, task.name(), labels, scale),
             hits: figures::hits(&predictions, labels),

@@ -3,6 +3,7 @@
 //! assurance each have their file.
 
 mod assurance;
+mod estimated;
 mod groups;
 mod hits;
 mod metrics;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::Prediction;
 
 pub use assurance::{Assurance, AssuranceGroup, ChallengeAge, assurance};
+pub use estimated::{ByEstimate, EstimateBand, by_estimate};
 pub use groups::{Breakdown, Group, MIN_GROUP, breakdowns};
 pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
@@ -160,6 +162,7 @@ pub(crate) mod testing {
             nll: 1.0,
             crps: 1.0,
             intervals,
+            one_table: None,
         }
     }
 

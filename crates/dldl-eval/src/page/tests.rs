@@ -56,6 +56,7 @@ fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
         nll: 3.1,
         crps: 3.4,
         intervals: [[fused - 5.0, fused + 5.0]; LEVELS.len()],
+        one_table: None,
     }
 }
 
@@ -90,6 +91,14 @@ fn evaluation(model: &str) -> Evaluation {
         groups,
     };
     let sexes = vec![group("female", 1200, 4.9), group("male", 1100, 5.2)];
+    let estimated = EstimateBand {
+        name: "20-29".into(),
+        n: 731,
+        few: false,
+        bias: figure(0.3),
+        coverage: LEVELS.map(coverage).into(),
+        one_table: vec![Coverage { observed: figure(0.777), ..coverage(0.9) }; LEVELS.len()],
+    };
     Evaluation {
         subject: Subject {
             model: model.into(),
@@ -126,6 +135,7 @@ fn evaluation(model: &str) -> Evaluation {
                 })
                 .collect(),
         },
+        by_estimate: Some(ByEstimate { calibrated: true, bands: vec![estimated] }),
         baseline: Some(Baseline { train_median: 29.0, mae: 14.98 }),
         breakdowns: vec![breakdown("age", bands), breakdown("sex", sexes)],
         hits: None,
@@ -285,7 +295,11 @@ fn all_parts_are_on_the_page() {
         "88.7",
         "3.02",
         "Reliability of intervals",
-        "Intervals by age",
+        "Intervals by estimated age",
+        "731",
+        "77.7",
+        "90 %, without bands",
+        "Intervals by true age",
         "challenge age",
         "n = 421",
         "far.jpg",

@@ -24,6 +24,7 @@ import argparse
 import base64
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -191,13 +192,16 @@ def features(session, root, cache, store):
     for begin in range(0, len(wanted), 512):
         path = store / f"{cache.name}-{begin:06}.npy"
         if not path.exists():
-            part = []
-            for i in range(begin, min(begin + 512, len(wanted)), 16):
-                crops = [np.asarray(crop(root, s), np.float32) for s in wanted[i : min(i + 16, begin + 512)]]
-                crops = np.stack(crops)[..., ::-1] - MEAN
-                crops = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
-                name = session.get_inputs()[0].name
-                part.append(np.concatenate(session.run(None, {name: crops}), 1))
+            name = session.get_inputs()[0].name
+            chosen = wanted[begin : begin + 512]
+            # Threads make the next crops while the network runs.
+            with ThreadPoolExecutor(2) as threads:
+                crops = threads.map(lambda s: np.asarray(crop(root, s), np.float32), chosen)
+                part = []
+                for i in range(0, len(chosen), 16):
+                    batch = np.stack([next(crops) for _ in chosen[i : i + 16]])[..., ::-1] - MEAN
+                    batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+                    part.append(np.concatenate(session.run(None, {name: batch}), 1))
             part = np.concatenate(part)
             with open(path.with_suffix(".part"), "wb") as file:
                 np.save(file, part)

@@ -86,8 +86,8 @@ fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], options: &RecordOptions) {
             canvas.dot(*point, radius, color, 1.0);
         }
     }
-    for (face, &line) in faces.iter().zip(&lines) {
-        label(canvas, face, options, line, unit);
+    for plate in plates(canvas, faces, options, &lines, unit) {
+        plate.draw(canvas);
     }
 }
 
@@ -96,37 +96,108 @@ fn color(face: &FaceEstimate, options: &RecordOptions) -> Color {
     if options.refusal(face).is_some() { GRAY } else { BRIGHT }
 }
 
-/// Draws the estimates and their intervals on a plate above the box, or below it if
-/// there is no space above.
-fn label(canvas: &mut Canvas, face: &FaceEstimate, options: &RecordOptions, line: f32, unit: f32) {
-    let estimates = face.heads.iter().map(|head| {
-        let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
-        let interval = head.interval(options.level);
-        format!("{:.digits$} ({:.digits$}–{:.digits$})", head.value, interval.low, interval.high)
-    });
-    let refused = options.refusal(face).is_some();
-    let estimates: Vec<String> = match refused {
-        true => vec![format!("not assessed: quality {:.2}", face.quality)],
-        false => estimates.collect(),
+/// How much a label says. In a group picture, whole labels would cover each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Detail {
+    /// All estimates with their intervals.
+    Intervals,
+    /// All estimates.
+    Values,
+    /// The first estimate.
+    First,
+}
+
+/// The labels of all faces, with as much detail as fits without overlaps, the same for all.
+fn plates(
+    canvas: &Canvas,
+    faces: &[FaceEstimate],
+    options: &RecordOptions,
+    lines: &[f32],
+    unit: f32,
+) -> Vec<Plate> {
+    let with = |detail: Detail| -> Vec<Plate> {
+        let both = faces.iter().zip(lines);
+        both.map(|(face, &line)| Plate::new(canvas, face, options, line, unit, detail)).collect()
     };
-    let [x, y, w, h] = face.bbox;
-    let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
-    let text = Text::new(&estimates.join("  "), size).bold();
-    let margin = (size * 0.45).round();
-    let (width, height) = ((text.width() + 2.0 * margin).ceil(), text.cap_height() + 2.0 * margin);
-    let edge = (line / 2.0).floor();
-    // Aligned with the box's left side, or centered on a box that is narrower.
-    let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
-    let left = left.min(canvas.width() as f32 - width).max(0.0);
-    let above = y.round() - edge - height;
-    let below = (y + h).round() + edge;
-    let top = match () {
-        () if above >= 0.0 => above,
-        () if below + height <= canvas.height() as f32 => below,
-        () => y.max(0.0),
-    };
-    canvas.fill_rect([left, top, width, height], color(face, options), 1.0);
-    text.draw(canvas, [left + margin, top + margin + text.cap_height()], DARK);
+    for detail in [Detail::Intervals, Detail::Values] {
+        let plates = with(detail);
+        let overlaps = |(i, plate): (usize, &Plate)| plates[..i].iter().any(|p| p.covers(plate));
+        if !plates.iter().enumerate().any(overlaps) {
+            return plates;
+        }
+    }
+    with(Detail::First)
+}
+
+/// A label: a plate above the box, or below it if there is no space above.
+struct Plate {
+    text: Text,
+    /// Left, top, width and height.
+    area: [f32; 4],
+    margin: f32,
+    color: Color,
+}
+
+impl Plate {
+    fn new(
+        canvas: &Canvas,
+        face: &FaceEstimate,
+        options: &RecordOptions,
+        line: f32,
+        unit: f32,
+        detail: Detail,
+    ) -> Self {
+        let estimates = face.heads.iter().map(|head| {
+            let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
+            let value = format!("{:.digits$}", head.value);
+            let interval = head.interval(options.level);
+            match detail {
+                Detail::Intervals => {
+                    format!("{value} ({:.digits$}–{:.digits$})", interval.low, interval.high)
+                }
+                Detail::Values | Detail::First => value,
+            }
+        });
+        let shown = if detail == Detail::First { 1 } else { face.heads.len() };
+        let estimates: Vec<String> = match (options.refusal(face), detail) {
+            (None, _) => estimates.take(shown).collect(),
+            (Some(_), Detail::Intervals) => {
+                vec![format!("not assessed: quality {:.2}", face.quality)]
+            }
+            (Some(_), Detail::Values) => vec!["not assessed".into()],
+            (Some(_), Detail::First) => vec!["-".into()],
+        };
+        let [x, y, w, h] = face.bbox;
+        let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
+        let text = Text::new(&estimates.join("  "), size).bold();
+        let margin = (size * 0.45).round();
+        let (width, height) =
+            ((text.width() + 2.0 * margin).ceil(), text.cap_height() + 2.0 * margin);
+        let edge = (line / 2.0).floor();
+        // Aligned with the box's left side, or centered on a box that is narrower.
+        let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
+        let left = left.min(canvas.width() as f32 - width).max(0.0);
+        let above = y.round() - edge - height;
+        let below = (y + h).round() + edge;
+        let top = match () {
+            () if above >= 0.0 => above,
+            () if below + height <= canvas.height() as f32 => below,
+            () => y.max(0.0),
+        };
+        Self { text, area: [left, top, width, height], margin, color: color(face, options) }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let ([x, y, w, h], [u, v, p, q]) = (self.area, other.area);
+        x < u + p && u < x + w && y < v + q && v < y + h
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        let [left, top, ..] = self.area;
+        canvas.fill_rect(self.area, self.color, 1.0);
+        let baseline = top + self.margin + self.text.cap_height();
+        self.text.draw(canvas, [left + self.margin, baseline], DARK);
+    }
 }
 
 #[cfg(test)]
@@ -176,5 +247,25 @@ mod tests {
             draw(&mut other, &faces, &RecordOptions { min_quality: 0.5, ..Default::default() });
             assert_ne!(other, canvas);
         }
+    }
+
+    #[test]
+    fn labels_of_neighbors_do_not_overlap() {
+        let estimator = dldl::Estimator::load("tiny").unwrap();
+        let picture = Picture::new(96, 96, vec![90; 3 * 96 * 96]).unwrap();
+        let whole = estimator.estimate_whole(&picture).unwrap();
+        let plates_at = |apart: f32| {
+            let canvas = Canvas::white(1200, 200);
+            let bbox = |i: usize| [20.0 + apart * i as f32, 80.0, 60.0, 70.0];
+            let faces: Vec<FaceEstimate> =
+                (0..4).map(|i| FaceEstimate { bbox: bbox(i), ..whole.clone() }).collect();
+            plates(&canvas, &faces, &RecordOptions::default(), &[1.0; 4], 500.0)
+        };
+        let widths = [300.0, 110.0, 40.0].map(|apart| {
+            let plates = plates_at(apart);
+            assert!((1..4).all(|i| !plates[i].covers(&plates[i - 1])), "{apart}");
+            plates[1].area[2]
+        });
+        assert!(widths[0] > widths[1] && widths[1] > widths[2], "{widths:?}");
     }
 }

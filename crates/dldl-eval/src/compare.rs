@@ -1,6 +1,8 @@
-//! Several evaluations side by side: a row for each, and matrices of models by datasets.
-//! All numbers are taken from the evaluations. Formatting is in `text`.
+//! Several evaluations side by side: a row for each, matrices of models by datasets, and
+//! differences on the same pictures (`paired`). All numbers are taken from the
+//! evaluations. Formatting is in `text`.
 
+mod paired;
 mod text;
 
 use dldl_label::Task;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Evaluation, Measured};
 
+pub use paired::Difference;
 pub use text::Layout;
 
 /// Evaluations side by side.
@@ -18,6 +21,9 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// For each task, matrices of MAE, MAE after rescaling, and Pearson's correlation.
     pub matrices: Vec<Matrix>,
+    /// Each evaluation against the first one of the same dataset, picture by picture.
+    #[serde(default)]
+    pub differences: Vec<Difference>,
 }
 
 /// One evaluation; all metrics are those of flip fusion.
@@ -136,7 +142,7 @@ impl Comparison {
             ]
         });
         let matrices = matrices.collect();
-        Self { rows, matrices }
+        Self { rows, matrices, differences: paired::differences(evaluations) }
     }
 }
 
@@ -245,5 +251,35 @@ mod tests {
         assert!(lines[1].contains(&format!(",{mae},")));
         let (head, row) = (lines[0].matches(',').count(), lines[1].matches(',').count());
         assert_eq!(head, row - 1, "one comma is inside quotes");
+    }
+
+    /// Two models whose errors vary a lot from picture to picture, and always alike.
+    #[test]
+    fn differences_are_taken_picture_by_picture() {
+        let off = |more: f64| -> Vec<Prediction> {
+            let one = |i: usize| {
+                let truth = (i % 60) as f64;
+                let p = prediction(truth, truth + 20.0 * (i % 7) as f64 / 7.0 + more);
+                Prediction { file: format!("{i}.jpg"), ..p }
+            };
+            (0..300).map(one).collect()
+        };
+        let mut fewer = off(0.5);
+        fewer.truncate(250);
+        let all = named(vec![
+            evaluation("a", "x", off(0.0)),
+            evaluation("a", "y", off(0.0)),
+            evaluation("b", "x", off(1.0)),
+            evaluation("c", "x", fewer),
+        ]);
+        let found = Comparison::new(&all);
+        let [b, c] = &found.differences[..] else { panic!("{:?}", found.differences) };
+        assert_eq!((b.name.as_str(), b.reference.as_str(), b.n), ("2.json", "0.json", 300));
+        assert_eq!((c.name.as_str(), c.n), ("3.json", 250));
+        assert!((b.mae.value - 1.0).abs() < 1e-9 && (c.mae.value - 0.5).abs() < 1e-9);
+        let [low, high] = b.mae.interval.unwrap();
+        assert!(high - low < 1e-6, "the difference is always 1: {low} to {high}");
+        let text = found.to_text(Layout::Text);
+        assert!(text.contains("on the same pictures") && text.contains("+1.000"), "{text}");
     }
 }

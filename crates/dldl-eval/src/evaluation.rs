@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Scale, figures};
 
 pub use crate::figures::{
-    Assurance, AssuranceGroup, AtLeast, AtLeastGroup, Bin, Breakdown, ChallengeAge, Coverage,
-    Cutoff, Group, GroupHits, Hits, MIN_GROUP, Measured, Metrics, Probabilistic, RATES, Rejection,
-    RejectionCurve, RejectionPoint, Reliability, RocPoint, Threshold,
+    Assurance, AssuranceGroup, AtLeast, AtLeastGroup, Bin, Breakdown, ByEstimate, ChallengeAge,
+    Coverage, Cutoff, EstimateBand, Group, GroupHits, Hits, MIN_GROUP, Measured, Metrics,
+    Probabilistic, RATES, Readouts, Rejection, RejectionCurve, RejectionPoint, Reliability,
+    RocPoint, Threshold,
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
@@ -91,8 +92,14 @@ pub struct Evaluation {
     pub flipped: Metrics,
     /// Metrics of estimates from the mean of both distributions.
     pub flip_fusion: Metrics,
+    /// Errors after the same readout for every method.
+    #[serde(default)]
+    pub readouts: Readouts,
     /// Metrics of distributions and intervals.
     pub probabilistic: Probabilistic,
+    /// Coverage by band of the estimate; none without predictions.
+    #[serde(default)]
+    pub by_estimate: Option<ByEstimate>,
     /// Predicting the median of the train split; none without a train split.
     pub baseline: Option<Baseline>,
     /// Metrics by band of the true value, sex, race and pairs of these, where known.
@@ -159,7 +166,9 @@ impl Evaluation {
             plain: metrics(|p| p.plain),
             flipped: metrics(|p| p.flipped),
             flip_fusion: metrics(|p| p.fused),
+            readouts: figures::readouts(&predictions, scale),
             probabilistic: figures::probabilistic(&predictions, labels, calibration.as_ref()),
+            by_estimate: figures::by_estimate(&predictions, calibration.as_ref(), labels, scale),
             baseline,
             breakdowns: figures::breakdowns(&predictions, task.name(), labels, scale),
             hits: figures::hits(&predictions, labels),

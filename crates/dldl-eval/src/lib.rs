@@ -34,10 +34,10 @@ mod table;
 pub mod understand;
 
 pub use calibrate::{
-    CalibrateError, Calibrated, Effect, Quality, calibrate, highest_level, pictures_needed,
-    suits_calibration,
+    BandQuality, CalibrateError, Calibrated, Effect, Fits, Halves, Quality, RecalibrationErrors,
+    calibrate, highest_level, pictures_needed, suits_calibration,
 };
-pub use compare::{Comparison, Layout};
+pub use compare::{Comparison, Difference, Layout};
 pub use corruption::Corruption;
 pub use evaluate::{EvalError, Options, Progress, Source, evaluate, find_head};
 pub use evaluation::{Baseline, Crops, Evaluation, Subject};

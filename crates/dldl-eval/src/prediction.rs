@@ -1,8 +1,7 @@
 //! The prediction for one labeled picture: all metrics are computed from these.
 
-use dldl::{Distribution, Head, Measures};
+use dldl::{Distribution, Head, Measures, NetError};
 use dldl_data::{Annotation, Sample, Sex};
-use dldl_label::LabelError;
 use dldl_label::metrics::{crps, labels_within, nll};
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +40,13 @@ pub struct Prediction {
     pub plain: f64,
     /// The estimate from the mirror image.
     pub flipped: f64,
-    /// The estimate from the mean of the two distributions. The following fields also
-    /// belong to this mean.
+    /// The estimate from both ([`Head::answer`]): from the mean of the two distributions
+    /// or, for methods that count, the mean of the two estimates. The following fields
+    /// belong to the mean of the distributions.
     pub fused: f64,
+    /// The median ([`dldl::Distribution::quantile`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
     /// The standard deviation.
     pub std: f64,
     /// The probability of a value below the true one ([`dldl::Distribution::pit`]).
@@ -65,6 +68,10 @@ pub struct Prediction {
     /// found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measures: Option<Measures>,
+    /// The same with the levels of all estimates together, if the model has levels by
+    /// band: what its intervals would be without bands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_table: Option<[[f64; 2]; LEVELS.len()]>,
 }
 
 impl Prediction {
@@ -81,9 +88,9 @@ impl Prediction {
         [plain, flipped]: [Distribution; 2],
         aligned: bool,
         thresholds: &[f64],
-    ) -> Result<Self, LabelError> {
+    ) -> Result<Self, NetError> {
         let estimates = [head.value(&plain), head.value(&flipped)];
-        let fused = Distribution::average(&[plain, flipped])?;
+        let (value, fused) = head.answer(&[plain, flipped])?;
         let truth = annotation.mean();
         let range = annotation.closed_range();
         let [low, high] = range.unwrap_or([truth; 2]);
@@ -96,6 +103,10 @@ impl Prediction {
                 within.map(|k| crps(&fused, labels.value(k))).sum::<f64>() / count
             }
         };
+        let banded = head.intervals(true).filter(|table| table.bands.is_some());
+        let one_table = banded.map(|table| {
+            LEVELS.map(|level| fused.conformal_interval(table.levels.level(level)).into())
+        });
         Ok(Self {
             file: sample.file.clone(),
             truth,
@@ -107,18 +118,20 @@ impl Prediction {
             aligned,
             plain: estimates[0],
             flipped: estimates[1],
-            fused: head.value(&fused),
+            fused: value,
+            median: Some(fused.quantile(0.5)),
             std: fused.std(),
             pit: fused.pit(truth),
             nll: nll(&fused, low, high),
             crps,
             intervals: LEVELS.map(|level| {
-                let interval = head.interval(&fused, level, true);
+                let interval = head.interval(&fused, value, level, true);
                 [interval.low, interval.high]
             }),
             at_least: thresholds.iter().map(|&threshold| fused.at_least(threshold)).collect(),
             quality: None,
             measures: None,
+            one_table,
         })
     }
 }
@@ -160,6 +173,13 @@ mod tests {
         close(p.at_least[1], 0.5 + 0.5 * fused.probabilities()[32]);
         assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.equal_tailed_interval(0.9)));
         assert_eq!((p.group.as_deref(), p.sigma, p.range), (Some("x"), Some(1.5), None));
+
+        // Methods that count: the mean of the numbers, and the same distribution.
+        let count = Head { method: Method::RankingBce, ..head() };
+        let views = [at(30.0), at(33.0)];
+        let [a, b] = [0, 1].map(|i| count.value(&views[i]));
+        let counted = Prediction::new(&sample, &annotation, &count, views, true, &[]).unwrap();
+        assert_eq!((counted.plain, counted.flipped, counted.fused), (a, b, 31.5));
 
         let annotation = Annotation::Interval { interval: [30.0, 39.0] };
         let p = predict(&annotation);

@@ -1,8 +1,9 @@
 //! An evaluation as a text table. Its JSON has all digits, the groups of combined
 //! attributes and the single pictures. Ranges, age assurance and thresholds are in
-//! `answers`.
+//! `answers`, intervals by band of the estimate in `estimated`.
 
 mod answers;
+mod estimated;
 mod rejection;
 
 use std::fmt::{self, Display, Formatter};
@@ -20,6 +21,9 @@ impl Display for Evaluation {
         self.head(f)?;
         self.errors(f)?;
         self.distributions(f)?;
+        if let Some(table) = &self.by_estimate {
+            estimated::by_estimate(f, self.subject.task.name(), table)?;
+        }
         let (single, crossed): (Vec<&Breakdown>, Vec<&Breakdown>) =
             self.breakdowns.iter().partition(|b| !b.by.contains(" x "));
         let digits = self.digits();
@@ -97,9 +101,12 @@ impl Evaluation {
         if let Some(with) = with.filter(|_| self.failures > 0) {
             writeln!(f, "\neps-error with failures counted as 1: {:.4}", with.value)?;
         }
-        if self.n_groups < self.n {
-            let n = self.n_groups;
-            writeln!(f, "\n95 % intervals: bootstrap over {n} people or groups of pictures")?;
+        // Without names, the pictures of a person count as those of several people.
+        match self.n_groups {
+            n if n < self.n => {
+                writeln!(f, "\n95 % intervals: bootstrap over {n} people or groups of pictures")?;
+            }
+            n => writeln!(f, "\n95 % intervals: bootstrap over {n} photographs")?,
         }
         Ok(())
     }
@@ -135,7 +142,10 @@ impl Evaluation {
         let found = &self.probabilistic;
         let intervals = self.subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
         let how = match intervals {
-            Some(i) => format!("calibrated on {} pictures of {}", i.n, i.on),
+            Some(i) => {
+                let bands = i.bands.as_ref().map_or("", |_| ", by band of the estimate");
+                format!("calibrated on {} pictures of {}{bands}", i.n, i.on)
+            }
             None => "not calibrated".to_owned(),
         };
         if let (Some(nll), Some(crps)) = (found.nll, found.crps) {
@@ -263,7 +273,8 @@ mod tests {
 
     fn evaluation(task: Task, labels: LabelSet, predictions: Vec<Prediction>) -> Evaluation {
         let levels = Conformal::fit(&[0.25, 0.5, 0.75]).unwrap();
-        let fused = Some(IntervalCalibration { on: "faces, val split".into(), n: 3, levels });
+        let on = "faces, val split".into();
+        let fused = Some(IntervalCalibration { on, n: 3, levels, bands: None });
         let intervals = IntervalTables { fused, unfused: None };
         let subject = Subject {
             model: "m".into(),
@@ -274,7 +285,7 @@ mod tests {
             protocol: Some("random:1".into()),
             scale: Scale::new(task, &labels),
             labels,
-            calibration: Some(Calibration { temperature: 1.0, intervals }),
+            calibration: Some(Calibration { intervals, ..Calibration::temperature(1.0) }),
             thresholds: vec![18.0],
         };
         Evaluation::new(subject, predictions, None, Vec::new(), Vec::new())
@@ -304,6 +315,12 @@ mod tests {
         assert!(text.contains("bootstrap over 200 people"));
         assert!(text.contains("calibrated on 3 pictures of faces, val split"), "{text}");
         assert_eq!(line(&text, "  90 %")[0], "90");
+        let band = &made.by_estimate.as_ref().unwrap().bands[2];
+        let covered = format!("{:.1} %", 100.0 * band.coverage[0].observed.value);
+        let by_estimate = line(&text, "20-29");
+        assert_eq!((by_estimate.len(), by_estimate[3..5].join(" ")), (12, covered));
+        assert_eq!(by_estimate[1], band.n.to_string());
+        assert!(text.contains("by estimated age") && !text.contains("without bands"), "{text}");
         assert_eq!(line(&text, "0-2*")[1], "15");
         assert_eq!(line(&text, "female")[1], "200");
         assert!(text.contains("age x sex: 18 groups"), "{text}");
@@ -321,7 +338,8 @@ mod tests {
             format!("{:.4}", row.cutoff.unwrap())
         );
         assert_eq!(line(&text, "5 % of those above fail")[7], found(&row));
-        assert!(line(&text, "male ").contains(&found(&of_men).as_str()), "{text}");
+        let section = text.split(&counts).nth(1).unwrap();
+        assert!(line(section, "male ").contains(&found(&of_men).as_str()), "{text}");
         let rejection = made.rejection.as_ref().unwrap();
         let row = line(&text, "by quality");
         assert_eq!(row[2], format!("{:.3}", mae.value));

@@ -237,7 +237,7 @@ impl Distribution {
     }
 
     /// Divides non-negative weights, at least one of them positive, by their sum.
-    fn normalized(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
+    pub(crate) fn normalized(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
         debug_assert_eq!(weights.len(), labels.len());
         let sum: f64 = weights.iter().sum();
         for weight in &mut weights {
@@ -377,13 +377,9 @@ impl Distribution {
         (self.quantile(0.5 * (1.0 - level)), self.quantile(0.5 * (1.0 + level)))
     }
 
-    /// The ends of a label's bin: half a step to either side, within the range.
+    /// The ends of a label's bin.
     fn bin(&self, k: usize) -> (f64, f64) {
-        let labels = &self.labels;
-        let edge = |k: usize| 0.5 * (labels.value(k - 1) + labels.value(k));
-        let low = if k == 0 { labels.min() } else { edge(k) };
-        let high = if k + 1 == labels.len() { labels.max() } else { edge(k + 1) };
-        (low, high)
+        self.labels.bin(k)
     }
 
     /// Labels and their probabilities.

@@ -58,12 +58,13 @@ impl LabelTeacher {
             }
             _ => {
                 let new = Ensemble::load(&config.models, config.size, built_in)?;
+                let heads = new.heads(task, labels)?;
                 let same = |e: &Ensemble| e.paths == new.paths && e.size == new.size;
                 let index = ensembles.iter().position(same).unwrap_or(ensembles.len());
                 if index == ensembles.len() {
                     ensembles.push(new);
                 }
-                Source::Ensemble(index, ensembles[index].heads(task, labels)?)
+                Source::Ensemble(index, heads)
             }
         };
         Ok(Self { share: config.weight, source })

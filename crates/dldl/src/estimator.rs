@@ -192,7 +192,7 @@ mod tests {
         let interval = age.interval(0.9);
         assert!(0.0 <= interval.low && interval.low < age.value && age.value < interval.high);
         let head = &estimator.engine().info().heads[0];
-        assert_eq!(interval, head.interval(&age.distribution, 0.9, true));
+        assert_eq!(interval, head.interval(&age.distribution, age.value, 0.9, true));
         assert_eq!(face.get(Task::Attractiveness), face.attractiveness());
         assert!(face.attractiveness().is_some() && face.get(Task::RealAge).is_none());
     }

@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(age["interval"]["level"], 0.9);
         // The labels from 32 up: the mean is 31.416.
         let tails = age["at_least"].as_array().unwrap();
-        assert_eq!(tails[0].to_string(), r#"{"threshold":18.0,"probability":1.0}"#);
+        assert_eq!(tails[0], serde_json::json!({ "threshold": 18.0, "probability": 1.0 }));
         let upper = tails[1]["probability"].as_f64().unwrap();
         assert!((0.4..0.5).contains(&upper), "{upper}");
         assert!(face["attractiveness"].get("at_least").is_none());

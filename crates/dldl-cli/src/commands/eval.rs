@@ -18,7 +18,8 @@ use crate::shared_args::{ModelArgs, ThresholdArgs};
 /// percentage of errors of at most 3, 5 and 8 years (CS@3, CS@5, CS@8; for scores of
 /// 0.3, 0.5 and 0.8 points), and ChaLearn's epsilon-error where the raters' standard
 /// deviation is known. Each is given with and without flip fusion (averaging with the
-/// mirror image) and with a 95 % bootstrap interval over people. Then follow the
+/// mirror image) and with a 95 % bootstrap interval, over people where they are known
+/// and over photographs where they are not. Then follow the
 /// coverage of the model's intervals; errors by age, sex, race and their
 /// combinations; and, for ages, the error rates of an age check at 18 (after NIST's
 /// age assurance evaluation). With --threshold N, it also measures the probability of

@@ -113,6 +113,39 @@ fn the_ranking_figure_is_drawn_with_and_without_models() {
 }
 
 #[test]
+fn learned_distributions_are_drawn_beside_those_of_the_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let out = dir.path().join("learned.svg");
+    let on = ["--dataset", "csv", "--root", text(dir.path()), "--split", "all"];
+    let distributions = |more: &[&str]| explain(&[&["distributions"], &on[..], more].concat());
+    let two = ["--models", "tiny", "tiny", "--limit", "9", "-f", "json", "--out", text(&out)];
+    let done = distributions(&two);
+    // One of the pictures is missing.
+    assert_eq!((done.code, done.stderr.as_str()), (1, ""));
+    let json: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(json["failed"][0]["file"], "missing.jpg");
+    let faces = json["faces"].as_array().unwrap();
+    assert_eq!((faces.len(), faces[0]["learned"].as_array().unwrap().len()), (4, 2));
+    // From the youngest to the oldest.
+    assert!(faces.is_sorted_by_key(|face| face["truth"].as_f64().unwrap()));
+    let target: Vec<f64> = serde_json::from_value(faces[0]["target"].clone()).unwrap();
+    let mean: f64 = target.iter().enumerate().map(|(age, p)| age as f64 * p).sum();
+    assert!((mean - faces[0]["truth"].as_f64().unwrap()).abs() < 0.01);
+    let svg = std::fs::read_to_string(&out).unwrap();
+    assert!(svg.contains("Learned distributions") && svg.contains("tiny (dldl-v2)"));
+
+    let name = faces[1]["file"].as_str().unwrap();
+    let one = distributions(&["--file", name]);
+    assert!(one.stdout.contains(name) && one.stdout.contains("divergence"), "{}", one.stdout);
+    let csv = distributions(&["--file", name, "-f", "csv"]);
+    assert_eq!(csv.stdout.lines().count(), 1 + 2 * 101);
+    let unknown = distributions(&["--file", "nobody.jpg"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("nobody.jpg is not in the split"));
+    assert_eq!(explain(&["distributions"]).code, 2);
+}
+
+#[test]
 fn datasets_are_averaged_by_band_and_reported_on_one_page() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Comparison, Matrix, Row};
+use super::{Comparison, Difference, Matrix, Row};
 use crate::Measured;
 
 /// The format of a comparison.
@@ -102,7 +102,41 @@ impl Comparison {
             });
             text += &table(&header, &rows.collect::<Vec<_>>(), 1, markdown);
         }
-        text
+        text + &self.paired(markdown)
+    }
+
+    /// The differences on the same pictures; empty if there are none.
+    fn paired(&self, markdown: bool) -> String {
+        if self.differences.is_empty() {
+            return String::new();
+        }
+        let title = "MAE minus that of the reference, on the same pictures (paired bootstrap)";
+        let title = match markdown {
+            true => format!("\n**{title}**\n\n"),
+            false => format!("\n{title}\n"),
+        };
+        let model = |name: &String| {
+            let row = self.rows.iter().find(|row| row.name == *name);
+            row.map_or(name.clone(), |row| format!("{} ({name})", row.model))
+        };
+        let row = |d: &Difference| {
+            let digits = d.digits;
+            let interval = d
+                .mae
+                .interval
+                .map_or("-".into(), |[low, high]| format!("{low:+.digits$} to {high:+.digits$}"));
+            vec![
+                model(&d.name),
+                model(&d.reference),
+                d.dataset.clone(),
+                d.n.to_string(),
+                format!("{:+.digits$}", d.mae.value),
+                interval,
+            ]
+        };
+        let header = ["model", "reference", "dataset", "n", "difference", "95 %"];
+        let rows: Vec<Vec<String>> = self.differences.iter().map(row).collect();
+        title + &table(&header.map(str::to_owned), &rows, WORDS, markdown)
     }
 
     /// A line per row, including the interval of the MAE.

@@ -132,7 +132,7 @@ pub fn metrics(
 
 /// Whether an error is at most a threshold. The slack is for decimal fractions such as
 /// 0.3, which have no exact binary form.
-fn hit(error: f64, threshold: f64) -> bool {
+pub(super) fn hit(error: f64, threshold: f64) -> bool {
     error.abs() <= threshold * (1.0 + 1e-12)
 }
 

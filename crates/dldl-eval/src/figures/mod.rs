@@ -4,10 +4,12 @@
 
 mod assurance;
 mod at_least;
+mod estimated;
 mod groups;
 mod hits;
 mod metrics;
 mod probabilistic;
+mod readouts;
 mod rejection;
 
 use std::collections::HashMap;
@@ -19,10 +21,12 @@ use crate::Prediction;
 
 pub use assurance::{Assurance, AssuranceGroup, ChallengeAge, assurance};
 pub use at_least::{AtLeast, AtLeastGroup, Bin, Cutoff, RATES, RocPoint, at_least};
+pub use estimated::{ByEstimate, EstimateBand, by_estimate};
 pub use groups::{Breakdown, Group, MIN_GROUP, breakdowns};
 pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
 pub use probabilistic::{Coverage, Probabilistic, Reliability, covered, probabilistic};
+pub use readouts::{Readouts, readouts};
 pub use rejection::{Rejection, RejectionCurve, RejectionPoint, rejection};
 
 /// A metric and its sampling error.
@@ -30,8 +34,9 @@ pub use rejection::{Rejection, RejectionCurve, RejectionPoint, rejection};
 pub struct Measured {
     /// The value over the evaluated pictures.
     pub value: f64,
-    /// The 95 % interval: percentiles of the bootstrap over people
-    /// ([`dldl_label::metrics::bootstrap`]). None if all pictures show one person.
+    /// The 95 % interval: percentiles of the bootstrap over people, or over
+    /// photographs where people are not known ([`dldl_label::metrics::bootstrap`]). None if
+    /// all pictures show one person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
 }
@@ -107,7 +112,7 @@ fn measure(people: usize, figures: impl Fn(&[u32]) -> Vec<Option<f64>>) -> Vec<O
 }
 
 /// The means of columns, given as one row per picture; none without pictures.
-fn means<const N: usize>(
+pub(crate) fn means<const N: usize>(
     people: &People,
     rows: impl Iterator<Item = [f64; N]>,
 ) -> Option<[Measured; N]> {
@@ -152,6 +157,7 @@ pub(crate) mod testing {
             race: None,
             group: None,
             aligned: true,
+            median: Some(estimate),
             plain: estimate,
             flipped: estimate,
             fused: estimate,
@@ -163,6 +169,7 @@ pub(crate) mod testing {
             at_least: Vec::new(),
             quality: None,
             measures: None,
+            one_table: None,
         }
     }
 

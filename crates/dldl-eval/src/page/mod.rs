@@ -115,8 +115,8 @@ impl Parts {
         body += &format!("<pre>{}</pre>\n", lines(&heading.command));
         let mut notes: Vec<String> = vec![
             "Intervals of metrics are 95 % intervals: percentiles of a bootstrap of 1,000 \
-             resamples with a fixed seed. People (or groups of pictures that belong together) \
-             are resampled, not single pictures."
+             resamples with a fixed seed. Where it is known which pictures show the same person \
+             or belong together, these groups are resampled, otherwise single photographs."
                 .into(),
             "Unless stated otherwise, estimates use flip fusion: the mean of the distributions \
              of a crop and of its mirror image."

@@ -47,6 +47,7 @@ fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
         race: Some("Asian".into()),
         group: None,
         aligned: true,
+        median: Some(fused),
         plain: fused,
         flipped: fused,
         fused,
@@ -58,6 +59,7 @@ fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
         at_least: vec![0.75],
         quality: Some(0.8),
         measures: None,
+        one_table: None,
     }
 }
 
@@ -142,6 +144,14 @@ fn evaluation(model: &str) -> Evaluation {
         groups,
     };
     let sexes = vec![group("female", 1200, 4.9), group("male", 1100, 5.2)];
+    let estimated = EstimateBand {
+        name: "20-29".into(),
+        n: 731,
+        few: false,
+        bias: figure(0.3),
+        coverage: LEVELS.map(coverage).into(),
+        one_table: vec![Coverage { observed: figure(0.777), ..coverage(0.9) }; LEVELS.len()],
+    };
     Evaluation {
         subject: Subject {
             model: model.into(),
@@ -155,6 +165,7 @@ fn evaluation(model: &str) -> Evaluation {
             calibration: None,
             thresholds: vec![18.0],
         },
+        readouts: Readouts::default(),
         n: 2338,
         n_sigma: 0,
         n_groups: 2300,
@@ -178,6 +189,7 @@ fn evaluation(model: &str) -> Evaluation {
                 })
                 .collect(),
         },
+        by_estimate: Some(ByEstimate { calibrated: true, bands: vec![estimated] }),
         baseline: Some(Baseline { train_median: 29.0, mae: 14.98 }),
         breakdowns: vec![breakdown("age", bands), breakdown("sex", sexes)],
         hits: None,
@@ -339,7 +351,11 @@ fn all_parts_are_on_the_page() {
         "88.7",
         "3.02",
         "Reliability of intervals",
-        "Intervals by age",
+        "Intervals by estimated age",
+        "731",
+        "77.7",
+        "90 %, without bands",
+        "Intervals by true age",
         "challenge age",
         "n = 421",
         "far.jpg",
@@ -363,6 +379,7 @@ fn all_parts_are_on_the_page() {
 fn absent_parts_have_no_section() {
     let mut one = evaluation("tiny");
     (one.assurance, one.breakdowns, one.predictions) = (None, Vec::new(), Vec::new());
+    one.at_least = Vec::new();
     let html = Parts { evaluations: vec![one], ..Parts::default() }.to_html(&heading());
     check_nesting(&html);
     for absent in

@@ -1,11 +1,13 @@
 //! Interpretation of models (specification 5.7): class activation maps of the
 //! expectation ([`cam()`]) and estimates under occlusion ([`occlusion()`]), of one face
-//! or averaged over a dataset by band ([`over_set`]); and the relation between Ranking
-//! and label distributions in trained models ([`ranking`]). `paint` draws maps as a
-//! bitmap, [`crate::page`] as part of a report.
+//! or averaged over a dataset by band ([`over_set`]); learned distributions beside those of
+//! the labels ([`learned()`]); and the relation between Ranking and label distributions in
+//! trained models ([`ranking`]). `paint` draws maps as a bitmap, [`crate::page`] as part of
+//! a report.
 
 mod cam;
 pub mod color;
+mod learned;
 mod occlusion;
 mod paint;
 pub mod ranking;
@@ -20,6 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::{EvalError, Scale};
 
 pub use cam::{cam, slope};
+pub use learned::{
+    Learned, LearnedDistribution, LearnedFace, LearnedOptions, learned, learned_figure,
+};
 pub use occlusion::{Occluded, PARTS, Pattern, Region, occlusion};
 pub use paint::paint;
 pub(crate) use ranking_figure::rank_curve_plots;
@@ -35,6 +40,20 @@ pub enum UnderstandError {
     /// The model cannot run, or does not support such maps.
     #[error(transparent)]
     Model(#[from] NetError),
+    /// Models that are compared have different labels.
+    #[error("{first} and {second} have different labels: compare models with the same labels")]
+    OtherLabels {
+        /// The first model.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A picture that was asked for by its name.
+    #[error("{file} is not in the split, or has no label of the task: see `dldl data check`")]
+    NoSuchFile {
+        /// The name.
+        file: String,
+    },
 }
 
 /// The method of interpretation.

@@ -111,7 +111,7 @@ impl RankCurves {
 }
 
 /// Quotes a CSV cell if necessary (RFC 4180).
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     match text.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.into(),

@@ -7,7 +7,7 @@ Needs cargo. DIR contains pictures of aligned faces. Each is decoded and resized
 once, so that both sides get the same pixels (JPEG decoders differ slightly).
 Without --crops, the pictures are random. Checks the given models (default: those
 in models/) and networks with random weights that cover the whole family: both
-poolings, odd widths, other labels, a calibration, all kinds of methods, fixed and
+poolings, odd widths, other labels, a calibration, a recalibration, all kinds of methods, fixed and
 free sizes. Exits with 1 if an age differs by more than 0.001 years.
 """
 
@@ -27,6 +27,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1e-3
 
+BENT = [[0, 0], [30, 22], [50.5, 55], [75, 71.25], [100, 100]]
 FAMILY = {
     "random ThinAgeNet": dict(net="thin-age"),
     "random TinyAgeNet, average pooling": dict(net="tiny-age", pooling="average"),
@@ -38,6 +39,9 @@ FAMILY = {
     "random, ranks": dict(net="8 8, 16", method="ranking-bce"),
     "random, soft ranks": dict(net="8 8, 16", method="soft-ranking"),
     "random, pairs of ranks": dict(net="8 8, 16", method="or-cnn"),
+    "random, recalibrated": dict(net="8 8, 16", temperature=0.7, recalibration=BENT),
+    "random, ranks, recalibrated": dict(net="8 8, 16", method="ranking-bce", recalibration=BENT),
+    "random, a median, recalibrated": dict(net="8 8, 16", method="crps", recalibration=BENT),
 }
 
 

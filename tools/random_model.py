@@ -38,9 +38,11 @@ def outputs_of(method, count):
 
 
 def write(
-    path, net, pooling="hybrid", labels=(0.0, 100.0, 1.0), temperature=None, seed=1, method="dldl-v2"
+    path, net, pooling="hybrid", labels=(0.0, 100.0, 1.0), temperature=None, seed=1, method="dldl-v2",
+    recalibration=None
 ):
-    """Writes the file; `labels` are minimum, maximum and step."""
+    """Writes the file; `labels` are minimum, maximum and step, `recalibration` the nodes of
+    a map of estimates."""
     rng = np.random.default_rng(seed)
     low, high, step = labels
     outputs = outputs_of(method, round((high - low) / step) + 1)
@@ -68,6 +70,8 @@ def write(
     }
     if temperature is not None:
         info["calibration"] = {"temperature": temperature}
+    if recalibration is not None:
+        info.setdefault("calibration", {})["recalibration"] = recalibration
     tensors = {name: values.astype(np.float32) for name, values in tensors.items()}
     save_file(tensors, path, metadata={"dldl": json.dumps(info)})
 

@@ -6,13 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{FaceEstimate, Picture};
+use dldl::{FaceEstimate, Picture, RecordOptions};
 use dldl_face::{Chroma, encode_jpeg};
 use dldl_plot::{Canvas, Color, Text};
 
 use crate::printing::write_file;
 
 const BRIGHT: Color = [255, 200, 0];
+const GRAY: Color = [176, 176, 176];
 const DARK: Color = [24, 24, 24];
 const QUALITY: u8 = 92;
 
@@ -52,18 +53,23 @@ impl Copies {
     }
 }
 
-/// Draws the faces with their estimates and intervals of a level into the picture and
-/// writes it as JPEG.
-pub fn write(picture: Picture, faces: &[FaceEstimate], level: f64, target: &Path) -> Result<()> {
+/// Draws the faces with their estimates and intervals, or that they are not assessed, into
+/// the picture and writes it as JPEG.
+pub fn write(
+    picture: Picture,
+    faces: &[FaceEstimate],
+    options: &RecordOptions,
+    target: &Path,
+) -> Result<()> {
     let (width, height) = (picture.width(), picture.height());
     let mut canvas = Canvas::from_rgb(width, height, picture.into_rgb());
-    draw(&mut canvas, faces, level);
+    draw(&mut canvas, faces, options);
     let jpeg = encode_jpeg(canvas.rgb(), width, height, QUALITY, Chroma::Full)?;
     write_file(target, &jpeg)
 }
 
 /// Draws boxes and points first, so that no box covers a neighbor's label.
-fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], level: f64) {
+fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], options: &RecordOptions) {
     // Line widths scale with the picture, which is usually viewed as a whole.
     let unit = (canvas.width() as f32 * canvas.height() as f32).sqrt();
     // A thick line would hide a small face.
@@ -72,16 +78,22 @@ fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], level: f64) {
     for (face, &line) in faces.iter().zip(&lines) {
         let halo = (line / 3.0).ceil();
         canvas.outline_rect(face.bbox, line + 2.0 * halo, DARK, 0.5);
-        canvas.outline_rect(face.bbox, line, BRIGHT, 1.0);
+        let color = color(face, options);
+        canvas.outline_rect(face.bbox, line, color, 1.0);
         let radius = (face.bbox[2] / 50.0).clamp(line * 0.8, line * 2.0);
         for point in face.landmarks.iter().flatten() {
             canvas.dot(*point, radius + line / 3.0 + 0.5, DARK, 0.6);
-            canvas.dot(*point, radius, BRIGHT, 1.0);
+            canvas.dot(*point, radius, color, 1.0);
         }
     }
-    for plate in plates(canvas, faces, level, &lines, unit) {
+    for plate in plates(canvas, faces, options, &lines, unit) {
         plate.draw(canvas);
     }
+}
+
+/// Gray for faces that are not assessed.
+fn color(face: &FaceEstimate, options: &RecordOptions) -> Color {
+    if options.refusal(face).is_some() { GRAY } else { BRIGHT }
 }
 
 /// How much a label says. In a group picture, whole labels would cover each other.
@@ -99,13 +111,13 @@ enum Detail {
 fn plates(
     canvas: &Canvas,
     faces: &[FaceEstimate],
-    level: f64,
+    options: &RecordOptions,
     lines: &[f32],
     unit: f32,
 ) -> Vec<Plate> {
     let with = |detail: Detail| -> Vec<Plate> {
         let both = faces.iter().zip(lines);
-        both.map(|(face, &line)| Plate::new(canvas, face, level, line, unit, detail)).collect()
+        both.map(|(face, &line)| Plate::new(canvas, face, options, line, unit, detail)).collect()
     };
     for detail in [Detail::Intervals, Detail::Values] {
         let plates = with(detail);
@@ -123,13 +135,14 @@ struct Plate {
     /// Left, top, width and height.
     area: [f32; 4],
     margin: f32,
+    color: Color,
 }
 
 impl Plate {
     fn new(
         canvas: &Canvas,
         face: &FaceEstimate,
-        level: f64,
+        options: &RecordOptions,
         line: f32,
         unit: f32,
         detail: Detail,
@@ -137,7 +150,7 @@ impl Plate {
         let estimates = face.heads.iter().map(|head| {
             let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
             let value = format!("{:.digits$}", head.value);
-            let interval = head.interval(level);
+            let interval = head.interval(options.level);
             match detail {
                 Detail::Intervals => {
                     format!("{value} ({:.digits$}–{:.digits$})", interval.low, interval.high)
@@ -146,7 +159,14 @@ impl Plate {
             }
         });
         let shown = if detail == Detail::First { 1 } else { face.heads.len() };
-        let estimates: Vec<String> = estimates.take(shown).collect();
+        let estimates: Vec<String> = match (options.refusal(face), detail) {
+            (None, _) => estimates.take(shown).collect(),
+            (Some(_), Detail::Intervals) => {
+                vec![format!("not assessed: quality {:.2}", face.quality)]
+            }
+            (Some(_), Detail::Values) => vec!["not assessed".into()],
+            (Some(_), Detail::First) => vec!["-".into()],
+        };
         let [x, y, w, h] = face.bbox;
         let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
         let text = Text::new(&estimates.join("  "), size).bold();
@@ -164,7 +184,7 @@ impl Plate {
             () if below + height <= canvas.height() as f32 => below,
             () => y.max(0.0),
         };
-        Self { text, area: [left, top, width, height], margin }
+        Self { text, area: [left, top, width, height], margin, color: color(face, options) }
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -174,7 +194,7 @@ impl Plate {
 
     fn draw(&self, canvas: &mut Canvas) {
         let [left, top, ..] = self.area;
-        canvas.fill_rect(self.area, BRIGHT, 1.0);
+        canvas.fill_rect(self.area, self.color, 1.0);
         let baseline = top + self.margin + self.text.cap_height();
         self.text.draw(canvas, [left + self.margin, baseline], DARK);
     }
@@ -219,8 +239,13 @@ mod tests {
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
             let picture = Picture::new(120, 130, canvas.rgb().to_vec()).unwrap();
             let whole = estimator.estimate_whole(&picture).unwrap();
-            draw(&mut canvas, &[FaceEstimate { bbox, landmarks, ..whole }], 0.9);
+            let faces = [FaceEstimate { bbox, landmarks, quality: 0.4, ..whole }];
+            let mut other = canvas.clone();
+            draw(&mut canvas, &faces, &RecordOptions::default());
             assert_ne!(canvas, Canvas::white(120, 130));
+            // Faces that are not assessed look different.
+            draw(&mut other, &faces, &RecordOptions { min_quality: 0.5, ..Default::default() });
+            assert_ne!(other, canvas);
         }
     }
 
@@ -234,7 +259,7 @@ mod tests {
             let bbox = |i: usize| [20.0 + apart * i as f32, 80.0, 60.0, 70.0];
             let faces: Vec<FaceEstimate> =
                 (0..4).map(|i| FaceEstimate { bbox: bbox(i), ..whole.clone() }).collect();
-            plates(&canvas, &faces, 0.9, &[1.0; 4], 500.0)
+            plates(&canvas, &faces, &RecordOptions::default(), &[1.0; 4], 500.0)
         };
         let widths = [300.0, 110.0, 40.0].map(|apart| {
             let plates = plates_at(apart);

@@ -66,6 +66,7 @@ impl DatasetArgs {
             rescale: self.rescale,
             no_detect: self.no_detect,
             corruption: None,
+            thresholds: Vec::new(),
             threads: self.threads.count(),
         }
     }

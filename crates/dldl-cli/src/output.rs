@@ -33,12 +33,17 @@ pub struct Printer {
     heads: Vec<(Task, LabelSet)>,
     distribution: bool,
     level: f64,
+    /// The thresholds of ages.
+    thresholds: Vec<f64>,
     /// Width of a table's first column.
     name_width: usize,
     pictures: usize,
     without_face: usize,
     failures: usize,
     faces: usize,
+    /// Whether faces of low quality are not assessed.
+    choosy: bool,
+    not_assessed: usize,
 }
 
 impl Printer {
@@ -56,11 +61,14 @@ impl Printer {
             heads: model.heads.iter().map(|h| (h.task, h.labels.clone())).collect(),
             distribution: options.distribution,
             level: options.level,
+            thresholds: options.thresholds.clone(),
             name_width: longest.clamp("picture".len(), MAX_NAME),
             pictures: 0,
             without_face: 0,
             failures: 0,
             faces: 0,
+            choosy: options.min_quality > 0.0,
+            not_assessed: 0,
         }
     }
 
@@ -74,8 +82,11 @@ impl Printer {
                     let interval = format!("{} % interval", percent(self.level));
                     let w = task.name().len().max(6);
                     head += &format!("  {task:>w$} {:>6}   {interval:>13}", "+/-");
+                    for threshold in self.thresholds_of(*task) {
+                        head += &format!("  {:>8}", format!(">= {threshold}"));
+                    }
                 }
-                head += &format!("  {:>5}  box (x y width height)", "score");
+                head += &format!("  {:>5}  quality  box (x y width height)", "score");
                 match printing::color() {
                     true => writeln!(self.out, "\x1b[1m{head}\x1b[0m")?,
                     false => writeln!(self.out, "{head}")?,
@@ -95,6 +106,7 @@ impl Printer {
     pub fn record(&mut self, record: &PictureRecord) -> Result<()> {
         self.pictures += 1;
         self.faces += record.faces.len();
+        self.not_assessed += record.faces.iter().filter(|f| f.not_assessed.is_some()).count();
         self.failures += usize::from(record.error.is_some());
         self.without_face += usize::from(record.faces.is_empty() && record.error.is_none());
         match self.format {
@@ -136,6 +148,9 @@ impl Printer {
                     count(self.faces, "face", "faces"),
                     count(self.pictures, "picture", "pictures")
                 )?;
+                if self.not_assessed > 0 {
+                    write!(self.out, ", {} not assessed", self.not_assessed)?;
+                }
                 if self.without_face > 0 {
                     write!(self.out, ", {} without a face", self.without_face)?;
                 }
@@ -167,26 +182,55 @@ impl Printer {
                 let digits = if labels.step() < 1.0 { 2 } else { 1 };
                 line += &format!("  {:w$.digits$} {:6.digits$}   ", estimate.value, estimate.std);
                 line += &format!("{:>13}", format!("{low:.digits$} - {high:.digits$}"));
+                for tail in &estimate.at_least {
+                    line += &format!("  {:>8}", format!("{:.1} %", 100.0 * tail.probability));
+                }
+            }
+            if let Some(reason) = &face.not_assessed {
+                let width =
+                    self.name_width + self.heads.iter().map(|h| self.width_of(h.0)).sum::<usize>();
+                line = format!("{:width$}", format!("{line}  not assessed: {reason}"));
             }
             let score = face.score.map_or("-".into(), |s| format!("{s:.2}"));
+            let quality = face.quality.map_or("-".into(), |q| format!("{q:.2}"));
             let [x, y, width, height] = face.bbox;
-            writeln!(self.out, "{line}  {score:>5}  {x:.0} {y:.0} {width:.0} {height:.0}")?;
+            writeln!(
+                self.out,
+                "{line}  {score:>5}  {quality:>7}  {x:.0} {y:.0} {width:.0} {height:.0}"
+            )?;
         }
         Ok(())
+    }
+
+    /// The width of the columns of a task in a table.
+    fn width_of(&self, task: Task) -> usize {
+        2 + task.name().len().max(6) + 7 + 3 + 13 + 10 * self.thresholds_of(task).len()
+    }
+
+    /// The thresholds that estimates of a task are compared with.
+    fn thresholds_of(&self, task: Task) -> &[f64] {
+        match task {
+            Task::Age | Task::RealAge => &self.thresholds,
+            _ => &[],
+        }
     }
 
     fn csv_header(&self) -> Vec<String> {
         let mut cells: Vec<String> = ["image", "width", "height", "face"].map(Into::into).into();
         cells.extend(["x", "y", "w", "h"].map(|side| format!("box_{side}")));
-        cells.push("score".into());
+        cells.extend(["score", "quality"].map(Into::into));
         for point in ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"] {
             cells.extend(["x", "y"].map(|axis| format!("{point}_{axis}")));
         }
         for (task, _) in &self.heads {
             cells.extend([task.to_string(), format!("{task}_std")]);
             cells.extend(["level", "low", "high"].map(|part| format!("{task}_interval_{part}")));
+            cells.extend(self.thresholds_of(*task).iter().map(|t| format!("{task}_at_least_{t}")));
         }
         cells.push("model".into());
+        if self.choosy {
+            cells.push("not_assessed".into());
+        }
         for (i, (task, labels)) in self.heads.iter().enumerate().filter(|_| self.distribution) {
             let prefix = if i == 0 { "p".to_owned() } else { format!("{task}_p") };
             cells.extend(labels.values().iter().map(|v| format!("{prefix}_{}", rounded(*v))));
@@ -200,20 +244,28 @@ impl Printer {
         let mut cells =
             vec![record.image.clone(), side(record.width), side(record.height), i.to_string()];
         cells.extend(face.bbox.map(|v| v.to_string()));
-        cells.push(face.score.map_or(String::new(), |s| s.to_string()));
+        cells
+            .extend([face.score, face.quality].map(|v| v.map_or(String::new(), |v| v.to_string())));
         match &face.landmarks {
             Some(points) => cells.extend(points.iter().flatten().map(f64::to_string)),
             None => cells.extend(vec![String::new(); 10]),
         }
-        let estimates: Vec<&EstimateRecord> =
-            self.heads.iter().filter_map(|(task, _)| face.get(*task)).collect();
-        for estimate in &estimates {
-            let IntervalRecord { level, low, high } = estimate.interval;
-            cells.extend([estimate.value, estimate.std, level, low, high].map(|v| v.to_string()));
+        for (task, _) in &self.heads {
+            match face.get(*task) {
+                Some(estimate) => cells.extend(numbers(estimate)),
+                None => cells.extend(vec![String::new(); 5 + self.thresholds_of(*task).len()]),
+            }
         }
         cells.push(record.model.clone());
-        let all = estimates.iter().flat_map(|estimate| &estimate.distribution);
-        cells.extend(all.flat_map(|d| &d.probabilities).map(f64::to_string));
+        if self.choosy {
+            cells.push(face.not_assessed.clone().unwrap_or_default());
+        }
+        for (task, labels) in self.heads.iter().filter(|_| self.distribution) {
+            match face.get(*task).and_then(|estimate| estimate.distribution.as_ref()) {
+                Some(d) => cells.extend(d.probabilities.iter().map(f64::to_string)),
+                None => cells.extend(vec![String::new(); labels.len()]),
+            }
+        }
         cells
     }
 
@@ -235,6 +287,14 @@ impl Printer {
         line.write_record(cells)?;
         Ok(self.out.write_all(&line.into_inner()?)?)
     }
+}
+
+/// The cells of an estimate, without its distribution.
+fn numbers(estimate: &EstimateRecord) -> Vec<String> {
+    let IntervalRecord { level, low, high } = estimate.interval;
+    let tails = estimate.at_least.iter().map(|tail| tail.probability);
+    let all = [estimate.value, estimate.std, level, low, high].into_iter().chain(tails);
+    all.map(|v| v.to_string()).collect()
 }
 
 /// A level in percent, without the noise of binary fractions.
@@ -274,6 +334,7 @@ mod tests {
             value,
             std: 2.0,
             interval: IntervalRecord { level: 0.9, low: 28.0, high: 35.0 },
+            at_least: Vec::new(),
             distribution: distribution.then_some(DistributionRecord { min, step, probabilities }),
         }
     }
@@ -285,6 +346,8 @@ mod tests {
             bbox: [0.0, 20.3, 30.0, 40.0],
             score: Some(0.99),
             landmarks: Some([[1.25, 2.0]; 5]),
+            quality: Some(0.75),
+            not_assessed: None,
             age: of(Task::Age),
             attractiveness: of(Task::Attractiveness),
             real_age: of(Task::RealAge),
@@ -297,12 +360,26 @@ mod tests {
         let mut ages = both.clone();
         ages.heads.truncate(1);
         for (model, distribution, length) in
-            [(&ages, false, 25), (&ages, true, 126), (&both, false, 30), (&both, true, 172)]
+            [(&ages, false, 26), (&ages, true, 127), (&both, false, 31), (&both, true, 173)]
         {
-            let options = RecordOptions { level: 0.9, distribution };
+            let options = RecordOptions { distribution, ..RecordOptions::default() };
             let printer = Printer::new(Format::Csv, model, &options, &[]);
             let header = printer.csv_header();
             assert_eq!(header.len(), length);
+            let options = RecordOptions { min_quality: 0.5, ..options };
+            let choosy = Printer::new(Format::Csv, model, &options, &[]);
+            let reason = Some("blurred".to_owned());
+            let blank = FaceRecord {
+                age: None,
+                attractiveness: None,
+                not_assessed: reason.clone(),
+                ..face(model, distribution)
+            };
+            let record = PictureRecord::failed("a.jpg".into(), "tiny", String::new());
+            let line = choosy.csv_cells(&record, 0, &blank);
+            assert_eq!((line.len(), choosy.csv_header().len()), (length + 1, length + 1));
+            let at = choosy.csv_header().iter().position(|name| name == "not_assessed");
+            assert_eq!(Some(&line[at.unwrap()]), reason.as_ref());
             let mut record = PictureRecord::failed("a.jpg".into(), "tiny", String::new());
             let whole = FaceRecord { score: None, landmarks: None, ..face(model, distribution) };
             record.faces = vec![face(model, distribution), whole];

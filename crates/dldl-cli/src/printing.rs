@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use dldl_label::Recalibration;
 
 /// Output format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +26,13 @@ pub fn print(text: &str) -> Result<()> {
 /// Writes a result file whole or not at all; devices and pipes are written in place.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     dldl_io::write_atomic(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A map of estimates as its nodes: `0 -> 0, 12.5 -> 12.9, 100 -> 100`.
+pub fn recalibration(map: &Recalibration) -> String {
+    let digits = |v: f64| (v * 1e3).round() / 1e3;
+    let node = |[from, to]: &[f64; 2]| format!("{} -> {}", digits(*from), digits(*to));
+    map.nodes().iter().map(node).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints warnings or failed files to stderr, one per line.

@@ -1,4 +1,4 @@
-//! Arguments that many commands share: the model and the number of threads.
+//! Arguments that many commands share: the model, thresholds and the number of threads.
 
 use std::path::PathBuf;
 
@@ -26,6 +26,28 @@ pub fn model_help() -> String {
 /// Help text of an argument that also takes the random networks.
 pub fn random_help() -> String {
     model_help() + ", or random-thin, random-tiny: the paper's networks with random weights"
+}
+
+/// Thresholds that estimates are compared with.
+#[derive(Args)]
+pub struct ThresholdArgs {
+    /// Also ask whether the person is at least N years old: the probability is that of all
+    /// ages from N up. May be given several times, or as a list: 18,25
+    #[arg(long = "threshold", value_name = "N", value_delimiter = ',')]
+    all: Vec<f64>,
+}
+
+impl ThresholdArgs {
+    /// The thresholds in the order in which they were given, each once.
+    pub fn list(&self) -> Vec<f64> {
+        let mut list: Vec<f64> = Vec::new();
+        for threshold in &self.all {
+            if !list.contains(threshold) {
+                list.push(*threshold);
+            }
+        }
+        list
+    }
 }
 
 /// The number of threads.

@@ -2,22 +2,23 @@
 //! coverage. The mathematics is in [`dldl_label::Conformal`], the part of a weights file
 //! in [`dldl_net::Calibration`].
 
-use dldl::{Distribution, Estimator, Head};
+mod choose;
+mod held;
+
+use dldl::{Estimator, Head};
 use dldl_data::{Annotation, Problem, Sample, Split};
-use dldl_label::metrics::{crps, labels_within, mae, nll};
-use dldl_label::{Conformal, Task};
-use dldl_net::{Calibration, IntervalCalibration, IntervalTables};
+use dldl_label::Task;
+use dldl_label::metrics::labels_within;
+use dldl_net::{Calibration, Chosen, IntervalTables};
 
 use crate::evaluate::{Run, Seen};
 use crate::prediction::LEVELS;
-use crate::{EvalError, Options, Progress, Source};
+use crate::{EvalError, Options, Progress, Scale, Source};
+use choose::{best_temperature, in_first_half, recalibration};
+use held::{Held, View, answer, answers, by_band, fit, left_out, quality};
 
-/// The number of parts the people are divided into, to measure the coverage for people
-/// that are not part of the calibration.
-const FOLDS: usize = 5;
-
-/// The range of the search for a temperature.
-const TEMPERATURES: [f64; 2] = [0.1, 10.0];
+/// The least pictures that a recalibration is fitted on: it has seven free numbers.
+const LEAST_TO_RECALIBRATE: usize = 100;
 
 /// A calibration that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +43,49 @@ pub enum CalibrateError {
         /// The number of pictures that the level needs.
         needed: usize,
     },
+    /// Too few pictures in a half of the people.
+    #[error(
+        "too few pictures: the {half} half of the people has {found} of {total}, but {what} needs at \
+         least {needed}"
+    )]
+    TooFewInHalf {
+        /// `first` or `second`.
+        half: &'static str,
+        /// Its number of pictures.
+        found: usize,
+        /// Number of usable pictures.
+        total: usize,
+        /// What they are for.
+        what: &'static str,
+        /// The number of pictures that it needs.
+        needed: usize,
+    },
     /// A temperature for a method whose outputs are not logits of labels.
     #[error("cannot fit a temperature for the method {0}: it does not have one output per label")]
     NoTemperature(&'static str),
+}
+
+/// What a calibration fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fits {
+    /// A temperature of the logits, by maximum likelihood with flip fusion. This changes
+    /// estimates as well; otherwise the model keeps its temperature. An old recalibration
+    /// is dropped: it was fitted to other estimates.
+    pub temperature: bool,
+    /// A monotone map of the estimates, by least absolute error with flip fusion
+    /// ([`dldl_label::Recalibration`]). Otherwise the model keeps its own, unless the
+    /// temperature changes; without both, its estimates stay the same to the bit.
+    pub recalibration: bool,
+    /// Levels of intervals for each band of the estimate that has enough pictures
+    /// ([`dldl_label::Bands`]); otherwise one table for all.
+    pub by_band: bool,
+}
+
+impl Default for Fits {
+    /// Intervals by band, and nothing else.
+    fn default() -> Self {
+        Self { temperature: false, recalibration: false, by_band: true }
+    }
 }
 
 /// A calibration and its effect on the pictures that it was made from.
@@ -54,6 +95,10 @@ pub struct Calibrated {
     pub task: Task,
     /// For the model's description ([`dldl::Head::calibration`]).
     pub calibration: Calibration,
+    /// How the pictures were divided, if corrections were chosen on some of them.
+    pub halves: Option<Halves>,
+    /// The errors of a recalibration on the first half.
+    pub recalibrated: Option<RecalibrationErrors>,
     /// The effect on estimates with flip fusion.
     pub fused: Effect,
     /// The effect on estimates from the crop alone.
@@ -62,14 +107,37 @@ pub struct Calibrated {
     pub failed: Vec<Problem>,
 }
 
-/// Metrics before and after a calibration.
+/// Numbers of pictures of the two halves of the people, which share nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halves {
+    /// Those that temperature and recalibration were chosen on, now or earlier.
+    pub chose: usize,
+    /// Those that intervals were calibrated on, and the effects are measured on.
+    pub calibrated: usize,
+}
+
+/// Mean absolute errors on the pictures that a recalibration was fitted on, in units of
+/// the label.
 #[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecalibrationErrors {
+    /// Without it.
+    pub before: f64,
+    /// With it.
+    pub after: f64,
+    /// With it, each of five parts of the people measured with that of the others.
+    pub cross_validated: f64,
+}
+
+/// Metrics before and after a calibration.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Effect {
     /// With the model's previous calibration, if any.
     pub before: Quality,
     /// With the new calibration. The coverage is cross-validated: the people are divided
     /// into five parts, and each part is measured with the calibration of the others.
     pub after: Quality,
+    /// The coverage by band of the estimate; empty without bands.
+    pub bands: Vec<BandQuality>,
 }
 
 /// Metrics of distributions and intervals on the pictures of a calibration.
@@ -85,31 +153,28 @@ pub struct Quality {
     pub coverage: [f64; LEVELS.len()],
 }
 
-/// Whether estimates use flip fusion or the crop alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum View {
-    Fused,
-    Unfused,
-}
-
-/// Outputs and label of a picture.
-struct Held {
-    /// For the crop and for its mirror image.
-    logits: [Vec<f32>; 2],
-    /// The ends of the label; equal for a single value.
-    label: [f64; 2],
-    /// The label, or one label of the range.
-    truth: f64,
-    person: String,
+/// The share of true values in the intervals at [`LEVELS`], 0..=1, in a band of the
+/// estimate, before and after a calibration as in [`Effect`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct BandQuality {
+    /// The band's name, such as `20-29`.
+    pub name: String,
+    /// Number of pictures in it.
+    pub n: usize,
+    /// With the previous calibration.
+    pub before: [f64; LEVELS.len()],
+    /// With the new one, cross-validated.
+    pub after: [f64; LEVELS.len()],
 }
 
 /// Calibrates the intervals of one of a model's heads on pictures that it was not trained
 /// on, for estimates with and without flip fusion. If the label is a range, one of its
 /// labels is taken as the true one, each equally often.
 ///
-/// With `temperature`, first finds the temperature of the highest likelihood with flip
-/// fusion; this changes estimates as well. Otherwise the model keeps its temperature, and
-/// its estimates stay the same to the bit.
+/// If a temperature or a recalibration is fitted, or was on the same split, the people are
+/// divided into two halves by a hash of their names (their pictures' file names, if not
+/// known): corrections are chosen on the first, intervals calibrated and everything is
+/// measured on the second.
 ///
 /// # Errors
 /// [`CalibrateError`]; in particular if there are fewer pictures than the highest of the
@@ -118,21 +183,22 @@ pub fn calibrate(
     estimator: Estimator,
     source: &Source,
     options: &Options,
-    temperature: bool,
+    fits: Fits,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Calibrated, CalibrateError> {
     let run = Run::new(estimator, source, options)?;
     let head = run.head.clone();
-    if temperature && head.outputs() + 1 < head.labels.len() {
+    if fits.temperature && head.outputs() + 1 < head.labels.len() {
         return Err(CalibrateError::NoTemperature(head.method.name()));
     }
     let keep = |seen: &Seen, sample: &Sample, annotation: &Annotation| {
-        // Reports outputs that cannot be decoded together with their picture.
-        distribution(&head, &seen.logits, View::Fused)?;
         let label = annotation.closed_range().unwrap_or([annotation.mean(); 2]);
         let person = sample.group.as_ref().or(sample.identity.as_ref()).unwrap_or(&sample.file);
         let (logits, person) = (seen.logits.clone(), person.clone());
-        Ok(Held { logits, label, truth: annotation.mean(), person })
+        let held = Held { logits, label, truth: annotation.mean(), person };
+        // Reports outputs that cannot be decoded together with their picture.
+        answer(&head, &held, View::Fused)?;
+        Ok(held)
     };
     let (mut held, failed) = run.over(&keep, progress);
     let (usable, level) = (held.len(), LEVELS[LEVELS.len() - 1]);
@@ -149,25 +215,56 @@ pub fn calibrate(
             one.truth = head.labels.value(within.start + place as usize);
         }
     }
-    let old = head.calibration.as_ref().map_or(1.0, |c| c.temperature);
-    let mut after = Head { calibration: Some(Calibration::temperature(old)), ..head.clone() };
-    if temperature {
-        after.calibration = Some(Calibration::temperature(best_temperature(&head, &held)));
-    }
     let split = options.split.map_or("all splits".to_owned(), |split| format!("{split} split"));
-    let on = format!("{}, {split}", source.name());
+    let mut on = format!("{}, {split}", source.name());
+    let mut corrections = head.calibration.clone().unwrap_or(Calibration::temperature(1.0));
+    corrections.intervals = IntervalTables::default();
+    let chooses = fits.temperature || fits.recalibration;
+    // What was chosen on this split before must not meet its people again either.
+    let chosen_here = corrections.chosen.as_ref().is_some_and(|chosen| chosen.on == on);
+    let (mut halves, mut recalibrated) = (None, None);
+    if chooses || chosen_here {
+        let (first, second): (Vec<Held>, Vec<Held>) =
+            held.into_iter().partition(|one| in_first_half(&one.person));
+        check_halves(&first, &second, fits)?;
+        held = second;
+        halves = Some(Halves { chose: first.len(), calibrated: held.len() });
+        if fits.temperature {
+            let plain = Head { calibration: None, ..head.clone() };
+            corrections = Calibration::temperature(best_temperature(&plain, &first));
+        }
+        if fits.recalibration {
+            corrections.recalibration = None;
+            let without = Head { calibration: Some(corrections.clone()), ..head.clone() };
+            let (map, errors) = recalibration(&without, &first);
+            corrections.recalibration = Some(map);
+            recalibrated = Some(errors);
+        }
+        if chooses {
+            corrections.chosen = Some(Chosen { on: on.clone(), n: first.len() });
+        }
+        on += ", second half";
+    }
+    let after = Head { calibration: Some(corrections.clone()), ..head.clone() };
+    let scale = Scale::new(head.task, &head.labels);
+    let edges = fits.by_band.then(|| scale.estimate_edges(&head.labels));
     let one_view = |view: View| {
-        let asked = LEVELS.map(|level| {
+        let old = answers(&head, &held, view);
+        let old_own = |i: usize, level: f64| {
             let table = head.intervals(view == View::Fused);
-            table.map_or(level, |table| table.levels.level(level))
-        });
-        let covered = shares(&scores(&head, &held, view), |_, k| asked[k]);
-        let before = quality(&head, &held, view, covered);
-        let scores = scores(&after, &held, view);
-        let levels = Conformal::fit(&scores).expect("there are scores, all of distributions");
-        let after = quality(&after, &held, view, left_out(&scores, &held));
-        let table = IntervalCalibration { on: on.clone(), n: usable, levels };
-        (Effect { before, after }, Some(table))
+            table.map_or(level, |table| table.levels_of(old[i].value).level(level))
+        };
+        let new = answers(&after, &held, view);
+        let table = fit(&new, edges.as_deref(), &on);
+        let parts = left_out(&new, &held, &table);
+        let new_own =
+            |i: usize, level: f64| parts[held[i].fold()].levels_of(new[i].value).level(level);
+        let effect = Effect {
+            before: quality(&held, &old, &old_own),
+            after: quality(&held, &new, &new_own),
+            bands: by_band(&scale, &table, (&old, &old_own), (&new, &new_own)),
+        };
+        (effect, Some(table))
     };
     let (fused, fused_table) = one_view(View::Fused);
     let (unfused, unfused_table) = one_view(View::Unfused);
@@ -176,11 +273,31 @@ pub fn calibrate(
         fused,
         unfused,
         calibration: Calibration {
-            temperature: after.calibration.as_ref().map_or(1.0, |c| c.temperature),
             intervals: IntervalTables { fused: fused_table, unfused: unfused_table },
+            ..corrections
         },
+        halves,
+        recalibrated,
         failed,
     })
+}
+
+fn check_halves(first: &[Held], second: &[Held], fits: Fits) -> Result<(), CalibrateError> {
+    let total = first.len() + second.len();
+    let least = pictures_needed(LEVELS[LEVELS.len() - 1]);
+    let mut uses = vec![("second", second.len(), "a 95 % interval", least)];
+    if fits.temperature {
+        uses.push(("first", first.len(), "a temperature", least));
+    }
+    if fits.recalibration {
+        uses.push(("first", first.len(), "a recalibration", LEAST_TO_RECALIBRATE));
+    }
+    match uses.into_iter().find(|(_, found, _, needed)| found < needed) {
+        Some((half, found, what, needed)) => {
+            Err(CalibrateError::TooFewInHalf { half, found, total, what, needed })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The smallest number of pictures that can calibrate intervals of a level, `ceil((n + 1)
@@ -200,111 +317,6 @@ pub fn highest_level(pictures: usize) -> f64 {
     (100 * pictures / (pictures + 1)) as f64 / 100.0
 }
 
-fn distribution(
-    head: &Head,
-    [plain, flipped]: &[Vec<f32>; 2],
-    view: View,
-) -> Result<Distribution, String> {
-    let decode = |logits: &[f32]| head.decode(logits).map_err(|e| e.to_string());
-    let both = [decode(plain)?, decode(flipped)?];
-    match view {
-        View::Fused => Distribution::average(&both).map_err(|e| e.to_string()),
-        View::Unfused => {
-            let [plain, _] = both;
-            Ok(plain)
-        }
-    }
-}
-
-fn distributions<'a>(
-    head: &'a Head,
-    held: &'a [Held],
-    view: View,
-) -> impl Iterator<Item = Distribution> + 'a {
-    let decoded = move |one: &Held| distribution(head, &one.logits, view);
-    held.iter().map(move |one| decoded(one).expect("these logits were decoded before"))
-}
-
-fn scores(head: &Head, held: &[Held], view: View) -> Vec<f64> {
-    let both = distributions(head, held, view).zip(held);
-    both.map(|(d, one)| d.nonconformity_score(one.truth)).collect()
-}
-
-/// The share of scores up to the level that `level` returns for sample i and entry k of
-/// [`LEVELS`].
-fn shares(scores: &[f64], level: impl Fn(usize, usize) -> f64) -> [f64; LEVELS.len()] {
-    std::array::from_fn(|k| {
-        let inside = scores.iter().enumerate().filter(|&(i, &score)| score <= level(i, k));
-        inside.count() as f64 / scores.len() as f64
-    })
-}
-
-/// The cross-validated coverage: every person is measured with the calibration of the
-/// other parts, or of all if the others are too few.
-fn left_out(scores: &[f64], held: &[Held]) -> [f64; LEVELS.len()] {
-    let fold = |one: &Held| {
-        let hash = dldl_data::fnv1a(one.person.as_bytes());
-        ((hash >> 32) % FOLDS as u64) as usize
-    };
-    let folds: Vec<usize> = held.iter().map(fold).collect();
-    let all = Conformal::fit(scores).expect("there are scores");
-    let of_others = |part: usize| {
-        let others = scores.iter().zip(&folds).filter(|(_, fold)| **fold != part);
-        let others: Vec<f64> = others.map(|(score, _)| *score).collect();
-        Conformal::fit(&others).unwrap_or_else(|_| all.clone())
-    };
-    let parts: Vec<Conformal> = (0..FOLDS).map(of_others).collect();
-    shares(scores, |i, k| parts[folds[i]].level(LEVELS[k]))
-}
-
-fn quality(head: &Head, held: &[Held], view: View, coverage: [f64; LEVELS.len()]) -> Quality {
-    let n = held.len() as f64;
-    let estimates: Vec<f64> = distributions(head, held, view).map(|d| head.value(&d)).collect();
-    let truths: Vec<f64> = held.iter().map(|one| 0.5 * (one.label[0] + one.label[1])).collect();
-    let crps = distributions(head, held, view).zip(held).map(|(d, one)| crps(&d, one.truth));
-    Quality {
-        mae: mae(&estimates, &truths).expect("there are pictures"),
-        nll: mean_nll(head, held, view),
-        crps: crps.sum::<f64>() / n,
-        coverage,
-    }
-}
-
-fn mean_nll(head: &Head, held: &[Held], view: View) -> f64 {
-    let both = distributions(head, held, view).zip(held);
-    let all = both.map(|(d, one)| nll(&d, one.label[0], one.label[1]));
-    all.sum::<f64>() / held.len() as f64
-}
-
-/// The temperature of the highest likelihood with flip fusion, by golden-section search
-/// over its logarithm, rounded to a thousandth.
-fn best_temperature(head: &Head, held: &[Held]) -> f64 {
-    let ratio = 0.5 * (5f64.sqrt() - 1.0);
-    let loss = |log: f64| {
-        let calibration = Some(Calibration::temperature(log.exp()));
-        mean_nll(&Head { calibration, ..head.clone() }, held, View::Fused)
-    };
-    let [mut low, mut high] = TEMPERATURES.map(f64::ln);
-    let inner = |low: f64, high: f64| [high - ratio * (high - low), low + ratio * (high - low)];
-    let [mut a, mut b] = inner(low, high);
-    let (mut loss_a, mut loss_b) = (loss(a), loss(b));
-    while high - low > 1e-3 {
-        if loss_a < loss_b {
-            high = b;
-            (b, loss_b) = (a, loss_a);
-            a = inner(low, high)[0];
-            loss_a = loss(a);
-        } else {
-            low = a;
-            (a, loss_a) = (b, loss_b);
-            b = inner(low, high)[1];
-            loss_b = loss(b);
-        }
-    }
-    // Further digits are below the precision of the search.
-    ((0.5 * (low + high)).exp() * 1e3).round() / 1e3
-}
-
 /// Whether a split suits calibration: only `val`, on which models are neither trained nor
 /// measured.
 pub fn suits_calibration(split: Option<Split>) -> bool {
@@ -312,113 +324,4 @@ pub fn suits_calibration(split: Option<Split>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use dldl::{LabelSet, Method};
-
-    use super::*;
-
-    /// Ages drawn from Gaussians around estimates, and a network that predicts `belief`
-    /// times their spread.
-    fn world(n: usize, belief: f64, seed: u64) -> (Head, Vec<Held>) {
-        let labels = LabelSet::age();
-        let mut state = seed;
-        let mut uniform = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
-        let one = |i: usize| {
-            let (mean, sigma) = (20.0 + 50.0 * uniform(), 2.0 + 4.0 * uniform());
-            let gauss: f64 = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
-            // People are whole years old.
-            let truth = (mean + sigma * gauss).round().clamp(0.0, 100.0);
-            let believed = sigma * belief;
-            let logit = |age: f64| (-0.5 * ((age - mean) / believed).powi(2)) as f32;
-            let logits: Vec<f32> = labels.values().into_iter().map(logit).collect();
-            Held {
-                logits: [logits.clone(), logits],
-                label: [truth; 2],
-                truth,
-                person: format!("person {i}"),
-            }
-        };
-        let held = (0..n).map(one).collect();
-        (Head::new(Task::Age, labels, Method::Dldl), held)
-    }
-
-    /// With whole years, and networks that are overconfident, calibrated and
-    /// underconfident.
-    #[test]
-    fn calibrated_intervals_cover_new_people() {
-        for (belief, seed) in [(0.3, 1), (1.0, 2), (2.5, 3)] {
-            let (head, calibration) = world(2000, belief, seed);
-            let levels = Conformal::fit(&scores(&head, &calibration, View::Fused)).unwrap();
-            let on = String::new();
-            let fused = Some(IntervalCalibration { on, n: 2000, levels });
-            let intervals = IntervalTables { fused, unfused: None };
-            let calibrated = Calibration { temperature: 1.0, intervals };
-            let head = Head { calibration: Some(calibrated), ..head };
-            let (_, new) = world(4000, belief, seed + 10);
-            for level in LEVELS {
-                let inside =
-                    distributions(&head, &new, View::Fused).zip(&new).filter(|(d, one)| {
-                        let interval = head.interval(d, level, true);
-                        interval.low <= one.truth && one.truth <= interval.high
-                    });
-                let share = inside.count() as f64 / 4000.0;
-                // Three standard errors of both samples.
-                let chance = 3.0 * (level * (1.0 - level) * (1.0 / 2000.0 + 1.0 / 4000.0)).sqrt();
-                assert!((share - level).abs() < chance, "{belief}, {level}: {share}");
-            }
-        }
-    }
-
-    #[test]
-    fn uncalibrated_intervals_of_an_overconfident_network_do_not() {
-        let (head, held) = world(2000, 0.3, 1);
-        let before = shares(&scores(&head, &held, View::Fused), |_, k| LEVELS[k]);
-        assert!(before[2] < 0.5, "{before:?}");
-        let after = left_out(&scores(&head, &held, View::Fused), &held);
-        assert!((after[2] - 0.9).abs() < 0.02, "{after:?}");
-    }
-
-    /// Dividing the logits of a Gaussian by the square of a factor widens it by that
-    /// factor.
-    #[test]
-    fn the_temperature_corrects_a_wrong_spread() {
-        let (head, held) = world(1500, 0.5, 4);
-        let found = best_temperature(&head, &held);
-        assert!((found - 4.0).abs() < 0.4, "{found}");
-        let better = Head { calibration: Some(Calibration::temperature(found)), ..head.clone() };
-        assert!(mean_nll(&better, &held, View::Fused) < mean_nll(&head, &held, View::Fused) - 0.5);
-        let covered = shares(&scores(&better, &held, View::Fused), |_, k| LEVELS[k]);
-        assert!((covered[2] - 0.9).abs() < 0.03, "{covered:?}");
-    }
-
-    #[test]
-    fn levels_need_enough_pictures() {
-        assert_eq!([0.5, 0.8, 0.9, 0.95, 0.99].map(pictures_needed), [1, 4, 9, 19, 99]);
-        for n in 1..300 {
-            let level = highest_level(n);
-            assert!(pictures_needed(level) <= n, "{n}");
-            assert!(level > 0.985 || pictures_needed(level + 0.01) > n, "{n}");
-            // Below that level, intervals are narrower than the whole range.
-            let scores: Vec<f64> = (0..n).map(|i| 0.5 * i as f64 / n as f64).collect();
-            let levels = Conformal::fit(&scores).unwrap();
-            assert!(levels.level(level) < 1.0, "{n}");
-            assert!(level > 0.985 || levels.level(level + 0.01) == 1.0, "{n}");
-        }
-    }
-
-    #[test]
-    fn unfused_intervals_use_the_crop_alone() {
-        let (head, mut held) = world(50, 1.0, 5);
-        let unfused = scores(&head, &held, View::Unfused);
-        let fused = scores(&head, &held, View::Fused);
-        assert!(unfused.iter().zip(&fused).all(|(a, b)| (a - b).abs() < 1e-9));
-        held.iter_mut().for_each(|one| one.logits[1].reverse());
-        assert_eq!(scores(&head, &held, View::Unfused), unfused);
-        assert_ne!(scores(&head, &held, View::Fused), unfused);
-    }
-}
+mod tests;

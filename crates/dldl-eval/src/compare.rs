@@ -195,6 +195,7 @@ mod tests {
             labels: LabelSet::age(),
             scale: years(),
             calibration: None,
+            thresholds: Vec::new(),
         };
         Evaluation::new(subject, predictions, None, Vec::new(), Vec::new())
     }

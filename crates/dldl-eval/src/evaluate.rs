@@ -2,9 +2,13 @@
 //! metrics are in [`crate::figures`].
 
 use std::convert::Infallible;
+use std::ops::Range;
 use std::path::Path;
 
-use dldl::{Crop, Estimator, Head, ModelInfo, Task, parallel};
+use dldl::{
+    Crop, Distribution, Estimator, Face, Head, Measures, ModelInfo, Task, ThresholdError,
+    check_in_range, parallel, quality,
+};
 use dldl_data::{Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split};
 use dldl_face::{crop_main_face, decode_file};
 
@@ -102,6 +106,9 @@ pub struct Options {
     pub no_detect: bool,
     /// A corruption of all pictures; not for caches.
     pub corruption: Option<Corruption>,
+    /// Thresholds, in units of the model's labels, to ask whether a value is at least
+    /// that ([`crate::figures::AtLeast`]).
+    pub thresholds: Vec<f64>,
     /// Number of threads; 0 for one per processor.
     pub threads: usize,
 }
@@ -131,6 +138,9 @@ pub enum EvalError {
     /// The ends of the scale to rescale from are not finite or not ascending.
     #[error("cannot rescale from {} to {}: expected two numbers in ascending order", .0[0], .0[1])]
     Rescale([f64; 2]),
+    /// A threshold that does not divide the labels.
+    #[error(transparent)]
+    Threshold(#[from] ThresholdError),
     /// No sample of the split has a label of the task.
     #[error("dataset {dataset} has no samples labeled with {task}{}{problems}", split.map_or(String::new(), |s| format!(" in the {s} split")))]
     Empty {
@@ -175,27 +185,13 @@ pub fn evaluate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, EvalError> {
     let run = Run::new(estimator, source, options)?;
-    let make = |seen: &_, sample: &_, annotation: &_| predict(&run.head, seen, sample, annotation);
-    let (predictions, failed) = run.over(&make, progress);
+    let (predictions, failed) = run.predictions(progress);
     let baseline = Baseline::new(run.labels(Split::Train), &predictions);
     let problems = match source {
         Source::Dataset(dataset) => dataset.problems.clone(),
         Source::Cache(_) => Vec::new(),
     };
     Ok(Evaluation::new(run.subject(), predictions, baseline, failed, problems))
-}
-
-/// The prediction for a sample from the network's outputs.
-pub(crate) fn predict(
-    head: &Head,
-    seen: &Seen,
-    sample: &Sample,
-    annotation: &Annotation,
-) -> Result<Prediction, String> {
-    let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
-    let [plain, flipped] = &seen.logits;
-    let both = [distribution(plain)?, distribution(flipped)?];
-    Prediction::new(sample, annotation, head, both, seen.aligned).map_err(|e| e.to_string())
 }
 
 /// A model and the samples to run it on.
@@ -206,7 +202,9 @@ pub(crate) struct Run<'a> {
     samples: Vec<&'a Sample>,
     /// The evaluated head, and the range of its outputs.
     pub head: Head,
-    outputs: std::ops::Range<usize>,
+    outputs: Range<usize>,
+    /// The head whose spread is part of the quality of a face.
+    age: Option<(Head, Range<usize>)>,
     /// A corruption of all pictures.
     pub corruption: Option<Corruption>,
     /// Indices of the samples to evaluate.
@@ -220,6 +218,20 @@ pub(crate) struct Seen {
     pub logits: [Vec<f32>; 2],
     /// Whether the crop is aligned by the landmarks of a face.
     pub aligned: bool,
+    /// What is measured of the face; none if none was found.
+    measures: Option<Measures>,
+    /// Its quality; 0 if none was found, none if it cannot be known.
+    quality: Option<f64>,
+}
+
+/// A crop, how it was made, and what is known of the face in it.
+struct Look {
+    crop: Crop,
+    aligned: bool,
+    face: Option<Face>,
+    picture_size: [usize; 2],
+    /// Whether a face was looked for.
+    searched: bool,
 }
 
 impl<'a> Run<'a> {
@@ -247,6 +259,11 @@ impl<'a> Run<'a> {
         }
         let place = find_head(info, options.task)?;
         let (head, outputs) = (info.heads[place].clone(), info.output_ranges().swap_remove(place));
+        check_in_range(&options.thresholds, &head.labels)?;
+        let age = [Task::Age, Task::RealAge].iter().find_map(|&task| {
+            let place = info.heads.iter().position(|head| head.task == task)?;
+            Some((info.heads[place].clone(), info.output_ranges().swap_remove(place)))
+        });
         let samples = source.samples();
         let wanted: Vec<usize> = (0..samples.len())
             .filter(|&i| options.split.is_none_or(|split| samples[i].split == split))
@@ -261,7 +278,25 @@ impl<'a> Run<'a> {
         // Mirror images are evaluated separately.
         let estimator = estimator.flip_fusion(false);
         let corruption = options.corruption;
-        Ok(Self { estimator, source, options, samples, head, outputs, corruption, wanted })
+        Ok(Self { estimator, source, options, samples, head, outputs, age, corruption, wanted })
+    }
+
+    /// The prediction for every picture, and the pictures that could not be used.
+    pub fn predictions(
+        &self,
+        progress: &mut dyn FnMut(Progress),
+    ) -> (Vec<Prediction>, Vec<Problem>) {
+        let (head, thresholds) = (&self.head, &self.options.thresholds);
+        let make = |seen: &Seen, sample: &Sample, annotation: &Annotation| {
+            let distribution = |logits: &Vec<f32>| head.decode(logits).map_err(|e| e.to_string());
+            let [plain, flipped] = &seen.logits;
+            let both = [distribution(plain)?, distribution(flipped)?];
+            let prediction =
+                Prediction::new(sample, annotation, head, both, seen.aligned, thresholds);
+            let prediction = prediction.map_err(|e| e.to_string())?;
+            Ok(Prediction { quality: seen.quality, measures: seen.measures, ..prediction })
+        };
+        self.over(&make, progress)
     }
 
     /// Maps every picture, in the order of the samples; also returns the pictures that
@@ -321,13 +356,41 @@ impl<'a> Run<'a> {
             labels: head.labels.clone(),
             scale: Scale::new(head.task, &head.labels),
             calibration: head.calibration.clone(),
+            thresholds: self.options.thresholds.clone(),
         }
     }
 
     /// The network's outputs for sample `i`, or why there are none.
     fn look(&self, i: usize) -> Result<Seen, String> {
         let engine = self.estimator.engine();
-        let (crop, aligned) = match self.source {
+        let look = self.crop(i)?;
+        let measures = (look.face.is_some() || !look.searched)
+            .then(|| Measures::new(&look.crop, look.face.as_ref(), look.picture_size));
+        let flipped = look.crop.flipped();
+        let all = engine.logits(&[look.crop, flipped]).map_err(|e| e.to_string())?;
+        let [plain, flipped] = &all[..] else { return Err("a crop without a result".into()) };
+        let quality = match &measures {
+            Some(measures) => Some(quality(measures, self.age(plain, flipped)?)),
+            // In a cache of older versions, an aligned face may have no landmarks.
+            None => (!look.aligned).then_some(0.0),
+        };
+        let logits = [plain, flipped].map(|all| all[self.outputs.clone()].to_vec());
+        Ok(Seen { logits, aligned: look.aligned, measures, quality })
+    }
+
+    /// The age and its standard deviation with flip fusion, if the model estimates it.
+    fn age(&self, plain: &[f32], flipped: &[f32]) -> Result<Option<[f64; 2]>, String> {
+        let Some((head, outputs)) = &self.age else { return Ok(None) };
+        let decode = |all: &[f32]| head.decode(&all[outputs.clone()]).map_err(|e| e.to_string());
+        let fused = Distribution::average(&[decode(plain)?, decode(flipped)?]);
+        let fused = fused.map_err(|e| e.to_string())?;
+        Ok(Some([head.value(&fused), fused.std()]))
+    }
+
+    /// The crop of sample `i`, or why there is none.
+    fn crop(&self, i: usize) -> Result<Look, String> {
+        let engine = self.estimator.engine();
+        match self.source {
             Source::Dataset(dataset) => {
                 let path = dataset.root.join(&self.samples[i].file);
                 let mut picture = decode_file(&path).map_err(|e| e.reason())?;
@@ -339,18 +402,33 @@ impl<'a> Run<'a> {
                 let detector = (!self.options.no_detect).then(|| self.estimator.detector());
                 let main = crop_main_face(&picture, detector, &template, engine.info().input_size)
                     .map_err(|e| e.reason())?;
-                (main.crop, main.face.is_some())
+                Ok(Look {
+                    crop: main.crop,
+                    aligned: main.face.is_some(),
+                    face: main.face,
+                    picture_size: main.picture_size,
+                    searched: detector.is_some(),
+                })
             }
             Source::Cache(cache) => {
                 let crop = cache.decode(i).map_err(|e| e.to_string())?;
-                (fitted(crop, engine.info().input_size), cache.samples()[i].aligned)
+                let sample = &cache.samples()[i];
+                let parts = (sample.bbox, sample.score, sample.landmarks);
+                let face = match parts {
+                    (Some(bbox), Some(score), Some(landmarks)) => {
+                        Some(Face { bbox, score, landmarks })
+                    }
+                    _ => None,
+                };
+                Ok(Look {
+                    crop: fitted(crop, engine.info().input_size),
+                    aligned: sample.aligned,
+                    face,
+                    picture_size: sample.picture,
+                    searched: cache.manifest().parameters.detector.is_some(),
+                })
             }
-        };
-        let flipped = crop.flipped();
-        let both = engine.logits(&[crop, flipped]).map_err(|e| e.to_string())?;
-        let mut both = both.into_iter().map(|all| all[self.outputs.clone()].to_vec());
-        let mut next = || both.next().ok_or("a crop without a result");
-        Ok(Seen { logits: [next()?, next()?], aligned })
+        }
     }
 }
 

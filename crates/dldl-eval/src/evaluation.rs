@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Scale, figures};
 
 pub use crate::figures::{
-    Assurance, AssuranceGroup, Breakdown, ChallengeAge, Coverage, Group, GroupHits, Hits,
-    MIN_GROUP, Measured, Metrics, Probabilistic, Readouts, Reliability, Threshold,
+    Assurance, AssuranceGroup, AtLeast, AtLeastGroup, Bin, Breakdown, ByEstimate, ChallengeAge,
+    Coverage, Cutoff, EstimateBand, Group, GroupHits, Hits, MIN_GROUP, Measured, Metrics,
+    Probabilistic, RATES, Readouts, Rejection, RejectionCurve, RejectionPoint, Reliability,
+    RocPoint, Threshold,
 };
 pub use crate::prediction::{LEVELS, Prediction};
 
@@ -41,6 +43,9 @@ pub struct Subject {
     /// The model's calibration, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The thresholds that values are compared with, in units of the label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<f64>,
 }
 
 /// Always predicting one value, as a baseline for models.
@@ -92,6 +97,9 @@ pub struct Evaluation {
     pub readouts: Readouts,
     /// Metrics of distributions and intervals.
     pub probabilistic: Probabilistic,
+    /// Coverage by band of the estimate; none without predictions.
+    #[serde(default)]
+    pub by_estimate: Option<ByEstimate>,
     /// Predicting the median of the train split; none without a train split.
     pub baseline: Option<Baseline>,
     /// Metrics by band of the true value, sex, race and pairs of these, where known.
@@ -100,6 +108,13 @@ pub struct Evaluation {
     pub hits: Option<Hits>,
     /// Age assurance; none if nobody is under 18, or the task is not age.
     pub assurance: Option<Assurance>,
+    /// For each threshold, whether a value is at least that; thresholds without pictures
+    /// on both sides are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<AtLeast>,
+    /// Errors by the share of poor pictures that is rejected; none if no quality is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
     /// The pictures that could not be used, and why.
     pub failed: Vec<Problem>,
     /// Invalid entries of the dataset, and why, of all splits.
@@ -135,7 +150,7 @@ impl Evaluation {
         failed: Vec<Problem>,
         problems: Vec<Problem>,
     ) -> Self {
-        let Subject { task, labels, scale, calibration, .. } = &subject;
+        let Subject { task, labels, scale, calibration, thresholds, .. } = &subject;
         let (n, failures) = (predictions.len(), failed.len());
         let aligned = predictions.iter().filter(|p| p.aligned).count();
         let metrics = |estimate: fn(&Prediction) -> f64| {
@@ -153,10 +168,15 @@ impl Evaluation {
             flip_fusion: metrics(|p| p.fused),
             readouts: figures::readouts(&predictions, scale),
             probabilistic: figures::probabilistic(&predictions, labels, calibration.as_ref()),
+            by_estimate: figures::by_estimate(&predictions, calibration.as_ref(), labels, scale),
             baseline,
             breakdowns: figures::breakdowns(&predictions, task.name(), labels, scale),
             hits: figures::hits(&predictions, labels),
             assurance: (*task == Task::Age).then(|| figures::assurance(&predictions)).flatten(),
+            at_least: (thresholds.iter().enumerate())
+                .filter_map(|(i, &threshold)| figures::at_least(&predictions, i, threshold))
+                .collect(),
+            rejection: figures::rejection(&predictions),
             failed,
             problems,
             subject,
@@ -197,6 +217,7 @@ mod tests {
             labels: LabelSet::age(),
             scale: years(),
             calibration: None,
+            thresholds: Vec::new(),
         }
     }
 
@@ -216,10 +237,12 @@ mod tests {
         let mut predictions = many(40, 20);
         predictions[0].sex = Some(Sex::Female);
         predictions[1].range = Some([30.0, 39.0]);
+        predictions.iter_mut().for_each(|p| p.quality = Some(p.truth / 100.0));
         let failed = vec![Problem { file: "x.jpg".into(), reason: "empty file".into() }];
         let evaluation = Evaluation::new(subject(), predictions, None, failed, Vec::new());
         assert_eq!((evaluation.n, evaluation.n_groups, evaluation.failures), (40, 20, 1));
         assert!((evaluation.failure_rate - 1.0 / 41.0).abs() < 1e-12);
+        assert_eq!(evaluation.rejection.as_ref().map(|r| r.n), Some(40));
         assert!(evaluation.hits.is_some() && evaluation.assurance.is_some());
         let text = evaluation.to_json();
         assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), evaluation);
@@ -230,6 +253,14 @@ mod tests {
         assert_eq!((nothing.failure_rate, nothing.plain.mae), (0.0, None));
         let text = nothing.to_json();
         assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), nothing);
+        let mut predictions = many(40, 20);
+        predictions.iter_mut().for_each(|p| p.at_least = vec![0.0, p.truth / 100.0]);
+        let asked = Subject { thresholds: vec![90.0, 18.0], ..subject() };
+        let asked = Evaluation::new(asked, predictions, None, Vec::new(), Vec::new());
+        // Nobody is 90.
+        assert_eq!((asked.at_least.len(), asked.at_least[0].threshold), (1, 18.0));
+        assert_eq!(asked.at_least[0].all.auc.unwrap().value, 1.0);
+        assert_eq!(serde_json::from_str::<Evaluation>(&asked.to_json()).unwrap(), asked);
         let scores = Subject { task: Task::Attractiveness, ..subject() };
         let other = Evaluation::new(scores, many(40, 20), None, Vec::new(), Vec::new());
         assert_eq!(other.assurance, None);

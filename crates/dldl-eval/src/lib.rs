@@ -35,8 +35,8 @@ mod table;
 pub mod understand;
 
 pub use calibrate::{
-    CalibrateError, Calibrated, Effect, Quality, calibrate, highest_level, pictures_needed,
-    suits_calibration,
+    BandQuality, CalibrateError, Calibrated, Effect, Fits, Halves, Quality, RecalibrationErrors,
+    calibrate, highest_level, pictures_needed, suits_calibration,
 };
 pub use compare::{Comparison, Difference, Layout};
 pub use corruption::Corruption;

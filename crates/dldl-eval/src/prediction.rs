@@ -1,8 +1,7 @@
 //! The prediction for one labeled picture: all metrics are computed from these.
 
-use dldl::{Distribution, Head};
+use dldl::{Distribution, Head, Measures, NetError};
 use dldl_data::{Annotation, Sample, Sex};
-use dldl_label::LabelError;
 use dldl_label::metrics::{crps, labels_within, nll};
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +40,9 @@ pub struct Prediction {
     pub plain: f64,
     /// The estimate from the mirror image.
     pub flipped: f64,
-    /// The estimate from the mean of the two distributions. The following fields also
-    /// belong to this mean.
+    /// The estimate from both ([`Head::answer`]): from the mean of the two distributions
+    /// or, for methods that count, the mean of the two estimates. The following fields
+    /// belong to the mean of the distributions.
     pub fused: f64,
     /// The median ([`dldl::Distribution::quantile`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,11 +57,27 @@ pub struct Prediction {
     pub crps: f64,
     /// Both ends of the intervals at [`LEVELS`], calibrated if the model is.
     pub intervals: [[f64; 2]; LEVELS.len()],
+    /// For each threshold of the evaluation, the probability that the value is at least
+    /// that ([`dldl::Distribution::at_least`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<f64>,
+    /// The quality of the face ([`dldl::quality`], with flip fusion); 0 if no face was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// What the quality was computed from, besides the distribution; none if no face was
+    /// found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<Measures>,
+    /// The same with the levels of all estimates together, if the model has levels by
+    /// band: what its intervals would be without bands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_table: Option<[[f64; 2]; LEVELS.len()]>,
 }
 
 impl Prediction {
-    /// The prediction from the distributions of a crop and of its mirror image.
-    /// `annotation` is the label in the head's unit.
+    /// The prediction from the distributions of a crop and of its mirror image, without a
+    /// quality.
+    /// `annotation` is the label in the head's unit, as `thresholds` are.
     ///
     /// # Errors
     /// If the two distributions have different labels.
@@ -71,9 +87,10 @@ impl Prediction {
         head: &Head,
         [plain, flipped]: [Distribution; 2],
         aligned: bool,
-    ) -> Result<Self, LabelError> {
+        thresholds: &[f64],
+    ) -> Result<Self, NetError> {
         let estimates = [head.value(&plain), head.value(&flipped)];
-        let fused = Distribution::average(&[plain, flipped])?;
+        let (value, fused) = head.answer(&[plain, flipped])?;
         let truth = annotation.mean();
         let range = annotation.closed_range();
         let [low, high] = range.unwrap_or([truth; 2]);
@@ -86,6 +103,10 @@ impl Prediction {
                 within.map(|k| crps(&fused, labels.value(k))).sum::<f64>() / count
             }
         };
+        let banded = head.intervals(true).filter(|table| table.bands.is_some());
+        let one_table = banded.map(|table| {
+            LEVELS.map(|level| fused.conformal_interval(table.levels.level(level)).into())
+        });
         Ok(Self {
             file: sample.file.clone(),
             truth,
@@ -97,16 +118,20 @@ impl Prediction {
             aligned,
             plain: estimates[0],
             flipped: estimates[1],
-            fused: head.value(&fused),
+            fused: value,
             median: Some(fused.quantile(0.5)),
             std: fused.std(),
             pit: fused.pit(truth),
             nll: nll(&fused, low, high),
             crps,
             intervals: LEVELS.map(|level| {
-                let interval = head.interval(&fused, level, true);
+                let interval = head.interval(&fused, value, level, true);
                 [interval.low, interval.high]
             }),
+            at_least: thresholds.iter().map(|&threshold| fused.at_least(threshold)).collect(),
+            quality: None,
+            measures: None,
+            one_table,
         })
     }
 }
@@ -129,7 +154,11 @@ mod tests {
         let annotation = Annotation::Value { mean: 33.0, sigma: Some(1.5) };
         let sample = Sample::new("a.jpg", Split::Test);
         let sample = Sample { identity: Some("x".into()), ..sample };
-        let p = Prediction::new(&sample, &annotation, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let predict = |annotation: &Annotation| {
+            let both = [at(30.0), at(34.0)];
+            Prediction::new(&sample, annotation, &head(), both, true, &[18.0, 32.0]).unwrap()
+        };
+        let p = predict(&annotation);
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
         close(p.plain, 30.0);
         close(p.flipped, 34.0);
@@ -139,11 +168,21 @@ mod tests {
         let fused = Distribution::average(&[at(30.0), at(34.0)]).unwrap();
         close(p.nll, -fused.probabilities()[33].ln());
         close(p.pit, fused.cdf()[32] + 0.5 * fused.probabilities()[33]);
+        // Symmetric about 32, whose own mass belongs to the upper side.
+        close(p.at_least[0], 1.0);
+        close(p.at_least[1], 0.5 + 0.5 * fused.probabilities()[32]);
         assert_eq!(p.intervals[2], <[f64; 2]>::from(fused.equal_tailed_interval(0.9)));
         assert_eq!((p.group.as_deref(), p.sigma, p.range), (Some("x"), Some(1.5), None));
 
+        // Methods that count: the mean of the numbers, and the same distribution.
+        let count = Head { method: Method::RankingBce, ..head() };
+        let views = [at(30.0), at(33.0)];
+        let [a, b] = [0, 1].map(|i| count.value(&views[i]));
+        let counted = Prediction::new(&sample, &annotation, &count, views, true, &[]).unwrap();
+        assert_eq!((counted.plain, counted.flipped, counted.fused), (a, b, 31.5));
+
         let annotation = Annotation::Interval { interval: [30.0, 39.0] };
-        let p = Prediction::new(&sample, &annotation, &head(), [at(30.0), at(34.0)], true).unwrap();
+        let p = predict(&annotation);
         assert_eq!((p.truth, p.range), (34.5, Some([30.0, 39.0])));
         let mass: f64 = fused.probabilities()[30..40].iter().sum();
         close(p.nll, -(mass / 10.0).ln());

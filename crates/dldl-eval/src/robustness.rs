@@ -5,7 +5,7 @@ use std::fmt;
 use dldl::Estimator;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Run, predict};
+use crate::evaluate::Run;
 use crate::figures::{Metrics, metrics};
 use crate::{Corruption, EvalError, LEVELS, Options, Prediction, Progress, Source, Subject};
 
@@ -65,9 +65,7 @@ pub fn robustness(
     let mut rows = Vec::with_capacity(runs);
     for i in 0..runs {
         run.corruption = i.checked_sub(1).map(|i| corruptions[i]);
-        let make =
-            |seen: &_, sample: &_, annotation: &_| predict(&run.head, seen, sample, annotation);
-        let (predictions, failed) = run.over(&make, &mut |p| {
+        let (predictions, failed) = run.predictions(&mut |p| {
             progress(Progress { done: i * p.total + p.done, total: runs * p.total });
         });
         if i == 0 {

@@ -57,8 +57,33 @@ impl Scale {
     /// The name of a band: `18-29` for ages, with `70+` as the last one; `2.5-3.0` for
     /// scores.
     pub fn band_name(&self, band: usize) -> String {
-        let (low, high) = (self.bands[band], self.bands[band + 1]);
         let last = band + 1 == self.band_count();
+        self.range_name(self.bands[band], self.bands[band + 1], last)
+    }
+
+    /// The lower ends of bands of estimates, from which calibration makes its own:
+    /// decades of ages, and the bands of scores.
+    pub fn estimate_edges(&self, labels: &LabelSet) -> Vec<f64> {
+        if self.name != "years" {
+            return self.bands[..self.band_count()].to_vec();
+        }
+        let first = (labels.min() / DECADE).floor() as i64 + 1;
+        let inner = (first..).map(|k| k as f64 * DECADE).take_while(|edge| *edge < labels.max());
+        std::iter::once(labels.min()).chain(inner).collect()
+    }
+
+    /// The name of a band of estimates, given the lower ends of all: `20-29` for
+    /// estimates from 20 to below 30, with `70+` as the last one.
+    ///
+    /// # Panics
+    /// If there is no such band.
+    pub fn estimate_band_name(&self, edges: &[f64], band: usize) -> String {
+        let end = self.bands[self.band_count()];
+        let high = edges.get(band + 1).copied().unwrap_or(end);
+        self.range_name(edges[band], high, band + 1 == edges.len())
+    }
+
+    fn range_name(&self, low: f64, high: f64, last: bool) -> String {
         match self.name == "years" {
             true if last => format!("{low}+"),
             true => format!("{low}-{}", high - 1.0),
@@ -80,6 +105,9 @@ impl Scale {
         (-self.unit.log10()).ceil().max(0.0) as usize
     }
 }
+
+/// The width of bands of estimated ages, in years.
+const DECADE: f64 = 10.0;
 
 /// The nearest float: `0.1`, where `10f64.powi(-1)` may be off by a bit.
 fn power_of_ten(exponent: i32) -> f64 {
@@ -105,6 +133,24 @@ mod tests {
         // The step of the labels does not matter.
         let weeks = LabelSet::new(0.0, 100.0, 0.5).unwrap();
         assert_eq!(Scale::new(Task::Age, &weeks), scale);
+    }
+
+    #[test]
+    fn estimates_are_in_decades_or_in_the_bands_of_scores() {
+        let ages = LabelSet::age();
+        let scale = Scale::new(Task::Age, &ages);
+        let edges = scale.estimate_edges(&ages);
+        assert_eq!(edges, (0..10).map(|k| 10.0 * f64::from(k)).collect::<Vec<_>>());
+        let names: Vec<String> =
+            [0, 2].map(|k| scale.estimate_band_name(&[0.0, 20.0, 70.0], k)).into();
+        assert_eq!(names, ["0-19", "70+"]);
+        let adults = LabelSet::new(16.0, 77.0, 1.0).unwrap();
+        assert_eq!(scale.estimate_edges(&adults), [16.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]);
+        let labels = LabelSet::attractiveness_5();
+        let five = Scale::new(Task::Attractiveness, &labels);
+        let edges = five.estimate_edges(&labels);
+        assert_eq!((edges.len(), edges[0], edges[7]), (8, 1.0, 4.5));
+        assert_eq!(five.estimate_band_name(&edges, 7), "4.5-5.0");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! An evaluation as a text table. Its JSON has all digits, the groups of combined
-//! attributes and the single pictures. Ranges and age assurance are in `answers`.
+//! attributes and the single pictures. Ranges, age assurance and thresholds are in
+//! `answers`, intervals by band of the estimate in `estimated`.
 
 mod answers;
+mod estimated;
+mod rejection;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -18,6 +21,9 @@ impl Display for Evaluation {
         self.head(f)?;
         self.errors(f)?;
         self.distributions(f)?;
+        if let Some(table) = &self.by_estimate {
+            estimated::by_estimate(f, self.subject.task.name(), table)?;
+        }
         let (single, crossed): (Vec<&Breakdown>, Vec<&Breakdown>) =
             self.breakdowns.iter().partition(|b| !b.by.contains(" x "));
         let digits = self.digits();
@@ -33,6 +39,12 @@ impl Display for Evaluation {
         }
         if let Some(table) = &self.assurance {
             answers::assurance(f, table)?;
+        }
+        for table in &self.at_least {
+            answers::at_least(f, table)?;
+        }
+        if let Some(table) = &self.rejection {
+            rejection::rejection(f, table, self.digits())?;
         }
         problems(f, "failed", &self.failed)?;
         problems(f, "invalid entries of the dataset", &self.problems)
@@ -130,7 +142,10 @@ impl Evaluation {
         let found = &self.probabilistic;
         let intervals = self.subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
         let how = match intervals {
-            Some(i) => format!("calibrated on {} pictures of {}", i.n, i.on),
+            Some(i) => {
+                let bands = i.bands.as_ref().map_or("", |_| ", by band of the estimate");
+                format!("calibrated on {} pictures of {}{bands}", i.n, i.on)
+            }
             None => "not calibrated".to_owned(),
         };
         if let (Some(nll), Some(crps)) = (found.nll, found.crps) {
@@ -258,7 +273,8 @@ mod tests {
 
     fn evaluation(task: Task, labels: LabelSet, predictions: Vec<Prediction>) -> Evaluation {
         let levels = Conformal::fit(&[0.25, 0.5, 0.75]).unwrap();
-        let fused = Some(IntervalCalibration { on: "faces, val split".into(), n: 3, levels });
+        let on = "faces, val split".into();
+        let fused = Some(IntervalCalibration { on, n: 3, levels, bands: None });
         let intervals = IntervalTables { fused, unfused: None };
         let subject = Subject {
             model: "m".into(),
@@ -269,7 +285,8 @@ mod tests {
             protocol: Some("random:1".into()),
             scale: Scale::new(task, &labels),
             labels,
-            calibration: Some(Calibration { temperature: 1.0, intervals }),
+            calibration: Some(Calibration { intervals, ..Calibration::temperature(1.0) }),
+            thresholds: vec![18.0],
         };
         Evaluation::new(subject, predictions, None, Vec::new(), Vec::new())
     }
@@ -285,6 +302,8 @@ mod tests {
         for (i, p) in predictions.iter_mut().enumerate() {
             p.sex = Some(if i % 2 == 0 { Sex::Male } else { Sex::Female });
             p.range = (i == 7).then_some([0.0, 100.0]);
+            p.quality = Some(0.9 - i as f64 / 1000.0);
+            p.at_least = vec![(p.fused / 40.0).clamp(0.0, 1.0)];
         }
         let made = evaluation(Task::Age, LabelSet::age(), predictions);
         let text = made.to_string();
@@ -296,11 +315,37 @@ mod tests {
         assert!(text.contains("bootstrap over 200 people"));
         assert!(text.contains("calibrated on 3 pictures of faces, val split"), "{text}");
         assert_eq!(line(&text, "  90 %")[0], "90");
+        let band = &made.by_estimate.as_ref().unwrap().bands[2];
+        let covered = format!("{:.1} %", 100.0 * band.coverage[0].observed.value);
+        let by_estimate = line(&text, "20-29");
+        assert_eq!((by_estimate.len(), by_estimate[3..5].join(" ")), (12, covered));
+        assert_eq!(by_estimate[1], band.n.to_string());
+        assert!(text.contains("by estimated age") && !text.contains("without bands"), "{text}");
         assert_eq!(line(&text, "0-2*")[1], "15");
         assert_eq!(line(&text, "female")[1], "200");
         assert!(text.contains("age x sex: 18 groups"), "{text}");
         assert!(text.contains("1 labels are ranges; estimates within theirs: 100.0 %"), "{text}");
         assert_eq!(line(&text, "25 ").len(), 7);
+        let [row, of_men] = [made.at_least[0].all.clone(), made.at_least[0].by_sex[0].clone()]
+            .map(|group| group.at_above_failed[1]);
+        let found = |row: &crate::evaluation::Cutoff| {
+            format!("{:.1}", 100.0 * (1.0 - row.below_passed.unwrap().value))
+        };
+        let counts = format!("at least 18: {} pictures below", made.at_least[0].all.below);
+        assert!(text.contains(&counts) && text.contains("1 ranges on both sides"), "{text}");
+        assert_eq!(
+            line(&text, "5 % of those above fail")[6],
+            format!("{:.4}", row.cutoff.unwrap())
+        );
+        assert_eq!(line(&text, "5 % of those above fail")[7], found(&row));
+        let section = text.split(&counts).nth(1).unwrap();
+        assert!(line(section, "male ").contains(&found(&of_men).as_str()), "{text}");
+        let rejection = made.rejection.as_ref().unwrap();
+        let row = line(&text, "by quality");
+        assert_eq!(row[2], format!("{:.3}", mae.value));
+        assert_eq!(row[8], format!("{:.3}", rejection.by_quality.area.value));
+        // A tenth is 40 of 400: the first that stays has the quality of number 359.
+        assert_eq!(line(&text, "  below a quality of")[6], "0.54");
         assert!(!text.contains("failed:"));
         let longest = text.lines().map(str::len).max().unwrap();
         assert!(longest <= 110, "{longest}");

@@ -5,8 +5,8 @@ use std::path::Path;
 use dldl::{Estimator, Task};
 use dldl_data::{Parameters, Split};
 use dldl_eval::{
-    CalibrateError, Corruption, Crops, EvalError, Options, Progress, Source, calibrate, evaluate,
-    robustness,
+    CalibrateError, Corruption, Crops, EvalError, Fits, Options, Progress, Source, calibrate,
+    evaluate, robustness,
 };
 
 fn dataset(root: &Path) -> Source {
@@ -84,7 +84,7 @@ fn calibrated_intervals_cover_the_pictures_of_the_calibration() {
     std::fs::write(dir.path().join("labels.csv"), table).unwrap();
     let source = Source::open("csv", dir.path(), None).unwrap();
     let options = Options { split: Some(Split::Test), ..Options::default() };
-    let found = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap();
+    let found = calibrate(estimator(), &source, &options, Fits::default(), &mut |_| ()).unwrap();
     assert_eq!((found.task, found.failed.len()), (Task::Age, 1));
     let tables = &found.calibration.intervals;
     for table in [&tables.fused, &tables.unfused] {
@@ -112,12 +112,73 @@ fn calibrated_intervals_cover_the_pictures_of_the_calibration() {
     assert_eq!(after.subject.calibration, Some(found.calibration));
 }
 
+/// A BMP file of 64 x 64 pixels with a pattern of its own.
+fn bitmap(seed: u32) -> Vec<u8> {
+    let mut file = b"BM".to_vec();
+    for word in [54 + 3 * 64 * 64, 0, 54, 40, 64, 64, 1 | 24 << 16, 0, 3 * 64 * 64, 0, 0, 0, 0u32] {
+        file.extend(word.to_le_bytes());
+    }
+    let pixel = |i: u32| {
+        let (x, y) = (i % 64, i / 64);
+        [(x * seed) as u8, (y + 3 * seed) as u8, (x * y / 16 + 9 * seed) as u8]
+    };
+    file.extend((0..64 * 64).flat_map(pixel));
+    file
+}
+
+/// What is chosen is chosen on people that the intervals are not calibrated on, also when
+/// the intervals are calibrated again.
+#[test]
+fn corrections_are_chosen_on_one_half_of_the_people() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = String::from("file,age,group,split\n");
+    for i in 0..240 {
+        std::fs::write(dir.path().join(format!("{}.bmp", i % 24)), bitmap(i % 24)).unwrap();
+        table += &format!("{}.bmp,{},person {},val\n", i % 24, 20 + i % 31, i / 2);
+    }
+    std::fs::write(dir.path().join("labels.csv"), table).unwrap();
+    let source = Source::open("csv", dir.path(), None).unwrap();
+    let split = Some(Split::Val);
+    let options = Options { split, no_detect: true, ..Options::default() };
+    let made = |estimator: Estimator, fits: Fits| {
+        calibrate(estimator, &source, &options, fits, &mut |_| ())
+    };
+    let fits = Fits { temperature: true, recalibration: true, by_band: true };
+    let found = made(estimator(), fits).unwrap();
+    let halves = found.halves.unwrap();
+    assert_eq!(halves.chose + halves.calibrated, 240);
+    // Both pictures of a person are in the same half.
+    assert!(halves.chose % 2 == 0 && halves.chose >= 100, "{halves:?}");
+    let calibration = found.calibration;
+    let chosen = calibration.chosen.clone().unwrap();
+    assert_eq!((chosen.on.as_str(), chosen.n), ("csv, val split", halves.chose));
+    let table = calibration.intervals.get(true).unwrap();
+    assert_eq!((table.on.as_str(), table.n), ("csv, val split, second half", halves.calibrated));
+    let errors = found.recalibrated.unwrap();
+    assert!(errors.after < errors.before, "{errors:?}");
+
+    let bytes = dldl::models::bytes(dldl::DEFAULT_MODEL).unwrap();
+    let file = dir.path().join("x.safetensors");
+    let change = |info: &mut dldl::ModelInfo| info.heads[0].calibration = Some(calibration.clone());
+    dldl_net::save_with_info(&bytes, &file, change).unwrap();
+    let again = made(Estimator::load(&file).unwrap(), Fits::default()).unwrap();
+    assert_eq!((again.halves, again.recalibrated), (Some(halves), None));
+    assert_eq!(again.calibration, calibration);
+    assert_eq!(again.fused.before.mae, again.fused.after.mae);
+    // A new temperature drops the map of the old estimates.
+    let fits = Fits { temperature: true, ..Fits::default() };
+    let again = made(Estimator::load(&file).unwrap(), fits).unwrap();
+    assert_eq!(again.calibration.recalibration, None);
+    assert_eq!(again.calibration.temperature, calibration.temperature);
+}
+
 #[test]
 fn calibration_refuses_too_few_pictures() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path());
     let options = Options { split: Some(Split::Test), ..Options::default() };
-    let error = calibrate(estimator(), &source, &options, false, &mut |_| ()).unwrap_err();
+    let error =
+        calibrate(estimator(), &source, &options, Fits::default(), &mut |_| ()).unwrap_err();
     assert!(
         matches!(error, CalibrateError::TooFewPictures { usable: 1, total: 2, needed: 19, .. }),
         "{error}"
@@ -126,7 +187,8 @@ fn calibration_refuses_too_few_pictures() {
     assert!(error.to_string().contains(text), "{error}");
 
     let nothing = Options { split: Some(Split::Val), ..Options::default() };
-    let error = calibrate(estimator(), &source, &nothing, false, &mut |_| ()).unwrap_err();
+    let error =
+        calibrate(estimator(), &source, &nothing, Fits::default(), &mut |_| ()).unwrap_err();
     assert!(matches!(error, CalibrateError::Evaluate(EvalError::Empty { .. })), "{error}");
 }
 

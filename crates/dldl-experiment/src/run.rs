@@ -297,6 +297,7 @@ fn evaluate_on(
         rescale: test.rescale,
         no_detect: !test.detect,
         corruption: None,
+        thresholds: Vec::new(),
         threads: 0,
     };
     let mut progress = |p: dldl_eval::Progress| observer.evaluating(p.done, p.total);

@@ -32,6 +32,7 @@ mod error;
 mod geometry;
 mod guard;
 mod limits;
+mod measures;
 mod nets;
 mod picture;
 mod pyramid;
@@ -53,5 +54,6 @@ pub use geometry::Similarity;
 pub use limits::{
     MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_PIXELS, PICTURE_EXTENSIONS, has_picture_extension,
 };
+pub use measures::{Measures, Pose};
 pub use picture::Picture;
 pub use stage::DetectorStage;

@@ -237,7 +237,7 @@ impl Distribution {
     }
 
     /// Divides non-negative weights, at least one of them positive, by their sum.
-    fn normalized(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
+    pub(crate) fn normalized(labels: &LabelSet, mut weights: Vec<f64>) -> Self {
         debug_assert_eq!(weights.len(), labels.len());
         let sum: f64 = weights.iter().sum();
         for weight in &mut weights {
@@ -326,6 +326,20 @@ impl Distribution {
         1.0
     }
 
+    /// The probability that the label is at least `threshold`: the mass of the labels that
+    /// are not below it. With whole years as labels, `at_least(18.0)` is P(age >= 18), the
+    /// mass of 18 and up, since someone of 18 years and some months is 18. A label within
+    /// 1e-6 steps of the threshold counts as equal to it. NaN for NaN.
+    pub fn at_least(&self, threshold: f64) -> f64 {
+        if threshold.is_nan() {
+            return threshold;
+        }
+        let least = threshold - 1e-6 * self.labels.step();
+        let reached = self.pairs().filter(|(label, _)| *label >= least);
+        // Rounding must not push a probability above 1.
+        reached.map(|(_, p)| p).sum::<f64>().min(1.0)
+    }
+
     /// The smallest value `y` with `cdf_at(y) >= q`: the median for 0.5. For `q`
     /// 0 and 1, the outer ends of the bins with non-zero probability. Always
     /// inside the range of the labels.
@@ -363,13 +377,9 @@ impl Distribution {
         (self.quantile(0.5 * (1.0 - level)), self.quantile(0.5 * (1.0 + level)))
     }
 
-    /// The ends of a label's bin: half a step to either side, within the range.
+    /// The ends of a label's bin.
     fn bin(&self, k: usize) -> (f64, f64) {
-        let labels = &self.labels;
-        let edge = |k: usize| 0.5 * (labels.value(k - 1) + labels.value(k));
-        let low = if k == 0 { labels.min() } else { edge(k) };
-        let high = if k + 1 == labels.len() { labels.max() } else { edge(k + 1) };
-        (low, high)
+        self.labels.bin(k)
     }
 
     /// Labels and their probabilities.
@@ -417,6 +427,8 @@ mod tests {
         assert_eq!(d.std(), 0.5_f64.sqrt());
         assert_eq!(d.entropy(), 1.5 * 2.0_f64.ln());
         assert_eq!(d.cdf(), [0.25, 0.75, 1.0]);
+        let tails = [0.0, 1.0, 1.2, 2.0, 2.0000001, 2.1, 3.0, 3.1].map(|y| d.at_least(y));
+        assert_eq!(tails, [1.0, 1.0, 0.75, 0.75, 0.75, 0.25, 0.25, 0.0]);
         // Bins 1..1.5, 1.5..2.5 and 2.5..3.
         assert_eq!(d.quantile(0.125), 1.25);
         assert_eq!(d.quantile(0.5), 2.0);

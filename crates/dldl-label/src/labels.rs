@@ -160,6 +160,14 @@ impl LabelSet {
         (k, position - k as f64)
     }
 
+    /// The ends of a label's bin: half a step to either side, within the range.
+    pub(crate) fn bin(&self, k: usize) -> (f64, f64) {
+        let edge = |k: usize| 0.5 * (self.value(k - 1) + self.value(k));
+        let low = if k == 0 { self.min } else { edge(k) };
+        let high = if k + 1 == self.count { self.max } else { edge(k + 1) };
+        (low, high)
+    }
+
     /// Distance of `y` from the smallest label, in steps.
     fn position(&self, y: f64) -> f64 {
         (y - self.min) / (self.max - self.min) * (self.count - 1) as f64

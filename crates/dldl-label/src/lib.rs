@@ -8,7 +8,8 @@
 //!   [`Target`], computes the [loss](Method::loss) and its gradient,
 //!   [decodes](Method::decode) a network's outputs to a distribution, and reads an
 //!   [estimate](Method::estimate) from it.
-//! - [`Conformal`] calibrates intervals on held-out samples.
+//! - [`Conformal`] calibrates intervals on held-out samples, [`Bands`] by band of the
+//!   estimate. [`Recalibration`] corrects estimates and distributions.
 //! - [`metrics`] compares predictions with true labels.
 //!
 //! The formulas are those of DLDL-v2 (Gao et al., "Learning Expectation of Label
@@ -32,13 +33,16 @@
 //! # Ok::<(), dldl_label::LabelError>(())
 //! ```
 
+mod bands;
 mod conformal;
 mod distribution;
 mod labels;
 mod method;
 pub mod metrics;
+mod recalibration;
 mod task;
 
+pub use bands::{Band, Bands};
 pub use conformal::Conformal;
 pub use distribution::Distribution;
 pub use labels::{Label, LabelSet, MAX_LABELS};
@@ -46,6 +50,7 @@ pub use method::{
     Layout, Loss, LossKind, LossTerm, Method, Penalty, Readout, Scaling, Target, ranking_code,
     ranking_target,
 };
+pub use recalibration::Recalibration;
 pub use task::Task;
 
 /// An invalid label, label set, distribution, target or method.

@@ -2,7 +2,7 @@
 //! and general properties.
 
 use dldl_label::metrics::{bias, bootstrap, crps, mae_rescaled, median_error, nll};
-use dldl_label::{Conformal, Distribution, LabelSet};
+use dldl_label::{Bands, Conformal, Distribution, LabelSet, Recalibration};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -174,5 +174,96 @@ proptest! {
         // Levels are interpolated between whole percents.
         prop_assert!(inside + 1.0 >= (coverage - 0.01) * (scores.len() + 1) as f64);
         prop_assert!(conformal.level((coverage + 0.1).min(1.0)) >= level);
+    }
+
+    /// Exchangeable samples whose scores depend on the estimate: in every band, new
+    /// samples are covered as promised, within the error of both samples.
+    #[test]
+    fn bands_cover_new_samples_of_their_estimates(
+        seed in any::<u64>(), power in 0.2..5.0, level in prop::sample::select(vec![0.5, 0.8, 0.9, 0.95]),
+    ) {
+        let mut state = seed;
+        let mut uniform = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let mut sample = |n: usize| -> (Vec<f64>, Vec<f64>) {
+            let one = |_| {
+                let estimate = 100.0 * uniform().powf(power);
+                (estimate, uniform().powf(0.2 + estimate / 30.0))
+            };
+            (0..n).map(one).unzip()
+        };
+        let (estimates, scores) = sample(3000);
+        let edges: Vec<f64> = (0..10).map(|k| 10.0 * f64::from(k)).collect();
+        let bands = Bands::fit(&edges, &estimates, &scores, 100).unwrap();
+        let (new_estimates, new_scores) = sample(6000);
+        for (k, band) in bands.bands().iter().enumerate() {
+            prop_assert!(band.n >= 100);
+            let all = new_estimates.iter().zip(&new_scores);
+            let own: Vec<f64> = all.filter(|(e, _)| bands.band(**e) == k).map(|(_, s)| *s).collect();
+            let inside = own.iter().filter(|s| **s <= band.levels.level(level)).count();
+            let error = inside as f64 / own.len() as f64 - level;
+            // Five standard errors: there are up to ten bands in each of 256 cases.
+            let both = 1.0 / own.len() as f64 + 1.0 / band.n as f64;
+            let chance = 5.0 * (level * (1.0 - level) * both).sqrt() + 1.0 / band.n as f64;
+            prop_assert!(error.abs() < chance, "{} from {}: {} of {}", level, band.from, inside, own.len());
+        }
+        prop_assert_eq!(bands.bands().iter().map(|b| b.n).sum::<usize>(), 3000);
+        let text = serde_json::to_string(&bands).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Bands>(&text).unwrap(), bands);
+    }
+
+    /// The error on the samples of the fit never increases, the order of estimates stays,
+    /// distributions move by the same map, and nothing is lost in the file.
+    #[test]
+    fn recalibration_is_monotone_and_never_worse_on_its_samples(
+        d in distributions(),
+        samples in prop::collection::vec((0.0..=1.0, -0.3..1.3), 1..80),
+        s in 0.0..=1.0, t in 0.0..=1.0, q in 0.0..=1.0,
+    ) {
+        let labels = d.labels();
+        let estimates: Vec<f64> = samples.iter().map(|(e, _)| point_at(&d, *e)).collect();
+        let truths: Vec<f64> = samples.iter().map(|(_, t)| point_at(&d, *t)).collect();
+        let map = Recalibration::fit(labels, &estimates, &truths).unwrap();
+        let error = |f: &dyn Fn(f64) -> f64| -> f64 {
+            let clamped = |t: f64| t.clamp(labels.min(), labels.max());
+            estimates.iter().zip(&truths).map(|(e, t)| (f(*e) - clamped(*t)).abs()).sum()
+        };
+        let (before, after) = (error(&|e| e), error(&|e| map.value(e)));
+        let range = labels.max() - labels.min();
+        prop_assert!(after <= before + 1e-12 * range * samples.len() as f64, "{} {}", before, after);
+        let (a, b) = (point_at(&d, f64::min(s, t)), point_at(&d, f64::max(s, t)));
+        // Ascends by at least a tenth of the distance.
+        prop_assert!(map.value(b) - map.value(a) >= 0.099 * (b - a) - 1e-12 * range);
+        prop_assert_eq!((map.value(labels.min()), map.value(labels.max())), (labels.min(), labels.max()));
+        let text = serde_json::to_string(&map).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Recalibration>(&text).unwrap(), &map);
+        prop_assert!(map.fits(labels));
+
+        let moved = map.distribution(&d);
+        let sum: f64 = moved.probabilities().iter().sum();
+        prop_assert!((sum - 1.0).abs() < 1e-9);
+        for k in 0..labels.len() {
+            let shares = map.shares(labels, k);
+            let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+            prop_assert!((sum - 1.0).abs() < 1e-9 && shares.iter().all(|(_, share)| *share >= 0.0));
+        }
+        // Cumulative probabilities move with the map, up to the probability of a bin.
+        let y = d.quantile(q);
+        let bin = moved.probabilities()[labels.nearest(map.value(y))];
+        prop_assert!((moved.cdf_at(map.value(y)) - d.cdf_at(y)).abs() <= bin + 1e-9);
+        // Moving the average is the average of the moved (flip fusion).
+        let mut other = d.probabilities().to_vec();
+        other.reverse();
+        let other = Distribution::from_probabilities(labels, &other).unwrap();
+        let before = map.distribution(&Distribution::average(&[d, other.clone()]).unwrap());
+        let after = Distribution::average(&[moved, map.distribution(&other)]).unwrap();
+        for (a, b) in before.probabilities().iter().zip(after.probabilities()) {
+            prop_assert!((a - b).abs() < 1e-12);
+        }
     }
 }

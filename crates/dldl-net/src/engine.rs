@@ -182,8 +182,8 @@ impl Engine {
     }
 
     /// Whether [`run`](Self::run) averages the distributions of a crop and of
-    /// its mirror image, as for the paper's figures (specification 4), at twice the
-    /// time. Off by default.
+    /// its mirror image (of methods that count, also the estimates; [`Head::answer`](crate::Head::answer)), as
+    /// for the paper's figures (specification 4), at twice the time. Off by default.
     pub fn flip_fusion(mut self, on: bool) -> Self {
         self.flip_fusion = on;
         self

@@ -5,10 +5,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dldl_label::{Conformal, Distribution, LabelSet, Method, Task};
+use dldl_label::{Distribution, LabelSet, Method, Recalibration, Task};
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, IntervalCalibration, ModelInfo, NetError};
+use crate::{Calibration, IntervalCalibration, IntervalTables, ModelInfo, NetError};
 
 /// One task of a model, and how its outputs are decoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,8 @@ impl Head {
     }
 
     /// The distribution that its outputs (logits) for one crop stand for, after
-    /// the temperature of its calibration.
+    /// the temperature of its calibration and before its recalibration, which belongs
+    /// to the [answer](Self::answer).
     ///
     /// # Errors
     /// [`NetError::Label`] if their number is wrong or one is not finite.
@@ -47,10 +48,38 @@ impl Head {
         Ok(self.method.decode(&self.labels, &logits)?)
     }
 
-    /// The estimate: the one number that the method reads from a distribution, in
-    /// units of the label ([`Method::estimate`]).
+    /// The estimate: the one number that the method reads from a decoded distribution,
+    /// in units of the label ([`Method::estimate`]), corrected by the recalibration.
     pub fn value(&self, distribution: &Distribution) -> f64 {
-        self.method.estimate(distribution)
+        self.corrected(self.method.estimate(distribution))
+    }
+
+    fn corrected(&self, value: f64) -> f64 {
+        self.recalibration().map_or(value, |map| map.value(value))
+    }
+
+    /// The correction of estimates and distributions, if there is one.
+    pub fn recalibration(&self) -> Option<&Recalibration> {
+        self.calibration.as_ref()?.recalibration.as_ref()
+    }
+
+    /// The estimate and the distribution of a face, from the decoded distributions of its
+    /// crop and, with flip fusion, of the mirror image: their average, and the estimate
+    /// that the method reads from them ([`Method::fused_estimate`]). A recalibration then
+    /// corrects both by the same map.
+    ///
+    /// # Errors
+    /// [`NetError::Label`] if there are no distributions or their labels differ.
+    pub fn answer(&self, views: &[Distribution]) -> Result<(f64, Distribution), NetError> {
+        let value = self.corrected(self.method.fused_estimate(views)?);
+        let distribution = match views {
+            [one] => one.clone(),
+            _ => Distribution::average(views)?,
+        };
+        match self.recalibration() {
+            Some(map) => Ok((value, map.distribution(&distribution))),
+            None => Ok((value, distribution)),
+        }
     }
 
     /// How its intervals are calibrated for distributions with (`fused`) or
@@ -60,12 +89,20 @@ impl Head {
     }
 
     /// The interval of a distribution that was (`fused`) or was not averaged with
-    /// that of the mirror image; see [`HeadEstimate::interval`].
+    /// that of the mirror image, and of the estimate `value` that belongs to it; see
+    /// [`HeadEstimate::interval`].
     ///
     /// # Panics
     /// If `level` is not in 0..=1.
-    pub fn interval(&self, distribution: &Distribution, level: f64, fused: bool) -> Interval {
-        interval(distribution, level, self.intervals(fused).map(|table| &table.levels))
+    pub fn interval(
+        &self,
+        distribution: &Distribution,
+        value: f64,
+        level: f64,
+        fused: bool,
+    ) -> Interval {
+        let held = self.recalibration().is_some();
+        interval(distribution, value, level, self.intervals(fused), held)
     }
 }
 
@@ -91,21 +128,30 @@ pub struct HeadEstimate {
     pub std: f64,
     /// The whole distribution.
     pub distribution: Distribution,
-    calibrated: Option<Arc<Conformal>>,
+    calibrated: Option<Arc<IntervalCalibration>>,
+    recalibrated: bool,
 }
 
 impl HeadEstimate {
     /// The interval that holds the true value with a probability of `level`.
     ///
     /// If the model's intervals are calibrated ([`Self::is_calibrated`]), that
-    /// probability is true of pictures like those they were calibrated on.
+    /// probability is true of pictures like those they were calibrated on: on average
+    /// over all of them or, if the levels are by band, over those whose *estimate* is in
+    /// the same band as this one. It is not a probability by band of the true value, and
+    /// only approximate for other people and other cameras.
     /// Otherwise this is the distribution's own interval at that level
     /// ([`Distribution::conformal_interval`]), as reliable as the network's confidence.
+    ///
+    /// With a recalibration or levels by band, the interval always contains the
+    /// estimate: it is extended to it where a low level of a skewed distribution would
+    /// leave out its mean. Otherwise that can happen.
     ///
     /// # Panics
     /// If `level` is not in 0..=1.
     pub fn interval(&self, level: f64) -> Interval {
-        interval(&self.distribution, level, self.calibrated.as_deref())
+        let table = self.calibrated.as_deref();
+        interval(&self.distribution, self.value, level, table, self.recalibrated)
     }
 
     /// Whether intervals are calibrated, for the kind of distribution that this
@@ -115,9 +161,19 @@ impl HeadEstimate {
     }
 }
 
-fn interval(distribution: &Distribution, level: f64, table: Option<&Conformal>) -> Interval {
-    let own = table.map_or(level, |table| table.level(level));
+fn interval(
+    distribution: &Distribution,
+    value: f64,
+    level: f64,
+    table: Option<&IntervalCalibration>,
+    recalibrated: bool,
+) -> Interval {
+    let own = table.map_or(level, |table| table.levels_of(value).level(level));
     let (low, high) = distribution.conformal_interval(own);
+    // Models without these keep their intervals to the bit.
+    if recalibrated || table.is_some_and(|table| table.bands.is_some()) {
+        return Interval { level, low: low.min(value), high: high.max(value) };
+    }
     Interval { level, low, high }
 }
 
@@ -128,37 +184,36 @@ pub(crate) struct Decoder {
     head: Head,
     outputs: Range<usize>,
     /// For plain and for fused distributions.
-    tables: [Option<Arc<Conformal>>; 2],
+    tables: [Option<Arc<IntervalCalibration>>; 2],
 }
 
 impl Decoder {
     /// The decoders of all heads.
     pub fn all(info: &ModelInfo) -> Vec<Self> {
         let decoder = |(head, outputs): (&Head, Range<usize>)| {
-            let table = |fused| head.intervals(fused).map(|table| Arc::new(table.levels.clone()));
+            let table = |fused| head.intervals(fused).map(|table| Arc::new(table.clone()));
             Self { head: head.clone(), outputs, tables: [table(false), table(true)] }
         };
         info.heads.iter().zip(info.output_ranges()).map(decoder).collect()
     }
 
     /// The estimate from the network's outputs for a crop and, with flip fusion,
-    /// its mirror image, whose distributions are averaged.
+    /// its mirror image ([`Head::answer`]).
     pub fn estimate(
         &self,
         logits: &[f32],
         mirrored: Option<&[f32]>,
     ) -> Result<HeadEstimate, NetError> {
-        let decode = |logits: &[f32]| self.head.decode(&logits[self.outputs.clone()]);
-        let distribution = match mirrored {
-            None => decode(logits)?,
-            Some(mirrored) => Distribution::average(&[decode(logits)?, decode(mirrored)?])?,
-        };
+        let views = [logits].into_iter().chain(mirrored);
+        let decoded = views.map(|logits| self.head.decode(&logits[self.outputs.clone()]));
+        let (value, distribution) = self.head.answer(&decoded.collect::<Result<Vec<_>, _>>()?)?;
         Ok(HeadEstimate {
             task: self.head.task,
-            value: self.head.value(&distribution),
+            value,
             std: distribution.std(),
             distribution,
             calibrated: self.tables[usize::from(mirrored.is_some())].clone(),
+            recalibrated: self.head.recalibration().is_some(),
         })
     }
 }
@@ -185,149 +240,18 @@ impl ModelInfo {
         self.heads.iter().map(range).collect()
     }
 
-    /// Removes the calibration of all intervals and keeps temperatures. For a
-    /// model that is derived from the one they were calibrated with.
+    /// Removes the calibration of all intervals and keeps temperatures and
+    /// recalibrations. For a model that is derived from the one they were calibrated
+    /// with.
     pub fn remove_interval_calibration(&mut self) {
         for head in &mut self.heads {
-            let temperature = head.calibration.take().map(|c| c.temperature);
+            let kept = head.calibration.take();
+            let kept = kept.map(|c| Calibration { intervals: IntervalTables::default(), ..c });
             // A temperature of 1 changes nothing.
-            head.calibration = temperature.filter(|&t| t != 1.0).map(Calibration::temperature);
+            head.calibration = kept.filter(|c| c.temperature != 1.0 || c.recalibration.is_some());
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Crop, Engine, IntervalTables, NetSpec, Precision, Weights};
-
-    fn two_heads() -> Weights {
-        let one = Weights::random("one", NetSpec::vgg16(1, 16, 101)).unwrap();
-        let mut info = one.info.clone();
-        info.net.outputs = 101 + 41;
-        let mut second =
-            Head::new(Task::Attractiveness, LabelSet::attractiveness_5(), Method::Dldl);
-        second.calibration = Some(Calibration::temperature(2.0));
-        info.heads.push(second);
-        let tensor = |(name, shape): (String, Vec<usize>)| {
-            let count: usize = shape.iter().product();
-            let own = one.info.net.tensors();
-            let old = own.iter().any(|(n, _)| *n == name).then(|| one.tensor(&name));
-            let mut values = old.unwrap_or_default().to_vec();
-            // The second head's values repeat some of the first's.
-            values.extend_from_within(..count - values.len());
-            (name, values)
-        };
-        let tensors = info.net.tensors().into_iter().map(tensor).collect();
-        Weights::new(info, tensors).unwrap()
-    }
-
-    fn table() -> IntervalCalibration {
-        let scores: Vec<f64> = (1..=999).map(|i| 0.5 + f64::from(i) / 2000.0).collect();
-        let levels = Conformal::fit(&scores).unwrap();
-        IntervalCalibration { on: "faces, val split".into(), n: 999, levels }
-    }
-
-    fn crop() -> Crop {
-        Crop::new(64, (0..3 * 64 * 64).map(|i| (i % 251) as u8).collect()).unwrap()
-    }
-
-    #[test]
-    fn calibrated_intervals_apply_to_the_matching_kind_of_estimate_only() {
-        let d = Distribution::gaussian(&LabelSet::age(), 30.0, 2.0).unwrap();
-        let mut head = two_heads().info.heads.remove(0);
-        let ends = |level| {
-            let (low, high) = d.conformal_interval(level);
-            Interval { level: 0.9, low, high }
-        };
-        assert_eq!(head.interval(&d, 0.9, true), ends(0.9));
-        let intervals = IntervalTables { fused: Some(table()), unfused: None };
-        head.calibration = Some(Calibration { temperature: 1.0, intervals });
-        // The 900th of 999 scores.
-        assert_eq!(head.interval(&d, 0.9, true), ends(0.95));
-        assert_eq!(head.interval(&d, 0.9, false), ends(0.9));
-
-        let mut weights = two_heads();
-        weights.info.heads[0].calibration = head.calibration.clone();
-        let plain = Engine::from_weights(&weights).unwrap();
-        let estimate = plain.run(&[crop()]).unwrap().remove(0).remove(0);
-        assert!(!estimate.is_calibrated());
-        let fused = plain.flip_fusion(true).run(&[crop()]).unwrap().remove(0).remove(0);
-        assert!(fused.is_calibrated());
-        let (low, high) = fused.distribution.conformal_interval(0.95);
-        assert_eq!(fused.interval(0.9), Interval { level: 0.9, low, high });
-    }
-
-    #[test]
-    fn heads_are_written_and_read_and_check_their_tables() {
-        let mut head = two_heads().info.heads.remove(0);
-        let intervals = IntervalTables { fused: Some(table()), unfused: Some(table()) };
-        head.calibration = Some(Calibration { temperature: 1.0, intervals });
-        let text = serde_json::to_string(&head).unwrap();
-        assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
-        let text = text.replace(r#""levels":["#, r#""levels":[2.0,"#);
-        assert!(serde_json::from_str::<Head>(&text).is_err());
-    }
-
-    #[test]
-    fn each_head_decodes_its_own_outputs() {
-        let weights = two_heads();
-        let bytes = weights.to_bytes(Precision::F32).unwrap();
-        assert_eq!(Weights::from_bytes(&bytes).unwrap(), weights);
-        assert_eq!(weights.info.output_ranges(), [0..101, 101..142]);
-
-        let engine = Engine::from_bytes(&bytes).unwrap();
-        let crops = [crop()];
-        let both = engine.run(&crops).unwrap().remove(0);
-        assert_eq!(both.len(), 2);
-        let alone = Weights::random("one", NetSpec::vgg16(1, 16, 101)).unwrap();
-        let alone = Engine::from_weights(&alone).unwrap();
-        assert_eq!(alone.run(&crops).unwrap()[0][0], both[0]);
-        let logits = engine.logits(&crops).unwrap().remove(0);
-        let halved: Vec<f32> = logits[101..].iter().map(|v| v / 2.0).collect();
-        let expected = Method::Dldl.decode(&LabelSet::attractiveness_5(), &halved).unwrap();
-        assert_eq!((both[1].task, both[1].std), (Task::Attractiveness, expected.std()));
-        assert_eq!(both[1].distribution, expected);
-        // Flip fusion averages every head's distributions.
-        let mirrored = engine.run(&[crops[0].flipped()]).unwrap().remove(0);
-        let fused = engine.flip_fusion(true).run(&crops).unwrap().remove(0);
-        for ((a, b), fused) in both.iter().zip(&mirrored).zip(&fused) {
-            let pair = [a.distribution.clone(), b.distribution.clone()];
-            assert_ne!(pair[0], pair[1]);
-            assert_eq!(fused.distribution, Distribution::average(&pair).unwrap());
-        }
-    }
-
-    #[test]
-    fn removing_interval_calibration_keeps_temperatures() {
-        let mut info = two_heads().info;
-        let intervals = || IntervalTables { fused: Some(table()), unfused: None };
-        for (task, temperature) in [(Task::Age, 1.0), (Task::Attractiveness, 4.0)] {
-            let head = info.head_mut(task).unwrap();
-            head.calibration = Some(Calibration { temperature, intervals: intervals() });
-        }
-        info.remove_interval_calibration();
-        assert_eq!(info.head(Task::Age).unwrap().calibration, None);
-        let kept = Some(Calibration::temperature(4.0));
-        assert_eq!(info.head(Task::Attractiveness).unwrap().calibration, kept);
-        assert!(info.head(Task::RealAge).is_none());
-    }
-
-    #[test]
-    fn heads_that_do_not_match_are_rejected() {
-        let good = two_heads().info;
-        assert!(good.check().is_ok());
-        let mut same = good.clone();
-        same.heads[1].task = Task::Age;
-        assert!(same.check().unwrap_err().to_string().contains("age"));
-        let mut few = good.clone();
-        few.net.outputs = 101;
-        assert!(few.check().unwrap_err().to_string().contains("142"));
-        let mut none = good.clone();
-        none.heads.clear();
-        assert!(none.check().is_err());
-        let mut cold = good;
-        cold.heads[1].calibration = Some(Calibration::temperature(0.0));
-        assert!(cold.check().is_err());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 
 mod json;
 
-use dldl_label::{Conformal, LabelSet, Method, Task};
+use dldl_label::{Bands, Conformal, LabelSet, Method, Recalibration, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::{Head, NetError, NetSpec, Template};
@@ -45,6 +45,12 @@ pub struct Calibration {
     /// distributions become wider.
     #[serde(default = "one")]
     pub temperature: f64,
+    /// Corrects the estimates and the distributions that are decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibration: Option<Recalibration>,
+    /// What temperature and recalibration were chosen on, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
     /// Levels that give intervals their promised coverage.
     #[serde(default, skip_serializing_if = "IntervalTables::is_empty")]
     pub intervals: IntervalTables,
@@ -57,8 +63,20 @@ fn one() -> f64 {
 impl Calibration {
     /// A temperature alone.
     pub fn temperature(temperature: f64) -> Self {
-        Self { temperature, intervals: IntervalTables::default() }
+        let intervals = IntervalTables::default();
+        Self { temperature, recalibration: None, chosen: None, intervals }
     }
+}
+
+/// The pictures that corrections were chosen on: the first half of the people of a
+/// split. Intervals that are calibrated on the same split use the other half.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// The dataset and its split, in words.
+    pub on: String,
+    /// Number of pictures.
+    pub n: usize,
 }
 
 /// Interval calibrations for the two kinds of estimates. A fused distribution, the
@@ -96,8 +114,18 @@ pub struct IntervalCalibration {
     pub on: String,
     /// Number of pictures.
     pub n: usize,
-    /// The levels.
+    /// The levels of all pictures together; those of intervals unless there are bands.
     pub levels: Conformal,
+    /// The levels by band of the estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bands: Option<Bands>,
+}
+
+impl IntervalCalibration {
+    /// The levels for a face with this estimate: those of its band, if there are bands.
+    pub fn levels_of(&self, estimate: f64) -> &Conformal {
+        self.bands.as_ref().map_or(&self.levels, |bands| bands.levels(estimate))
+    }
 }
 
 /// How a model was quantized, in words.
@@ -221,6 +249,13 @@ impl ModelInfo {
         let mut calibrations = self.heads.iter().filter_map(|head| head.calibration.as_ref());
         if !calibrations.all(|c| c.temperature.is_finite() && c.temperature > 0.0) {
             return fail("a calibration's temperature is not above 0".into());
+        }
+        for head in &self.heads {
+            let map = head.calibration.as_ref().and_then(|c| c.recalibration.as_ref());
+            if map.is_some_and(|map| !map.fits(&head.labels)) {
+                let task = head.task;
+                return fail(format!("the recalibration of {task} is of another range of labels"));
+            }
         }
         Ok(())
     }

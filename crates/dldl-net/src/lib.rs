@@ -28,7 +28,7 @@ pub use engine::{Engine, FeatureMap};
 pub use error::NetError;
 pub use heads::{Head, HeadEstimate, Interval};
 pub use info::{
-    Calibration, Figure, IntervalCalibration, IntervalTables, ModelInfo, Normalization,
+    Calibration, Chosen, Figure, IntervalCalibration, IntervalTables, ModelInfo, Normalization,
     Quantization,
 };
 pub use network::ProfileEvent;

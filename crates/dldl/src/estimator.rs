@@ -5,8 +5,8 @@ use std::path::Path;
 use dldl_face::{align, crop_faces, whole_picture};
 
 use crate::{
-    Crop, Detector, DetectorParams, Engine, Error, Face, HeadEstimate, ModelInfo, Picture, Task,
-    models,
+    Crop, Detector, DetectorParams, Engine, Error, Face, HeadEstimate, Measures, ModelInfo,
+    Picture, Task, models, quality,
 };
 
 /// A face and its estimates. Coordinates are pixels of the upright picture, x to the
@@ -21,6 +21,8 @@ pub struct FaceEstimate {
     /// Left eye, right eye, nose, left and right corner of the mouth, left and
     /// right as seen in the picture; `None` without detection.
     pub landmarks: Option<[[f32; 2]; 5]>,
+    /// How well the picture of this face suits an estimate, 0..=1 ([`quality`]).
+    pub quality: f64,
     /// One estimate for each head of the model, in the model's order.
     pub heads: Vec<HeadEstimate>,
 }
@@ -101,11 +103,14 @@ impl Estimator {
         let ModelInfo { template, input_size, .. } = self.engine.info();
         let crops = crop_faces(picture, &self.detector, template, *input_size)?;
         let (faces, crops): (Vec<Face>, Vec<Crop>) = crops.into_iter().unzip();
+        let size = [picture.width(), picture.height()];
+        let heads = self.engine.run(&crops)?.into_iter();
         let estimates =
-            faces.iter().zip(self.engine.run(&crops)?).map(|(face, heads)| FaceEstimate {
+            faces.iter().zip(&crops).zip(heads).map(|((face, crop), heads)| FaceEstimate {
                 bbox: face.bbox,
                 score: Some(face.score),
                 landmarks: Some(face.landmarks),
+                quality: quality_of(&Measures::new(crop, Some(face), size), &heads),
                 heads,
             });
         Ok(estimates.collect())
@@ -120,8 +125,16 @@ impl Estimator {
         let side = picture.width().min(picture.height()) as f32;
         let left = (picture.width() as f32 - side) / 2.0;
         let top = (picture.height() as f32 - side) / 2.0;
-        let heads = self.engine.run(&[self.whole_crop(picture)])?.swap_remove(0);
-        Ok(FaceEstimate { bbox: [left, top, side, side], score: None, landmarks: None, heads })
+        let crop = self.whole_crop(picture);
+        let measures = Measures::new(&crop, None, [picture.width(), picture.height()]);
+        let heads = self.engine.run(&[crop])?.swap_remove(0);
+        Ok(FaceEstimate {
+            bbox: [left, top, side, side],
+            score: None,
+            landmarks: None,
+            quality: quality_of(&measures, &heads),
+            heads,
+        })
     }
 
     /// The first step of [`estimate`](Self::estimate): the faces, largest first.
@@ -139,6 +152,15 @@ impl Estimator {
     pub fn whole_crop(&self, picture: &Picture) -> Crop {
         whole_picture(picture, self.engine.info().input_size)
     }
+}
+
+/// The quality of a face with these estimates.
+fn quality_of(measures: &Measures, heads: &[HeadEstimate]) -> f64 {
+    let age = [Task::Age, Task::RealAge].iter().find_map(|&task| {
+        let head = heads.iter().find(|head| head.task == task)?;
+        Some([head.value, head.std])
+    });
+    quality(measures, age)
 }
 
 #[cfg(test)]
@@ -164,12 +186,13 @@ mod tests {
         for [px, py] in face.landmarks.unwrap() {
             assert!((x..x + w).contains(&px) && (y..y + h).contains(&py));
         }
+        assert!((0.6..=1.0).contains(&face.quality), "{}", face.quality);
         let age = face.age().unwrap();
         assert_eq!(age.std, age.distribution.std());
         let interval = age.interval(0.9);
         assert!(0.0 <= interval.low && interval.low < age.value && age.value < interval.high);
         let head = &estimator.engine().info().heads[0];
-        assert_eq!(interval, head.interval(&age.distribution, 0.9, true));
+        assert_eq!(interval, head.interval(&age.distribution, age.value, 0.9, true));
         assert_eq!(face.get(Task::Attractiveness), face.attractiveness());
         assert!(face.attractiveness().is_some() && face.get(Task::RealAge).is_none());
     }
@@ -195,6 +218,22 @@ mod tests {
         let face = estimator.estimate_whole(&picture).unwrap();
         assert_eq!(face.bbox, [50.0, 0.0, 200.0, 200.0]);
         assert_eq!((face.score, face.landmarks), (None, None));
+    }
+
+    #[test]
+    fn small_copies_of_a_picture_have_a_lower_quality() {
+        let estimator = Estimator::load(models::DEFAULT_MODEL).unwrap();
+        let quality = |side: usize| {
+            let small = portrait().resized(side, side);
+            (estimator.estimate(&small).unwrap()[0].quality, small)
+        };
+        let [(full, _), (half, _), (small, picture)] = [512, 180, 120].map(quality);
+        assert!(full > half && half > small, "{full} {half} {small}");
+        // Without detection, it is that of the whole crop.
+        let whole = estimator.estimate_whole(&picture).unwrap();
+        let crop = estimator.whole_crop(&picture);
+        let measures = Measures::new(&crop, None, [120, 120]);
+        assert_eq!(whole.quality, quality_of(&measures, &whole.heads));
     }
 
     #[test]

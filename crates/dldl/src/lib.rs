@@ -26,15 +26,19 @@ mod error;
 mod estimator;
 pub mod models;
 pub mod parallel;
+mod quality;
 mod record;
 
-pub use dldl_face::{Detector, DetectorParams, Face, FaceError, Picture, decode, decode_file};
+pub use dldl_face::{
+    Detector, DetectorParams, Face, FaceError, Measures, Picture, Pose, decode, decode_file,
+};
 pub use dldl_label::{Distribution, LabelSet, Method, Task};
 pub use dldl_net::{Crop, Engine, Head, HeadEstimate, Interval, ModelInfo, NetError, Weights};
 pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate};
 pub use models::{DEFAULT_MODEL, MODELS, NamedModel};
+pub use quality::quality;
 pub use record::{
-    DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord, RecordOptions,
-    record_schema,
+    AtLeastRecord, DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord,
+    RecordOptions, ThresholdError, check_in_range, check_thresholds, record_schema,
 };

@@ -3,21 +3,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Distribution, FaceEstimate, HeadEstimate, Picture, Task};
+use crate::{Distribution, FaceEstimate, HeadEstimate, LabelSet, ModelInfo, Picture, Task};
 
 /// What a record contains.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordOptions {
     /// The probability that an interval contains the true value, 0..=1.
     pub level: f64,
     /// Whether to include the probabilities of all labels.
     pub distribution: bool,
+    /// For ages: the thresholds, in years, whose probability of being reached is included
+    /// ([`check_thresholds`]).
+    pub thresholds: Vec<f64>,
+    /// Faces of a lower quality get no estimates, 0..=1.
+    pub min_quality: f64,
+}
+
+impl RecordOptions {
+    /// Why a face gets no estimates; none if it does. Qualities are compared as they are
+    /// printed, with two decimals.
+    pub fn refusal(&self, face: &FaceEstimate) -> Option<String> {
+        let (quality, least) = (round(face.quality, 2), self.min_quality);
+        (quality < least).then(|| format!("quality {quality} is below {least}"))
+    }
 }
 
 impl Default for RecordOptions {
-    /// Intervals of 90 %, without distributions.
+    /// Intervals of 90 % for all faces, without distributions.
     fn default() -> Self {
-        Self { level: 0.9, distribution: false }
+        Self { level: 0.9, distribution: false, thresholds: Vec::new(), min_quality: 0.0 }
     }
 }
 
@@ -61,6 +75,13 @@ pub struct FaceRecord {
     /// as seen in the picture, each `[x, y]`; absent without detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landmarks: Option<[[f64; 2]; 5]>,
+    /// How well the picture suits an estimate of the age, 0 to 1: the error to be expected
+    /// of a clear picture, divided by that to be expected of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// Why the face has no estimates; absent if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_assessed: Option<String>,
     /// Apparent age in years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<EstimateRecord>,
@@ -82,6 +103,10 @@ pub struct EstimateRecord {
     pub std: f64,
     /// The interval at the level that was asked for.
     pub interval: IntervalRecord,
+    /// Of ages, the probability of being at least as old as each threshold that was asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<AtLeastRecord>,
     /// The whole distribution, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<DistributionRecord>,
@@ -97,6 +122,16 @@ pub struct IntervalRecord {
     pub low: f64,
     /// The upper end.
     pub high: f64,
+}
+
+/// The probability that an age is at least a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AtLeastRecord {
+    /// The threshold in years.
+    pub threshold: f64,
+    /// The probability of all ages from the threshold up, 0 to 1.
+    pub probability: f64,
 }
 
 /// Probabilities of equally spaced labels.
@@ -157,15 +192,21 @@ impl FaceRecord {
     /// # Panics
     /// If the options' level is not in 0..=1.
     pub fn new(face: &FaceEstimate, reduction: usize, options: &RecordOptions) -> Self {
-        let estimate = |task| face.get(task).map(|estimate| EstimateRecord::new(estimate, options));
+        let not_assessed = options.refusal(face);
+        let estimate = |task| {
+            let estimate = face.get(task).filter(|_| not_assessed.is_none());
+            estimate.map(|estimate| EstimateRecord::new(estimate, options))
+        };
         let coordinate = |v: f32| round(f64::from(v) * reduction as f64, 1);
         Self {
             bbox: face.bbox.map(coordinate),
             score: face.score.map(|s| round(s.into(), 4)),
             landmarks: face.landmarks.map(|points| points.map(|p| p.map(coordinate))),
+            quality: Some(round(face.quality, 2)),
             age: estimate(Task::Age),
             attractiveness: estimate(Task::Attractiveness),
             real_age: estimate(Task::RealAge),
+            not_assessed,
         }
     }
 
@@ -184,6 +225,11 @@ impl EstimateRecord {
     fn new(estimate: &HeadEstimate, options: &RecordOptions) -> Self {
         let interval = estimate.interval(options.level);
         let distribution = &estimate.distribution;
+        let at_least = |&threshold: &f64| AtLeastRecord {
+            threshold,
+            probability: round(distribution.at_least(threshold), 4),
+        };
+        let thresholds = if is_age(estimate.task) { &options.thresholds[..] } else { &[] };
         Self {
             value: round(estimate.value, 2),
             std: round(estimate.std, 2),
@@ -192,6 +238,7 @@ impl EstimateRecord {
                 low: round(interval.low, 2),
                 high: round(interval.high, 2),
             },
+            at_least: thresholds.iter().map(at_least).collect(),
             distribution: options.distribution.then(|| DistributionRecord::new(distribution)),
         }
     }
@@ -205,6 +252,60 @@ impl DistributionRecord {
             probabilities: distribution.probabilities().iter().map(|&p| round(p, 6)).collect(),
         }
     }
+}
+
+/// Whether a task is an age, which thresholds in years apply to.
+fn is_age(task: Task) -> bool {
+    matches!(task, Task::Age | Task::RealAge)
+}
+
+/// A threshold that a model cannot answer for.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ThresholdError {
+    /// The model has no head for ages.
+    #[error("the model {0} does not estimate ages, which a threshold is compared with")]
+    NoAge(String),
+    /// The threshold is not above the first label, so that everybody reaches it, or it is
+    /// above the last one.
+    #[error(
+        "the threshold {threshold} is not in the model's range, above {low} and at most {high}"
+    )]
+    Range {
+        /// The threshold.
+        threshold: f64,
+        /// The first label.
+        low: f64,
+        /// The last label.
+        high: f64,
+    },
+}
+
+/// Checks that each threshold divides the labels: above the first one and at most the
+/// last one.
+///
+/// # Errors
+/// [`ThresholdError::Range`] for the first one that does not.
+pub fn check_in_range(thresholds: &[f64], labels: &LabelSet) -> Result<(), ThresholdError> {
+    let (low, high) = (labels.min(), labels.max());
+    let inside = |t: f64| low < t && t <= high;
+    match thresholds.iter().find(|t| !inside(**t)) {
+        Some(&threshold) => Err(ThresholdError::Range { threshold, low, high }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a model can answer for these thresholds: it estimates ages, and they are
+/// within its labels.
+///
+/// # Errors
+/// [`ThresholdError`] if not.
+pub fn check_thresholds(model: &ModelInfo, thresholds: &[f64]) -> Result<(), ThresholdError> {
+    let mut ages = model.heads.iter().filter(|head| is_age(head.task)).peekable();
+    if !thresholds.is_empty() && ages.peek().is_none() {
+        return Err(ThresholdError::NoAge(model.name.clone()));
+    }
+    ages.try_for_each(|head| check_in_range(thresholds, &head.labels))
 }
 
 fn round(value: f64, digits: i32) -> f64 {
@@ -222,7 +323,6 @@ pub fn record_schema() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LabelSet;
 
     fn face() -> FaceEstimate {
         let estimator = crate::Estimator::load("tiny").unwrap();
@@ -231,6 +331,7 @@ mod tests {
         face.bbox = [-0.04, 20.26, 30.0, 40.0];
         face.score = Some(0.999_96);
         face.landmarks = Some([[1.25, 2.0]; 5]);
+        face.quality = 0.496;
         let age = &mut face.heads[0];
         age.distribution = Distribution::gaussian(&LabelSet::age(), 31.416, 2.0).unwrap();
         (age.value, age.std) = (age.distribution.expectation(), age.distribution.std());
@@ -240,7 +341,8 @@ mod tests {
     #[test]
     fn records_are_rounded_and_omit_absent_fields() {
         let picture = Picture::new(2, 1, vec![0; 6]).unwrap();
-        let options = RecordOptions { distribution: true, ..RecordOptions::default() };
+        let thresholds = vec![18.0, 31.5];
+        let options = RecordOptions { distribution: true, thresholds, ..Default::default() };
         let record = PictureRecord::new("a.jpg".into(), "tiny", &picture, &[face()], &options);
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!((json["width"].as_u64(), json["height"].as_u64()), (Some(2), Some(1)));
@@ -253,9 +355,16 @@ mod tests {
         let age = &face["age"];
         assert_eq!((age["value"].as_f64(), age["std"].as_f64()), (Some(31.42), Some(2.0)));
         assert_eq!(age["interval"]["level"], 0.9);
+        // The labels from 32 up: the mean is 31.416.
+        let tails = age["at_least"].as_array().unwrap();
+        assert_eq!(tails[0], serde_json::json!({ "threshold": 18.0, "probability": 1.0 }));
+        let upper = tails[1]["probability"].as_f64().unwrap();
+        assert!((0.4..0.5).contains(&upper), "{upper}");
+        assert!(face["attractiveness"].get("at_least").is_none());
         let all = age["distribution"]["probabilities"].as_array().unwrap();
         let sum: f64 = all.iter().map(|p| p.as_f64().unwrap()).sum();
         assert!(all.len() == 101 && (sum - 1.0).abs() < 1e-4);
+        assert_eq!((face["quality"].as_f64(), face.get("not_assessed")), (Some(0.5), None));
         assert_eq!(serde_json::from_value::<PictureRecord>(json).unwrap(), record);
 
         let failed = PictureRecord::failed("b.jpg".into(), "tiny", "empty file".into());
@@ -263,6 +372,35 @@ mod tests {
             serde_json::to_string(&failed).unwrap(),
             r#"{"image":"b.jpg","model":"tiny","version":2,"faces":[],"error":"empty file"}"#
         );
+    }
+
+    #[test]
+    fn thresholds_are_within_the_ages_of_the_model() {
+        let mut model = crate::models::info("tiny").unwrap();
+        assert_eq!(check_thresholds(&model, &[18.0, 0.5, 100.0]), Ok(()));
+        for wrong in [0.0, -3.0, 100.5, f64::NAN, f64::INFINITY] {
+            let refused = check_thresholds(&model, &[18.0, wrong]).unwrap_err();
+            assert!(refused.to_string().contains("above 0 and at most 100"), "{refused}");
+        }
+        model.heads.remove(0);
+        assert_eq!(check_thresholds(&model, &[]), Ok(()));
+        let refused = check_thresholds(&model, &[3.0]).unwrap_err();
+        assert_eq!(refused, ThresholdError::NoAge("tiny".into()));
+    }
+
+    #[test]
+    fn faces_of_low_quality_are_listed_without_estimates() {
+        let of = |min_quality: f64| {
+            let options = RecordOptions { min_quality, ..RecordOptions::default() };
+            (FaceRecord::new(&face(), 1, &options), options.refusal(&face()))
+        };
+        // 0.496 is printed as 0.5.
+        assert!(of(0.5).0.age.is_some() && of(0.5).1.is_none());
+        let (record, refusal) = of(0.51);
+        assert_eq!((&record.age, &record.attractiveness), (&None, &None));
+        assert_eq!((record.quality, record.not_assessed.clone()), (Some(0.5), refusal));
+        assert_eq!(record.not_assessed.as_deref(), Some("quality 0.5 is below 0.51"));
+        assert!(record.landmarks.is_some() && record.score.is_some());
     }
 
     /// After a change of the record, run this test with `UPDATE_SCHEMA=1`.

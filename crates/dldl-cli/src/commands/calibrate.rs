@@ -7,8 +7,8 @@ use anyhow::Result;
 use dldl::{Estimator, models};
 use dldl_data::Split;
 use dldl_eval::{
-    Calibrated, Effect, LEVELS, Progress, calibrate, highest_level, pictures_needed,
-    suits_calibration,
+    Calibrated, Effect, Fits, Halves, LEVELS, Progress, RecalibrationErrors, calibrate,
+    highest_level, pictures_needed, suits_calibration,
 };
 use dldl_net::save_with_info;
 
@@ -23,8 +23,12 @@ use crate::shared_args::ModelArgs;
 /// Networks are usually overconfident: fewer than 90 % of the true values are in their
 /// 90 % intervals. This measures by how much on pictures that the model was not trained
 /// on, and stores the correction in the weights file (conformal prediction), so that
-/// intervals have their nominal coverage for pictures like these. Weights and estimates
-/// do not change. At least 19 pictures are needed, which is enough for levels up to 95 %;
+/// intervals have their nominal coverage for pictures like these: in each band of the
+/// estimate that has enough of them (decades of ages, merged until each has 100
+/// pictures), or on average over all. The promise is by estimate, not by true age, and
+/// only approximate for other people and other cameras. Weights and estimates do not
+/// change, unless --temperature or --recalibrate is given: these are fitted on one half
+/// of the people, and the intervals are calibrated on the other. At least 19 pictures are needed, which is enough for levels up to 95 %;
 /// 99 % needs 99. Quantize first: a quantized model needs its own calibration.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -48,6 +52,16 @@ pub struct Args {
     /// First fit a temperature by maximum likelihood; this changes the estimates as well
     #[arg(long)]
     temperature: bool,
+
+    /// First fit a monotone map of the estimates that minimizes their error: piecewise
+    /// linear between nine nodes. Distributions and intervals move with the estimates
+    #[arg(long)]
+    recalibrate: bool,
+
+    /// One table of levels for all estimates. The coverage is then right on average,
+    /// not by band of the estimate, and each level rests on more pictures
+    #[arg(long)]
+    no_bands: bool,
 
     /// The weights file to write; an existing file is replaced
     #[arg(short, long, value_name = "FILE")]
@@ -78,7 +92,12 @@ pub fn run(args: Args) -> Result<Outcome> {
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);
     };
-    let found = calibrate(estimator, &source, &options, args.temperature, &mut show);
+    let fits = Fits {
+        temperature: args.temperature,
+        recalibration: args.recalibrate,
+        by_band: !args.no_bands,
+    };
+    let found = calibrate(estimator, &source, &options, fits, &mut show);
     let found = found.map_err(UsageError::new)?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -100,7 +119,7 @@ pub fn run(args: Args) -> Result<Outcome> {
 }
 
 fn report(name: &str, found: &Calibrated) -> String {
-    let Calibrated { task, calibration, fused, unfused, .. } = found;
+    let Calibrated { task, calibration, halves, recalibrated, fused, unfused, .. } = found;
     let mut text = String::new();
     if let Some(table) = &calibration.intervals.fused {
         let _ = writeln!(text, "{name} ({task}), {} pictures of {}", table.n, table.on);
@@ -114,21 +133,38 @@ fn report(name: &str, found: &Calibrated) -> String {
             );
         }
     }
+    if let Some(Halves { chose, calibrated }) = halves {
+        let _ = writeln!(
+            text,
+            "halves by person: corrections chosen on {chose} pictures, intervals \
+             calibrated and figures measured on {calibrated} others"
+        );
+    }
     let _ = writeln!(text, "temperature {}", calibration.temperature);
+    if let Some(map) = &calibration.recalibration {
+        let _ = writeln!(text, "recalibration {}", printing::recalibration(map));
+    }
+    if let Some(RecalibrationErrors { before, after, cross_validated }) = recalibrated {
+        let _ = writeln!(
+            text,
+            "MAE on the first half {before:.3} -> {after:.3}, cross-validated {cross_validated:.3}"
+        );
+    }
     effect(&mut text, "with flip fusion", fused);
     effect(&mut text, "without", unfused);
     text += "\nCoverage after calibration is cross-validated over people, in five parts.\n";
     text
 }
 
-fn effect(text: &mut String, title: &str, Effect { before, after }: &Effect) {
+fn effect(text: &mut String, title: &str, effect: &Effect) {
+    let Effect { before, after, bands } = effect;
     text.push('\n');
     let mut line = |what: &str, before: String, after: String| {
         let _ = writeln!(text, "{what:18}{before:>10}{after:>12}");
     };
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     line(title, "before".into(), "after".into());
     for (i, level) in LEVELS.iter().enumerate() {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let name = format!("{:.0} % covers", 100.0 * level);
         line(&name, percent(before.coverage[i]), percent(after.coverage[i]));
     }
@@ -138,5 +174,21 @@ fn effect(text: &mut String, title: &str, Effect { before, after }: &Effect) {
         ("CRPS", before.crps, after.crps),
     ] {
         line(what, format!("{before:.3}"), format!("{after:.3}"));
+    }
+    if bands.is_empty() {
+        return;
+    }
+    let _ = write!(text, "by estimate      n");
+    for level in LEVELS {
+        let _ = write!(text, "{:>19}", format!("{:.0} % covers", 100.0 * level));
+    }
+    text.push('\n');
+    for band in bands {
+        let _ = write!(text, "{:12}{:>6}", band.name, band.n);
+        for (before, after) in band.before.iter().zip(&band.after) {
+            let both = format!("{:.1} -> {:.1}", 100.0 * before, 100.0 * after);
+            let _ = write!(text, "{both:>19}");
+        }
+        text.push('\n');
     }
 }

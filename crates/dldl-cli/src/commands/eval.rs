@@ -10,7 +10,7 @@ use crate::dataset_args::{DatasetArgs, SplitArg};
 use crate::outcome::{Outcome, UsageError};
 use crate::printing::{self, ReportFormat, write_file};
 use crate::progress;
-use crate::shared_args::ModelArgs;
+use crate::shared_args::{ModelArgs, ThresholdArgs};
 
 /// Measure a model's errors on a labeled dataset
 ///
@@ -22,7 +22,9 @@ use crate::shared_args::ModelArgs;
 /// and over photographs where they are not. Then follow the
 /// coverage of the model's intervals; errors by age, sex, race and their
 /// combinations; and, for ages, the error rates of an age check at 18 (after NIST's
-/// age assurance evaluation). A picture without a detected face is used whole; one
+/// age assurance evaluation). With --threshold N, it also measures the probability of
+/// being at least N: ROC curve, reliability, and at given rates of errors of one kind how
+/// many errors of the other kind there are, by sex and race. A picture without a detected face is used whole; one
 /// that cannot be read is counted and listed.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -42,6 +44,9 @@ pub struct Args {
     #[arg(long, alias = "disturb", value_name = "WHAT")]
     corrupt: Option<Corruption>,
 
+    #[command(flatten)]
+    thresholds: ThresholdArgs,
+
     /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
@@ -60,12 +65,17 @@ Examples:
             --dataset scut-fbp5500 --root SCUT-FBP5500
   dldl eval --model runs/mine/model.safetensors --dataset cache --root cache/mine
   dldl eval --dataset utkface --root utkface --out tiny-utkface.json
+  dldl eval --dataset utkface --root utkface --threshold 18   # who is taken for 18 or older?
   dldl eval --model scut.safetensors --dataset london --root london --rescale 1:7";
 
 pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
     let source = args.dataset.open()?;
-    let options = Options { corruption: args.corrupt, ..args.dataset.options(args.split) };
+    let options = Options {
+        corruption: args.corrupt,
+        thresholds: args.thresholds.list(),
+        ..args.dataset.options(args.split)
+    };
     let mut bar = None;
     let mut show = |p: Progress| {
         bar.get_or_insert_with(|| progress::bar(p.total)).set_position(p.done as u64);

@@ -115,6 +115,13 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
         if let Some(calibration) = head.calibration.as_ref().filter(|c| c.temperature != 1.0) {
             lines.push(("temperature", calibration.temperature.to_string()));
         }
+        if let Some(map) = head.recalibration() {
+            lines.push(("recalibration", printing::recalibration(map)));
+        }
+        if let Some(chosen) = head.calibration.as_ref().and_then(|c| c.chosen.as_ref()) {
+            let what = format!("{} pictures of {}, first half", chosen.n, chosen.on);
+            lines.push(("chosen on", what));
+        }
     }
     if let Some(quantization) = &info.quantization {
         lines.extend([
@@ -137,7 +144,11 @@ fn text(info: &ModelInfo, bytes: u64) -> String {
 }
 
 fn calibrated(table: &IntervalCalibration, kind: &str) -> String {
-    format!("calibrated on {} pictures of {}{kind}", table.n, table.on)
+    let bands = table.bands.as_ref().map_or(String::new(), |bands| {
+        let edges: Vec<String> = bands.edges().iter().skip(1).map(f64::to_string).collect();
+        format!(", by band of the estimate (from {})", edges.join(", "))
+    });
+    format!("calibrated on {} pictures of {}{bands}{kind}", table.n, table.on)
 }
 
 /// The method's name and parameters.

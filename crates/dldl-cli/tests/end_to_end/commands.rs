@@ -267,6 +267,89 @@ fn a_small_dataset_is_evaluated() {
 }
 
 #[test]
+fn thresholds_are_evaluated_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let out = dir.path().join("eval.json");
+    let eval = |more: &[&str]| {
+        let mut dldl = dldl();
+        dldl.args(["eval", "--dataset", "csv", "--root"]).arg(dir.path()).args(more);
+        run(&mut dldl)
+    };
+    let table = eval(&["--threshold", "35,90", "--out", out.to_str().unwrap()]);
+    assert!(table.stdout.contains("at least 35: 1 pictures below, 2 above"), "{}", table.stdout);
+    let text = std::fs::read_to_string(&out).unwrap();
+    let found: Value = serde_json::from_str(&text).unwrap();
+    // Nobody is 90 or older: there is nothing to measure.
+    assert_eq!(found["at_least"].as_array().unwrap().len(), 1);
+    let predictions = found["predictions"].as_array().unwrap();
+    let p = |i: usize| predictions[i]["at_least"][0].as_f64().expect("a probability");
+    // The third picture is the only one of somebody below 35.
+    let won = |above: f64| if above > p(2) { 1.0 } else { 0.0 };
+    let auc = &found["at_least"][0]["all"]["auc"]["value"];
+    assert_eq!(auc.as_f64(), Some((won(p(0)) + won(p(1))) / 2.0));
+    let page = dir.path().join("report.html");
+    let report = run(dldl().arg("report").arg(&out).arg("--out").arg(&page));
+    assert_eq!((report.code, report.stderr.as_str()), (0, ""));
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("At least 35 years") && html.contains("ROC curve at 35"));
+    for wrong in ["0", "101", "nan"] {
+        let refused = eval(&["--threshold", wrong]);
+        assert!(refused.code == 2 && refused.stderr.contains("threshold"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn qualities_are_those_of_estimate_and_of_caches() {
+    let dir = tempfile::tempdir().unwrap();
+    dataset(dir.path());
+    let out = dir.path().join("eval.json");
+    let eval = |dataset: &str, root: &Path, more: &[&str]| {
+        let mut dldl = dldl();
+        dldl.args(["eval", "--dataset", dataset, "--root"]).arg(root).args(more);
+        run(&mut dldl)
+    };
+    let table = eval("csv", dir.path(), &["--out", out.to_str().unwrap()]);
+    assert!(table.stdout.contains("if the poorest of 3 pictures"), "{}", table.stdout);
+    let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let found = read(&std::fs::read_to_string(&out).unwrap());
+    let qualities = |found: &Value| -> Vec<f64> {
+        let predictions = found["predictions"].as_array().unwrap();
+        predictions.iter().map(|p| p["quality"].as_f64().expect("a quality")).collect()
+    };
+    let seen = qualities(&found);
+    // There is no face in the third picture.
+    assert!(seen[0] > 0.0 && seen[1] > 0.0 && seen[2] == 0.0, "{seen:?}");
+    assert!(found["predictions"][2].get("measures").is_none());
+    assert_eq!(found["rejection"]["by_quality"]["points"].as_array().unwrap().len(), 20);
+    let (_, records) = crate::common::estimate(&[&dir.path().join("a.jpg")], &[]);
+    let own = records[0]["faces"][0]["quality"].as_f64().unwrap();
+    assert!((own - seen[0]).abs() < 0.0051, "{own} {seen:?}");
+
+    let cache = dir.path().join("cache");
+    let prepared = run(dldl()
+        .args(["prepare", "--dataset", "csv", "--root"])
+        .arg(dir.path())
+        .arg("--out")
+        .arg(&cache));
+    assert_eq!(prepared.code, 1, "{}", prepared.stderr);
+    let cached = eval("cache", &cache, &["--format", "json"]);
+    let cached = read(&cached.stdout);
+    for (a, b) in qualities(&cached).iter().zip(&seen) {
+        assert!((a - b).abs() < 0.05, "{a} {b}");
+    }
+    assert_eq!(
+        cached["predictions"][0]["measures"]["size"],
+        found["predictions"][0]["measures"]["size"]
+    );
+
+    let page = dir.path().join("report.html");
+    let report = run(dldl().arg("report").arg(&out).arg("--out").arg(&page));
+    assert_eq!((report.code, report.stderr.as_str()), (0, ""));
+    assert!(std::fs::read_to_string(page).unwrap().contains("Error by the share rejected"));
+}
+
+#[test]
 fn robustness_measures_errors_under_corruptions() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());

@@ -218,6 +218,75 @@ fn an_empty_folder_is_an_error() {
 }
 
 #[test]
+fn thresholds_are_answered_in_every_format() {
+    let asked = ["--threshold", "18", "--threshold", "25,18,34.5"];
+    let (code, records) = estimate(&[&portrait()], &[&asked[..], &["--distribution"]].concat());
+    let face = &records[0]["faces"][0];
+    let probabilities = face["age"]["distribution"]["probabilities"].as_array().unwrap();
+    let from = |age: usize| -> f64 {
+        probabilities[age..].iter().map(|p| p.as_f64().expect("a number")).sum()
+    };
+    let tails = face["age"]["at_least"].as_array().expect("a list");
+    // Whole years: from 35 up are at least 34.5.
+    let expected = [(18.0, from(18)), (25.0, from(25)), (34.5, from(35))];
+    assert_eq!((code, tails.len()), (0, expected.len()), "{tails:?}");
+    for (tail, (threshold, probability)) in tails.iter().zip(expected) {
+        assert_eq!(tail["threshold"], threshold);
+        assert!((tail["probability"].as_f64().unwrap() - probability).abs() < 2e-4, "{tail}");
+    }
+    assert!(face["attractiveness"].get("at_least").is_none());
+    let csv = run(dldl().args(["estimate", "--format", "csv"]).args(asked).arg(portrait()));
+    let lines: Vec<Vec<&str>> = csv.stdout.lines().map(|l| l.split(',').collect()).collect();
+    let at = lines[0].iter().position(|name| *name == "age_at_least_25").expect("a column");
+    assert_eq!(lines[1][at], tails[1]["probability"].to_string());
+    let table = run(dldl().arg("estimate").args(asked).arg(portrait()));
+    let percent = format!("{:.1} %", 100.0 * tails[2]["probability"].as_f64().unwrap());
+    assert!(
+        table.stdout.contains(">= 34.5") && table.stdout.contains(&percent),
+        "{}",
+        table.stdout
+    );
+}
+
+#[test]
+fn faces_of_low_quality_are_listed_but_not_assessed() {
+    let folder = Folder::new();
+    let small = folder.jpeg("small.jpg", &portrait_pixels().thumbnail(130, 130));
+    let (code, records) = estimate(&[&portrait(), &small], &[]);
+    let quality = |i: usize| records[i]["faces"][0]["quality"].as_f64().expect("a quality");
+    assert!(code == 0 && 0.0 < quality(1) && quality(1) < quality(0) && quality(0) <= 1.0);
+    // Between the two.
+    let least = format!("{}", 0.5 * (quality(0) + quality(1)));
+    let asked = ["--min-quality", &least];
+    let (code, choosy) = estimate(&[&portrait(), &small], &asked);
+    assert_eq!((code, &choosy[0]), (0, &records[0]));
+    let (face, known) = (&choosy[1]["faces"][0], &records[1]["faces"][0]);
+    for same in ["box", "landmarks", "score", "quality"] {
+        assert_eq!(face[same], known[same]);
+    }
+    assert!(face.get("age").is_none() && face.get("attractiveness").is_none(), "{face}");
+    let reason = format!("quality {} is below {least}", quality(1));
+    assert_eq!(face["not_assessed"], reason.as_str());
+
+    let csv = run(dldl().args(["estimate", "--format", "csv"]).args(asked).arg(&small));
+    let mut csv = csv::Reader::from_reader(csv.stdout.as_bytes());
+    let header = csv.headers().unwrap().clone();
+    let line = csv.records().next().expect("a line").unwrap();
+    let cell = |name: &str| &line[header.iter().position(|n| n == name).expect(name)];
+    assert_eq!((cell("age"), cell("age_interval_low"), cell("model")), ("", "", "tiny"));
+    assert_eq!((cell("not_assessed"), cell("quality")), (&*reason, &*quality(1).to_string()));
+    let out = folder.at("out");
+    let mut table = dldl();
+    table.arg("estimate").args(asked).args([&portrait(), &small]).arg("--annotate").arg(&out);
+    let table = run(&mut table);
+    assert_eq!(table.code, 0, "{}", table.stderr);
+    assert!(table.stdout.contains(&format!("not assessed: {reason}")), "{}", table.stdout);
+    assert!(table.stdout.contains("2 faces in 2 pictures, 1 not assessed"), "{}", table.stdout);
+    let copy = image::open(out.join("small-ages.jpg")).unwrap().to_rgb8();
+    assert!(!copy.pixels().any(|p| p[0] > 220 && p[1] > 160 && p[2] < 80), "it is gray");
+}
+
+#[test]
 fn unusable_models_are_usage_errors() {
     let folder = Folder::new();
     let broken = folder.write("broken.safetensors", b"{}");
@@ -250,6 +319,11 @@ fn usage_errors_exit_with_2() {
         &["estimate", "--format", "xml", picture],
         &["estimate", "--threads", "0", picture],
         &["estimate", "--distribution", picture],
+        &["estimate", "--min-quality", "1.5", picture],
+        &["estimate", "--min-quality", "good", picture],
+        &["estimate", "--threshold", "0", picture],
+        &["estimate", "--threshold", "18,101", picture],
+        &["estimate", "--threshold", "adult", picture],
         &["estimat", picture],
         &[],
     ] {

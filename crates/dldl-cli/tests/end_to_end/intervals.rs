@@ -72,11 +72,11 @@ fn calibration_is_stored_and_used_by_all_commands() {
     assert_eq!(after["age"]["interval"]["high"], 100.0);
     assert_ne!(before["age"]["interval"]["high"], 100.0);
 
-    // In place, with a fitted temperature.
+    // A temperature needs other people than the intervals, and all pictures are of one file.
     let again = [&forced[..], &["--model", path, "--temperature"]].concat();
     let again = with("calibrate", dir.path(), &again);
-    assert_eq!(again.code, 1, "{}", again.stderr);
-    assert!(!again.stdout.contains(&own), "{}", again.stdout);
+    assert_eq!((again.code, again.stdout.as_str()), (2, ""));
+    assert!(again.stderr.contains("half of the people has 0 of 19"), "{}", again.stderr);
     let table = with("eval", dir.path(), &["--model", path]);
     assert!(table.stdout.contains("calibrated on 19 pictures"), "{}", table.stdout);
 
@@ -90,6 +90,81 @@ fn calibration_is_stored_and_used_by_all_commands() {
     let calibration = &json["heads"][0]["calibration"];
     assert!(calibration.get("intervals").is_none(), "{calibration}");
     assert!(calibration["temperature"].is_number(), "{calibration}");
+}
+
+/// Two faces, one read as older than the other, with enough pictures of each for a band.
+#[test]
+fn intervals_by_band_of_the_estimate() {
+    let dir = tempfile::tempdir().unwrap();
+    let face = image::open(portrait()).unwrap().crop_imm(130, 20, 180, 180);
+    face.resize_exact(64, 64, image::imageops::Triangle).save(dir.path().join("a.png")).unwrap();
+    let flat =
+        image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([200, (2 * x) as u8, (3 * y) as u8]));
+    flat.save(dir.path().join("b.png")).unwrap();
+    let row = |i: u32| {
+        let file = if i.is_multiple_of(2) { "a.png" } else { "b.png" };
+        format!("{file},{},person {i},val\n", 20 + i % 40)
+    };
+    let rows: String = (0..240).map(row).collect();
+    std::fs::write(dir.path().join("labels.csv"), format!("file,age,group,split\n{rows}")).unwrap();
+    let out = dir.path().join("bands.safetensors");
+    let path = out.to_str().unwrap();
+    let made = with("calibrate", dir.path(), &["--no-detect", "--out", path]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stdout.contains("by estimate      n"), "{}", made.stdout);
+    let bands = |path: &str| {
+        let json = run(dldl().args(["info", path, "--format", "json"]));
+        let json: Value = serde_json::from_str(&json.stdout).unwrap();
+        json["heads"][0]["calibration"]["intervals"]["fused"].get("bands").cloned()
+    };
+    let found = bands(path).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert_eq!((&found[0]["n"], &found[1]["n"]), (&120.into(), &120.into()));
+    let edge = found[1]["from"].as_f64().unwrap();
+    let info = run(dldl().args(["info", path])).stdout;
+    assert!(info.contains(&format!("by band of the estimate (from {edge})")), "{info}");
+
+    let json = dir.path().join("eval.json");
+    let more = ["--no-detect", "--split", "val", "--model", path, "--out", json.to_str().unwrap()];
+    let seen = with("eval", dir.path(), &more);
+    assert!(seen.stdout.contains("by estimated age"), "{}", seen.stdout);
+    assert!(seen.stdout.contains("240 pictures of csv, val split, by band"), "{}", seen.stdout);
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    let by_estimate = &json["by_estimate"];
+    assert_eq!(by_estimate["calibrated"], true);
+    for band in by_estimate["bands"].as_array().unwrap() {
+        assert_eq!((&band["n"], band["one_table"].as_array().unwrap().len()), (&120.into(), 4));
+        let covered = band["coverage"][2]["observed"]["value"].as_f64().unwrap();
+        // 121 * 0.9 is rounded up, and six pictures share a level.
+        assert!((0.90..0.97).contains(&covered), "{band}");
+    }
+
+    let plain = with("calibrate", dir.path(), &["--no-detect", "--no-bands", "--out", path]);
+    assert!(!plain.stdout.contains("by estimate"), "{}", plain.stdout);
+    assert_eq!(bands(path), None);
+
+    // Corrections are chosen on one half of the people, intervals calibrated on the other.
+    let more = ["--no-detect", "--temperature", "--recalibrate", "--out", path];
+    let both = with("calibrate", dir.path(), &more);
+    assert_eq!(both.code, 0, "{}", both.stderr);
+    for part in ["halves by person", "recalibration 0 -> 0, 12.5 -> ", "MAE on the first half"] {
+        assert!(both.stdout.contains(part), "{part}: {}", both.stdout);
+    }
+    let info = run(dldl().args(["info", path])).stdout;
+    assert!(info.contains("of csv, val split, first half"), "{info}");
+    assert!(info.contains("of csv, val split, second half"), "{info}");
+    assert!(info.contains("100 -> 100"), "{info}");
+    let more = ["--no-detect", "--model", path, "--interval", "0.02"];
+    let record = estimate(&[&dir.path().join("a.png")], &more).1.remove(0);
+    let face = &record["faces"][0]["age"];
+    let [low, value, high] = ["/interval/low", "/value", "/interval/high"]
+        .map(|at| face.pointer(at).and_then(Value::as_f64).unwrap());
+    assert!(low <= value && value <= high, "{face}");
+    let onnx = dir.path().join("x.onnx");
+    let mut export = dldl();
+    export.args(["export", "--model", path, "--out"]).arg(&onnx);
+    assert_eq!(run(&mut export).code, 0);
+    assert!(onnx.is_file());
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn breakdown(by: String, key: Key, predictions: &[Prediction], labels: &LabelSet
         let people = People::of(members.iter().copied());
         let error = |p: &&Prediction| p.fused - p.truth;
         let [mae, bias] = means(&people, members.iter().map(|p| [error(p).abs(), error(p)]))?;
-        let coverage = coverage(&people, members.iter().copied(), labels);
+        let coverage = coverage(&people, members.iter().copied(), labels, &|p| p.intervals);
         let n = members.len();
         Some(Group { name, n, few: n < MIN_GROUP, mae, bias, coverage })
     });

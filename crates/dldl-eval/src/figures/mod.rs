@@ -1,13 +1,16 @@
 //! Metrics of predictions, each with a 95 % interval. Here is what they share; metrics
-//! of estimates, of distributions, of groups, of labels that are ranges and of age
-//! assurance each have their file.
+//! of estimates, of distributions, of groups, of labels that are ranges, of age assurance,
+//! of thresholds and of rejecting poor pictures each have their file.
 
 mod assurance;
+mod at_least;
+mod estimated;
 mod groups;
 mod hits;
 mod metrics;
 mod probabilistic;
 mod readouts;
+mod rejection;
 
 use std::collections::HashMap;
 
@@ -17,11 +20,14 @@ use serde::{Deserialize, Serialize};
 use crate::Prediction;
 
 pub use assurance::{Assurance, AssuranceGroup, ChallengeAge, assurance};
+pub use at_least::{AtLeast, AtLeastGroup, Bin, Cutoff, RATES, RocPoint, at_least};
+pub use estimated::{ByEstimate, EstimateBand, by_estimate};
 pub use groups::{Breakdown, Group, MIN_GROUP, breakdowns};
 pub use hits::{GroupHits, Hits, hits};
 pub use metrics::{Metrics, Threshold, metrics};
 pub use probabilistic::{Coverage, Probabilistic, Reliability, covered, probabilistic};
 pub use readouts::{Readouts, readouts};
+pub use rejection::{Rejection, RejectionCurve, RejectionPoint, rejection};
 
 /// A metric and its sampling error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -160,6 +166,10 @@ pub(crate) mod testing {
             nll: 1.0,
             crps: 1.0,
             intervals,
+            at_least: Vec::new(),
+            quality: None,
+            measures: None,
+            one_table: None,
         }
     }
 

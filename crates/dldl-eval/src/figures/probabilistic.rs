@@ -67,37 +67,41 @@ pub fn probabilistic(
         pit[((p.pit * PIT_BINS as f64) as usize).min(PIT_BINS - 1)] += 1;
     }
     let n = predictions.len() as f64;
-    let inside = |level: f64| {
-        let score = |p: &&Prediction| (2.0 * p.pit - 1.0).abs() <= level;
+    let inside = |level: &dyn Fn(&Prediction) -> f64| {
+        let score = |p: &&Prediction| (2.0 * p.pit - 1.0).abs() <= level(p);
         predictions.iter().filter(score).count() as f64 / n
     };
-    let levels = calibration.and_then(|c| c.intervals.get(true)).map(|i| &i.levels);
+    let table = calibration.and_then(|c| c.intervals.get(true));
     let point = |i: u32| {
         let level = f64::from(i) / 20.0;
-        let calibrated = levels.map(|levels| inside(levels.level(level)));
-        Reliability { level, distribution: inside(level), calibrated }
+        let calibrated = table.map(|table| inside(&|p| table.levels_of(p.fused).level(level)));
+        Reliability { level, distribution: inside(&|_| level), calibrated }
     };
     let points = if predictions.is_empty() { 0 } else { 20 };
     Probabilistic {
         nll: both.map(|b| b[0]),
         crps: both.map(|b| b[1]),
-        coverage: coverage(&people, predictions.iter(), labels),
+        coverage: coverage(&people, predictions.iter(), labels, &|p| p.intervals),
         pit,
         reliability: (1..points).map(point).collect(),
     }
 }
 
-/// Coverage and width at each of [`LEVELS`]; empty without predictions.
+/// Both ends of a prediction's intervals at [`LEVELS`].
+pub(super) type Intervals<'a> = &'a dyn Fn(&Prediction) -> [[f64; 2]; LEVELS.len()];
+
+/// Coverage and width of intervals at each of [`LEVELS`]; empty without predictions.
 pub(super) fn coverage<'a>(
     people: &People,
     predictions: impl Iterator<Item = &'a Prediction>,
     labels: &LabelSet,
+    intervals: Intervals,
 ) -> Vec<Coverage> {
     const N: usize = LEVELS.len();
     let row = |p: &Prediction| {
         let mut row = [0.0; 2 * N];
-        for (i, [low, high]) in p.intervals.into_iter().enumerate() {
-            (row[i], row[N + i]) = (covered(p, i, labels), high - low);
+        for (i, ends) in intervals(p).into_iter().enumerate() {
+            (row[i], row[N + i]) = (contained(p, ends, labels), ends[1] - ends[0]);
         }
         row
     };
@@ -110,7 +114,11 @@ pub(super) fn coverage<'a>(
 /// 1 or 0; of a range, the share of its labels that do. A truth outside the
 /// labels counts as the nearer end.
 pub fn covered(prediction: &Prediction, i: usize, labels: &LabelSet) -> f64 {
-    let [low, high] = prediction.intervals[i];
+    contained(prediction, prediction.intervals[i], labels)
+}
+
+/// [`covered`] for an interval.
+fn contained(prediction: &Prediction, [low, high]: [f64; 2], labels: &LabelSet) -> f64 {
     // Quantiles have rounding errors.
     let slack = 1e-9 * labels.step();
     let inside = |y: f64| {
@@ -158,9 +166,9 @@ mod tests {
             p.intervals = [[p.truth - 3.0, high]; 4];
         }
         let levels = Conformal::fit(&[0.5; 1000]).unwrap();
-        let fused = Some(IntervalCalibration { on: "x".into(), n: 1000, levels });
+        let fused = Some(IntervalCalibration { on: "x".into(), n: 1000, levels, bands: None });
         let intervals = IntervalTables { fused, unfused: None };
-        let calibration = Calibration { temperature: 1.0, intervals };
+        let calibration = Calibration { intervals, ..Calibration::temperature(1.0) };
         let found = probabilistic(&predictions, &LabelSet::age(), Some(&calibration));
         assert_eq!(found.nll.unwrap().value, 2.5);
         let crps = found.crps.unwrap();

@@ -3,7 +3,11 @@
 use dldl_plot::{Axis, Ink, Plot};
 
 use super::html::{Table, figure, figures, measured, number, paragraph, text};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{ByEstimate, Coverage, Evaluation};
+
+/// The level that is compared with one table for all bands, as an index into
+/// [`LEVELS`](crate::evaluation::LEVELS).
+const LEVEL: usize = 2;
 
 pub(super) fn section(evaluation: &Evaluation) -> String {
     let scale = &evaluation.subject.scale;
@@ -32,7 +36,7 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
         levels.row("", &cells);
     }
     body += &levels.finish();
-    body + &by_band(evaluation)
+    body + &by_estimate(evaluation) + &by_band(evaluation)
 }
 
 const RELIABILITY: &str = "The share of true values inside the interval of a level. On the dashed line, \
@@ -77,23 +81,58 @@ fn pit(evaluation: &Evaluation) -> Plot {
     plot
 }
 
+/// The observed coverage of every level by band of the estimate.
+fn by_estimate(evaluation: &Evaluation) -> String {
+    let Some(ByEstimate { calibrated, bands }) = &evaluation.by_estimate else {
+        return String::new();
+    };
+    let mut head = head(evaluation);
+    if *calibrated {
+        let levels = &evaluation.probabilistic.coverage;
+        let level = |c: &Coverage| format!("{} %, without bands", number(Some(100.0 * c.level), 0));
+        head.extend(levels.get(LEVEL).map(level));
+    }
+    let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
+    for band in bands {
+        let mut cells = vec![text(&band.name), band.n.to_string()];
+        let without = band.one_table.get(LEVEL).filter(|_| *calibrated);
+        let shown = band.coverage.iter().chain(without);
+        cells.extend(shown.map(|c| measured(Some(c.observed), 100.0, 1)));
+        table.row(if band.few { "few" } else { "" }, &cells);
+    }
+    let note = match calibrated {
+        true => {
+            "Intervals are calibrated in these bands of the estimate: among faces like those of the \
+             calibration with such an estimate, they have their nominal coverage, approximately for \
+             other people and other cameras."
+        }
+        false => "The intervals are not calibrated by band of the estimate.",
+    };
+    let task = evaluation.subject.task;
+    let title = format!("<h4>Intervals by estimated {} (%)</h4>\n", text(task.name()));
+    format!("{title}{}{}", paragraph(note), table.finish())
+}
+
+/// The first cells of a table of coverage: a name, n, and the levels.
+fn head(evaluation: &Evaluation) -> Vec<String> {
+    let levels = evaluation.probabilistic.coverage.iter();
+    let levels = levels.map(|c| format!("in the {} % interval", number(Some(100.0 * c.level), 0)));
+    [String::new(), "n".to_owned()].into_iter().chain(levels).collect()
+}
+
 /// The observed coverage of every level by band of the true value.
 fn by_band(evaluation: &Evaluation) -> String {
     let by_truth = evaluation.breakdowns.iter().find(|b| b.by == evaluation.subject.task.name());
     let Some(breakdown) = by_truth else { return String::new() };
-    let levels = evaluation.probabilistic.coverage.iter();
-    let levels: Vec<String> =
-        levels.map(|c| format!("in the {} % interval", number(Some(100.0 * c.level), 0))).collect();
-    let mut head = vec!["", "n"];
-    head.extend(levels.iter().map(String::as_str));
-    let mut table = Table::new(&head);
+    let head = head(evaluation);
+    let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
     for group in &breakdown.groups {
         let mut cells = vec![text(&group.name), group.n.to_string()];
         cells.extend(group.coverage.iter().map(|c| measured(Some(c.observed), 100.0, 1)));
         table.row(if group.few { "few" } else { "" }, &cells);
     }
     let name = text(&breakdown.by);
-    let note = "Calibrated intervals have their nominal coverage on average over pictures like \
-                those of the calibration, not within every band.";
-    format!("<h4>Intervals by {name} (%)</h4>\n{}{}", paragraph(note), table.finish())
+    let note = "Calibrated intervals have their nominal coverage over pictures like those of the \
+                calibration, on average or by band of the estimate, not by band of the true value.";
+    format!("<h4>Intervals by true {name} (%)</h4>\n{}{}", paragraph(note), table.finish())
 }

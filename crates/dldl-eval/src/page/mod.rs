@@ -4,6 +4,7 @@
 //! parts; the page only formats them.
 
 mod assurance;
+mod at_least;
 mod calibration;
 mod compare;
 mod failures;
@@ -13,6 +14,7 @@ mod html;
 mod looks;
 mod model;
 mod read;
+mod rejection;
 mod style;
 mod training;
 mod truth;
@@ -140,6 +142,8 @@ fn chapter(evaluation: &Evaluation) -> String {
         section("Estimates within their ranges", &groups::hits(evaluation)),
         section("Distributions and intervals", &calibration::section(evaluation)),
         section("Age assurance", &assurance::section(evaluation)),
+        section("Thresholds", &at_least::section(evaluation)),
+        section("Rejecting poor pictures", &rejection::section(evaluation)),
         section("Failures and largest errors", &failures::section(evaluation)),
     ]
     .concat()

@@ -23,7 +23,10 @@ pub(super) fn section(evaluation: &Evaluation) -> String {
     }
     let intervals = subject.calibration.as_ref().and_then(|c| c.intervals.get(true));
     let calibrated = match intervals {
-        Some(done) => format!("intervals, on {} pictures of {}", done.n, done.on),
+        Some(done) => {
+            let bands = done.bands.as_ref().map_or("", |_| ", by band of the estimate");
+            format!("intervals, on {} pictures of {}{bands}", done.n, done.on)
+        }
         None => "no: intervals of the predicted distribution".into(),
     };
     list.push(("calibrated", calibrated));

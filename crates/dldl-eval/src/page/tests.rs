@@ -56,6 +56,10 @@ fn prediction(file: &str, truth: f64, fused: f64) -> Prediction {
         nll: 3.1,
         crps: 3.4,
         intervals: [[fused - 5.0, fused + 5.0]; LEVELS.len()],
+        at_least: vec![0.75],
+        quality: Some(0.8),
+        measures: None,
+        one_table: None,
     }
 }
 
@@ -79,6 +83,56 @@ fn assurance_group(name: &str) -> AssuranceGroup {
     }
 }
 
+fn rejection() -> Rejection {
+    let curve = |slope: f64| {
+        let point = |i: u32| {
+            let rejected = f64::from(i) / 20.0;
+            RejectionPoint { rejected, limit: rejected, mae: figure(5.03 - slope * rejected) }
+        };
+        RejectionCurve { area: figure(4.0), points: (0..20).map(point).collect() }
+    };
+    Rejection { n: 2338, by_quality: curve(1.0), by_std: curve(2.5), best_area: 1.25 }
+}
+
+fn at_least() -> AtLeast {
+    let cutoff = |rate: f64| Cutoff {
+        rate,
+        cutoff: Some(0.4321),
+        below_passed: Some(figure(0.3)),
+        above_failed: Some(figure(rate)),
+    };
+    let group = |name: &str| AtLeastGroup {
+        name: name.into(),
+        below: 437,
+        above: 1901,
+        auc: Some(figure(0.987)),
+        brier: Some(figure(0.031)),
+        calibration_error: Some(figure(0.012)),
+        at_above_failed: RATES.map(cutoff).into(),
+        at_below_passed: RATES.map(cutoff).into(),
+    };
+    let bin = |i: u32| Bin {
+        low: f64::from(i) / 10.0,
+        high: f64::from(i + 1) / 10.0,
+        n: 40,
+        predicted: f64::from(i) / 10.0 + 0.04,
+        observed: figure(f64::from(i) / 10.0 + 0.02),
+    };
+    let point = |i: u32| {
+        let above_failed = f64::from(i) / 10.0;
+        RocPoint { above_failed, below_failed: above_failed.sqrt() }
+    };
+    AtLeast {
+        threshold: 18.0,
+        undecided: 5,
+        all: group("all"),
+        by_sex: vec![group("male"), group("female")],
+        by_race: Vec::new(),
+        reliability: (0..10).map(bin).collect(),
+        roc: (0..=10).map(point).collect(),
+    }
+}
+
 fn evaluation(model: &str) -> Evaluation {
     let labels = LabelSet::age();
     let bands = vec![group("0-2", 12, 1.1), group("18-29", 700, 4.4), group("70+", 210, 8.9)];
@@ -90,6 +144,14 @@ fn evaluation(model: &str) -> Evaluation {
         groups,
     };
     let sexes = vec![group("female", 1200, 4.9), group("male", 1100, 5.2)];
+    let estimated = EstimateBand {
+        name: "20-29".into(),
+        n: 731,
+        few: false,
+        bias: figure(0.3),
+        coverage: LEVELS.map(coverage).into(),
+        one_table: vec![Coverage { observed: figure(0.777), ..coverage(0.9) }; LEVELS.len()],
+    };
     Evaluation {
         subject: Subject {
             model: model.into(),
@@ -101,6 +163,7 @@ fn evaluation(model: &str) -> Evaluation {
             scale: Scale::new(dldl_label::Task::Age, &labels),
             labels,
             calibration: None,
+            thresholds: vec![18.0],
         },
         readouts: Readouts::default(),
         n: 2338,
@@ -126,6 +189,7 @@ fn evaluation(model: &str) -> Evaluation {
                 })
                 .collect(),
         },
+        by_estimate: Some(ByEstimate { calibrated: true, bands: vec![estimated] }),
         baseline: Some(Baseline { train_median: 29.0, mae: 14.98 }),
         breakdowns: vec![breakdown("age", bands), breakdown("sex", sexes)],
         hits: None,
@@ -134,6 +198,8 @@ fn evaluation(model: &str) -> Evaluation {
             by_sex: vec![assurance_group("female")],
             by_race: Vec::new(),
         }),
+        at_least: vec![at_least()],
+        rejection: Some(rejection()),
         failed: vec![Problem { file: "bad.jpg".into(), reason: "empty file".into() }],
         problems: Vec::new(),
         predictions: vec![prediction("near.jpg", 20.0, 21.0), prediction("far.jpg", 80.0, 41.5)],
@@ -285,7 +351,11 @@ fn all_parts_are_on_the_page() {
         "88.7",
         "3.02",
         "Reliability of intervals",
-        "Intervals by age",
+        "Intervals by estimated age",
+        "731",
+        "77.7",
+        "90 %, without bands",
+        "Intervals by true age",
         "challenge age",
         "n = 421",
         "far.jpg",
@@ -309,6 +379,7 @@ fn all_parts_are_on_the_page() {
 fn absent_parts_have_no_section() {
     let mut one = evaluation("tiny");
     (one.assurance, one.breakdowns, one.predictions) = (None, Vec::new(), Vec::new());
+    one.at_least = Vec::new();
     let html = Parts { evaluations: vec![one], ..Parts::default() }.to_html(&heading());
     check_nesting(&html);
     for absent in

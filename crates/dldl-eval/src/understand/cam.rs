@@ -1,6 +1,6 @@
 //! Class activation maps for the expectation (specification 5.7 a).
 
-use dldl::{Crop, Distribution, Engine, Head, NetError};
+use dldl::{Crop, Engine, Head, NetError};
 
 use super::{Map, Measure, head_of};
 
@@ -76,7 +76,7 @@ pub fn cam(engine: &Engine, head: usize, crop: &Crop) -> Result<(Map, f64), NetE
         }
         views.push(head.decode(logits)?);
     }
-    let estimate = head.method.estimate(&Distribution::average(&views)?);
+    let (estimate, _) = head.answer(&views)?;
     Ok((mean.expect("there are two views"), estimate))
 }
 

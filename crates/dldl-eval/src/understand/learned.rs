@@ -106,9 +106,9 @@ pub fn learned(
             let range: std::ops::Range<usize> = Clone::clone(range);
             let decoded = views.iter().map(|view| head.decode(&view[range.clone()]));
             let decoded = decoded.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
-            let mean = Distribution::average(&decoded).map_err(|e| e.to_string())?;
+            let (value, mean) = head.answer(&decoded).map_err(|e| e.to_string())?;
             Ok(LearnedDistribution {
-                value: head.value(&mean),
+                value,
                 std: mean.std(),
                 kl: Some(divergence(&target, &mean)).filter(|kl| kl.is_finite()),
                 probabilities: mean.probabilities().to_vec(),

@@ -1,6 +1,6 @@
 //! The estimate of a picture with parts of it covered (specification 5.7 b).
 
-use dldl::{Crop, Distribution, Engine, ModelInfo, NetError};
+use dldl::{Crop, Engine, ModelInfo, NetError};
 
 use super::{Map, Measure, head_of};
 
@@ -81,7 +81,7 @@ pub struct Occluded {
 /// Estimates a crop with each part covered in turn by the mean color, which is 0 after
 /// normalization (to 8 bits: within a hundredth of the standard deviation). The mirror
 /// image is covered at the same coordinates, as in the authors' code, and the
-/// distributions are averaged. All copies run as one batch.
+/// two views are fused as for an estimate ([`Head::answer`]). All copies run as one batch.
 ///
 /// # Errors
 /// As [`Engine::run`].
@@ -101,7 +101,7 @@ pub fn occlusion(engine: &Engine, head: usize, crop: &Crop) -> Result<Occluded, 
     let estimate = |pair: &[Vec<f32>]| -> Result<f64, NetError> {
         let decode = |view: &Vec<f32>| head.decode(&view[range.clone()]);
         let both = [decode(&pair[0])?, decode(&pair[1])?];
-        Ok(head.method.estimate(&Distribution::average(&both)?))
+        Ok(head.answer(&both)?.0)
     };
     let estimates: Vec<f64> = logits.chunks(2).map(estimate).collect::<Result<_, _>>()?;
     let mut rest = estimates[1..].iter().copied();
@@ -128,7 +128,7 @@ fn covered(crop: &Crop, region: &Region, color: [u8; 3]) -> Crop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dldl::models;
+    use dldl::{Distribution, models};
 
     #[test]
     fn parts_match_the_paper_at_224_and_cover_every_pixel_once() {

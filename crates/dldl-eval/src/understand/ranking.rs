@@ -194,7 +194,7 @@ fn face_curve(model: &Estimator, head: usize, crop: &Crop) -> Result<FaceCurve, 
     let curve = curves[0].iter().zip(&curves[1]).map(|(a, b)| 0.5 * (a + b)).collect();
     let decoded = views.iter().map(|view| head.decode(&view[range.clone()]));
     let decoded: Vec<Distribution> = decoded.collect::<Result<_, _>>()?;
-    let estimate = head.method.estimate(&Distribution::average(&decoded)?);
+    let (estimate, _) = head.answer(&decoded)?;
     Ok(FaceCurve { curve, violation, estimate })
 }
 

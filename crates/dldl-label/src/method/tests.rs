@@ -196,6 +196,31 @@ fn ranks_are_counted_and_sorted() {
     }
 }
 
+/// Two views with one sure and one unsure answer: counts are 3 and 1 (the sorted ranks of
+/// a view are its own), so the mean is 2; the averaged ranks exceed one half three times.
+#[test]
+fn methods_that_count_average_the_counts_of_two_views() {
+    let labels = LabelSet::new(0.0, 4.0, 1.0).unwrap();
+    let sure = Distribution::from_exceedances(&labels, &[0.9, 0.8, 0.7, 0.1]).unwrap();
+    let unsure = Distribution::from_exceedances(&labels, &[0.6, 0.45, 0.4, 0.0]).unwrap();
+    let average = Distribution::average(&[sure.clone(), unsure.clone()]).unwrap();
+    let both = [sure.clone(), unsure];
+    for method in Method::ALL {
+        let fused = method.fused_estimate(&both).unwrap();
+        let counts = matches!(
+            method,
+            Method::RankingBce | Method::RankingL2 | Method::OrCnn | Method::Coral
+        );
+        match counts {
+            true => assert_eq!((fused, method.estimate(&average)), (2.0, 3.0), "{method:?}"),
+            false => assert_eq!(fused, method.estimate(&average), "{method:?}"),
+        }
+        let one = std::slice::from_ref(&sure);
+        assert_eq!(method.fused_estimate(one).unwrap(), method.estimate(&sure));
+        assert!(method.fused_estimate(&[]).is_err());
+    }
+}
+
 #[test]
 fn coral_starts_with_all_labels_equally_likely() {
     let ages = LabelSet::age();

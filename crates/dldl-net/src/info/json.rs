@@ -187,6 +187,9 @@ mod tests {
             serde_json::from_str(&format!(r#"{{"intervals": {table}}}"#)).unwrap();
         assert_eq!((old.temperature, old.intervals.get(true).unwrap().n), (1.0, 5));
         assert!(old.intervals.get(false).is_none());
+        // The same levels for every estimate.
+        let fused = old.intervals.get(true).unwrap();
+        assert!(fused.bands.is_none() && std::ptr::eq(fused.levels_of(3.0), &fused.levels));
         let text = serde_json::to_string(&old).unwrap();
         assert!(text.contains(r#""intervals":{"fused":"#), "{text}");
         assert_eq!(serde_json::from_str::<Calibration>(&text).unwrap(), old);

@@ -1,7 +1,8 @@
 //! The nodes that compute distribution and estimate from a head's logits, as
-//! [`dldl_label::Method::decode`] and [`dldl_label::Method::estimate`] do.
+//! [`dldl_label::Method::decode`] and [`dldl_label::Method::estimate`] do, and those of
+//! a recalibration.
 
-use dldl_label::{Layout, Readout};
+use dldl_label::{LabelSet, Layout, Readout, Recalibration};
 
 use super::proto::{Attribute, Tensor};
 use super::{Chain, EXPECTATION, LOGITS, PROBABILITIES};
@@ -21,9 +22,13 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
     }
     let labels = &head.labels;
     let (count, ranks) = (labels.len(), labels.len() - 1);
+    // What a recalibration starts from; without one, the outputs.
+    let map = head.recalibration();
+    let raw = |output: &str| name(&map.map_or(output.to_owned(), |_| format!("raw_{output}")));
+    let (probabilities, estimate) = (raw(PROBABILITIES), raw(EXPECTATION));
     match head.method.layout() {
         Layout::Labels => {
-            chain.node("Softmax", &name(PROBABILITIES), &[], vec![Attribute::int("axis", 1)]);
+            chain.node("Softmax", &probabilities, &[], vec![Attribute::int("axis", 1)]);
         }
         Layout::Value => {
             // The position among the labels, and a triangle of one step around it.
@@ -36,7 +41,7 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
             chain.node("Abs", &name("apart"), &[], vec![]);
             chain.node("Neg", &name("near"), &[], vec![]);
             constant_node(chain, "Add", &name("nearer"), &[], &[1.0]);
-            chain.node("Relu", &name(PROBABILITIES), &[], vec![]);
+            chain.node("Relu", &probabilities, &[], vec![]);
         }
         Layout::Ranks | Layout::RankPairs => {
             if head.method.layout() == Layout::RankPairs {
@@ -63,20 +68,20 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
             let mut first = vec![0.0; count];
             first[0] = 1.0;
             constant_node(chain, "MatMul", &name("steps"), &[ranks, count], &steps);
-            constant_node(chain, "Add", &name(PROBABILITIES), &[count], &first);
+            constant_node(chain, "Add", &probabilities, &[count], &first);
         }
     }
     match head.method.readout() {
         Readout::Expectation => {
             let values: Vec<f32> = labels.values().iter().map(|&l| l as f32).collect();
             chain.constant(&name("labels"), &[count], &values);
-            chain.node("MatMul", &name(EXPECTATION), &[&name("labels")], vec![]);
+            chain.node("MatMul", &estimate, &[&name("labels")], vec![]);
         }
         Readout::Median => {
             // The sum of the bins' widths, each times the share of it below the median.
-            chain.last = name(PROBABILITIES);
+            chain.last.clone_from(&probabilities);
             constant_node(chain, "Add", &name("positive"), &[], &[f32::MIN_POSITIVE]);
-            chain.last = name(PROBABILITIES);
+            chain.last.clone_from(&probabilities);
             let below: Vec<f32> =
                 (0..count * count).map(|i| f32::from(i / count < i % count)).collect();
             constant_node(chain, "MatMul", &name("below"), &[count, count], &below);
@@ -91,7 +96,7 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
             widths[0] *= 0.5;
             widths[count - 1] *= 0.5;
             constant_node(chain, "MatMul", &name("widths"), &[count], &widths);
-            constant_node(chain, "Add", &name(EXPECTATION), &[], &[labels.min() as f32]);
+            constant_node(chain, "Add", &estimate, &[], &[labels.min() as f32]);
         }
         Readout::Count => {
             chain.last = name("ranks");
@@ -100,9 +105,48 @@ pub(super) fn decode(chain: &mut Chain, head: &Head, name: &dyn Fn(&str) -> Stri
             chain.node("Cast", &name("counted"), &[], vec![float]);
             let step = vec![labels.step() as f32; ranks];
             constant_node(chain, "MatMul", &name("above"), &[ranks], &step);
-            constant_node(chain, "Add", &name(EXPECTATION), &[], &[labels.min() as f32]);
+            constant_node(chain, "Add", &estimate, &[], &[labels.min() as f32]);
         }
     }
+    if let Some(map) = map {
+        recalibrate(chain, map, labels, [&probabilities, &estimate], name);
+    }
+}
+
+/// Appends the nodes that correct estimate and distribution as
+/// [`dldl_label::Recalibration`] does.
+fn recalibrate(
+    chain: &mut Chain,
+    map: &Recalibration,
+    labels: &LabelSet,
+    [probabilities, estimate]: [&str; 2],
+    name: &dyn Fn(&str) -> String,
+) {
+    let count = labels.len();
+    let mut moved = vec![0.0; count * count];
+    for k in 0..count {
+        for (to, share) in map.shares(labels, k) {
+            moved[k * count + to] += share as f32;
+        }
+    }
+    chain.last = probabilities.to_owned();
+    constant_node(chain, "MatMul", &name(PROBABILITIES), &[count, count], &moved);
+
+    // The first node's value, and for each piece its slope minus that of the previous
+    // one, times how far the estimate is beyond the piece's start.
+    let nodes = map.nodes();
+    let slope = |[from, to]: [[f64; 2]; 2]| (to[1] - from[1]) / (to[0] - from[0]);
+    let slopes: Vec<f64> = nodes.windows(2).map(|pair| slope([pair[0], pair[1]])).collect();
+    let before = std::iter::once(0.0).chain(slopes.iter().copied());
+    let bends: Vec<f32> = slopes.iter().zip(before).map(|(s, b)| (s - b) as f32).collect();
+    let starts: Vec<f32> = nodes[..bends.len()].iter().map(|node| node[0] as f32).collect();
+    chain.last = estimate.to_owned();
+    chain.graph.initializer.push(Tensor::integers(&name("column.shape"), &[-1, 1]));
+    chain.node("Reshape", &name("column"), &[&name("column.shape")], vec![]);
+    constant_node(chain, "Sub", &name("past"), &[starts.len()], &starts);
+    chain.node("Relu", &name("beyond"), &[], vec![]);
+    constant_node(chain, "MatMul", &name("bent"), &[bends.len()], &bends);
+    constant_node(chain, "Add", &name(EXPECTATION), &[], &[nodes[0][1] as f32]);
 }
 
 /// Appends a node with one constant, named after the node.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dldl_label::{LabelSet, Method, Task};
+use dldl_label::{LabelSet, Method, Recalibration, Task};
 
 use super::*;
 use crate::{Calibration, Crop, Engine, Head, ModelInfo, NetSpec, Pooling};
@@ -184,6 +184,10 @@ fn operator(node: &Node, inputs: &[&Array]) -> Array {
             values.chunks_mut(shape[1]).for_each(|row| row.sort_by(|a, b| b.total_cmp(a)));
             Array { shape: shape.clone(), values }
         }
+        "Reshape" => {
+            assert_eq!((shape.len(), &inputs[1].values[..]), (1, &[-1.0, 1.0][..]));
+            Array { shape: vec![shape[0], 1], values: values.clone() }
+        }
         "Cast" => {
             assert_eq!(int(node, "to"), 1);
             map(&|_, v| v)
@@ -263,12 +267,13 @@ fn graphs_compute_the_same_as_the_engine() {
     }
 }
 
-/// Each method, with a second head on the same trunk.
+/// Each method, with and without a recalibration, with a second head on the same trunk.
 #[test]
 fn graphs_decode_every_method() {
     let labels = LabelSet::new(1.0, 5.0, 0.5).unwrap();
     let crops = [crop(8, 1), crop(8, 2), crop(8, 3)];
-    for method in Method::ALL {
+    let both = Method::ALL.iter().flat_map(|method| [(method, false), (method, true)]);
+    for (method, recalibrated) in both {
         let mut weights = small(Pooling::Hybrid);
         let (mut info, width) = (weights.info.clone(), 9);
         let second_labels = LabelSet::new(0.0, 3.0, 1.0).unwrap();
@@ -277,6 +282,18 @@ fn graphs_decode_every_method() {
             Head::new(Task::Age, labels.clone(), *method),
             Head::new(Task::Attractiveness, second_labels, Method::RankingBce),
         ];
+        // Pieces that start and end between labels.
+        let nodes = vec![[1.0, 1.0], [2.2, 1.4], [3.1, 3.3], [5.0, 5.0]];
+        let map = Some(Recalibration::try_from(nodes).unwrap());
+        info.heads[0].calibration =
+            Some(Calibration { recalibration: map, ..Calibration::temperature(0.8) });
+        let nodes = vec![[0.0, 0.0], [1.5, 2.0], [3.0, 3.0]];
+        let map = Some(Recalibration::try_from(nodes).unwrap());
+        info.heads[1].calibration =
+            Some(Calibration { recalibration: map, ..Calibration::temperature(1.0) });
+        if !recalibrated {
+            info.heads.iter_mut().for_each(|head| head.calibration = None);
+        }
         let outputs = info.net.outputs;
         let tensors = info.net.tensors().into_iter().map(|(name, _)| {
             let values = match name.as_str() {

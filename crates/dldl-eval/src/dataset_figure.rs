@@ -99,7 +99,7 @@ mod tests {
         let svg = dataset_figure(&report).to_svg();
         for part in [
             "csv (protocol published)",
-            "1,200 pictures: train 900, val 0, test 300; age 0 to 89, mean 44.17",
+            "1,200 pictures: train 900, val 0, test 300; age 0 to 89, mean 43.75",
             "train: 900",
             "test: 300",
             "attractiveness",

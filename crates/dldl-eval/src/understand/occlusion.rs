@@ -81,7 +81,7 @@ pub struct Occluded {
 /// Estimates a crop with each part covered in turn by the mean color, which is 0 after
 /// normalization (to 8 bits: within a hundredth of the standard deviation). The mirror
 /// image is covered at the same coordinates, as in the authors' code, and the
-/// two views are fused as for an estimate ([`Head::answer`]). All copies run as one batch.
+/// two views are fused as for an estimate ([`dldl::Head::answer`]). All copies run as one batch.
 ///
 /// # Errors
 /// As [`Engine::run`].

@@ -218,7 +218,7 @@ impl Printer {
     fn csv_header(&self) -> Vec<String> {
         let mut cells: Vec<String> = ["image", "width", "height", "face"].map(Into::into).into();
         cells.extend(["x", "y", "w", "h"].map(|side| format!("box_{side}")));
-        cells.extend(["score", "quality"].map(Into::into));
+        cells.extend(["score", "rotation", "quality"].map(Into::into));
         for point in ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"] {
             cells.extend(["x", "y"].map(|axis| format!("{point}_{axis}")));
         }
@@ -244,8 +244,8 @@ impl Printer {
         let mut cells =
             vec![record.image.clone(), side(record.width), side(record.height), i.to_string()];
         cells.extend(face.bbox.map(|v| v.to_string()));
-        cells
-            .extend([face.score, face.quality].map(|v| v.map_or(String::new(), |v| v.to_string())));
+        let numbers_of = [face.score, face.rotation.map(f64::from), face.quality];
+        cells.extend(numbers_of.map(|v| v.map_or(String::new(), |v| v.to_string())));
         match &face.landmarks {
             Some(points) => cells.extend(points.iter().flatten().map(f64::to_string)),
             None => cells.extend(vec![String::new(); 10]),
@@ -346,6 +346,7 @@ mod tests {
             bbox: [0.0, 20.3, 30.0, 40.0],
             score: Some(0.99),
             landmarks: Some([[1.25, 2.0]; 5]),
+            rotation: Some(0),
             quality: Some(0.75),
             not_assessed: None,
             age: of(Task::Age),
@@ -360,7 +361,7 @@ mod tests {
         let mut ages = both.clone();
         ages.heads.truncate(1);
         for (model, distribution, length) in
-            [(&ages, false, 26), (&ages, true, 127), (&both, false, 31), (&both, true, 173)]
+            [(&ages, false, 27), (&ages, true, 128), (&both, false, 32), (&both, true, 174)]
         {
             let options = RecordOptions { distribution, ..RecordOptions::default() };
             let printer = Printer::new(Format::Csv, model, &options, &[]);

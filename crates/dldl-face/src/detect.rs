@@ -10,6 +10,7 @@ use crate::geometry::{Overlap, ScoredBox, nms};
 use crate::nets::{self, Nets, NormalizedPixel, WindowNet};
 use crate::pyramid::{Downscaler, PixelRect, scales};
 use crate::search::{self, Candidate, Tile, face_probability};
+use crate::turned::{turned_pixels, with_turns};
 use crate::{DetectorStage, Picture};
 use dldl_kernels::LANES;
 use rayon::prelude::*;
@@ -42,7 +43,7 @@ pub struct Face {
     /// The O-Net's probability that this is a face, 0..=1.
     pub score: f32,
     /// x and y of the left eye, right eye, nose tip, left and right corner of the
-    /// mouth; left and right as seen in the picture.
+    /// mouth; left and right as seen when the face is upright ([`crate::rotation`]).
     pub landmarks: [[f32; 2]; 5],
 }
 
@@ -102,7 +103,8 @@ impl Detector {
         &self.params
     }
 
-    /// The faces in the picture, largest box first. Runs on the current rayon pool;
+    /// The faces in the picture, largest box first, also those that are turned by 90, 180
+    /// or 270 degrees. Runs on the current rayon pool;
     /// the result does not depend on the number of threads.
     pub fn detect(&self, picture: &Picture) -> Vec<Face> {
         self.profile(picture, &|_| ())
@@ -118,9 +120,8 @@ impl Detector {
     ) -> Vec<Face> {
         on_stage(DetectorStage::Downscale);
         let searched = self.downscaled(picture);
-        let candidates = self.propose(&searched, on_stage);
-        let candidates = self.refine(&searched, &candidates, on_stage);
-        let mut faces = self.decide(&searched, &candidates, on_stage);
+        let faces = self.search(&searched, self.params.min_face, on_stage);
+        let mut faces = with_turns(self, &searched, faces, on_stage);
         let zoom = [
             picture.width() as f32 / searched.width() as f32,
             picture.height() as f32 / searched.height() as f32,
@@ -153,9 +154,10 @@ impl Detector {
     fn propose(
         &self,
         picture: &Picture,
+        min_face: f32,
         on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<ScoredBox> {
-        let DetectorParams { min_face, factor, thresholds, .. } = self.params;
+        let DetectorParams { factor, thresholds, .. } = self.params;
         let tiles: Vec<Tile> =
             scales(picture.width(), picture.height(), min_face.into(), factor.into())
                 .into_iter()
@@ -184,6 +186,42 @@ impl Detector {
         let mut all = nms_candidates(&all, 0.7);
         all.truncate(self.params.max_candidates);
         all.iter().map(|c| c.window.refined(&c.offsets, 0.0).squared()).collect()
+    }
+
+    /// The upright faces of at least `min_face` pixels, in pixels of `picture`.
+    pub(crate) fn search(
+        &self,
+        picture: &Picture,
+        min_face: f32,
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Face> {
+        let candidates = self.propose(picture, min_face, on_stage);
+        let candidates = self.refine(picture, &candidates, on_stage);
+        self.decide(picture, &candidates, on_stage)
+    }
+
+    /// The O-Net's logit of "face", relative to "no face", for a window as it is and turned
+    /// counterclockwise by one, two and three quarters. None for a window outside the
+    /// picture.
+    pub(crate) fn logits_in_turns(
+        &self,
+        picture: &Picture,
+        window: &ScoredBox,
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Option<[f32; 4]> {
+        let rect = pixels_inside(window, picture)?;
+        let net = &self.nets.o;
+        on_stage(DetectorStage::ONet);
+        WINDOWS.with_borrow_mut(|WindowScratch { downscaler, pixels, net: scratch }| {
+            pixels.clear();
+            downscaler.append(picture, rect, net.size, pixels);
+            for turns in 1..4 {
+                let whole = &pixels[..net.size * net.size];
+                pixels.extend(turned_pixels(whole, [net.size; 2], turns));
+            }
+            let out = net.run(pixels, scratch);
+            Some([0, 1, 2, 3].map(|i| out[i].0[1] - out[i].0[0]))
+        })
     }
 
     /// The R-Net on every candidate.

@@ -38,6 +38,7 @@ mod picture;
 mod pyramid;
 mod search;
 mod stage;
+mod turned;
 
 pub use align::{align, whole_picture};
 pub use crop::{
@@ -54,6 +55,6 @@ pub use geometry::Similarity;
 pub use limits::{
     MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_PIXELS, PICTURE_EXTENSIONS, has_picture_extension,
 };
-pub use measures::{Measures, Pose};
+pub use measures::{Measures, Pose, rotation};
 pub use picture::Picture;
 pub use stage::DetectorStage;

@@ -87,6 +87,13 @@ impl Pose {
     }
 }
 
+/// By how many degrees a face is turned clockwise in the picture, to the nearest quarter: 0,
+/// 90, 180 or 270. `landmarks` are those of a [`Face`].
+pub fn rotation(landmarks: &[[f32; 2]; 5]) -> u16 {
+    let quarters = (Pose::new(landmarks).roll / 90.0).round() as i32;
+    90 * quarters.rem_euclid(4) as u16
+}
+
 /// A ratio between -10 and 10; landmarks of poor detections may coincide.
 fn ratio(a: f64, b: f64) -> f64 {
     let ratio = a / b;
@@ -190,6 +197,20 @@ mod tests {
         assert!((Pose::new(&aside).pitch - 0.2).abs() < 1e-6);
         let point = Pose::new(&[[3.0, 3.0]; 5]);
         assert!([point.yaw, point.pitch, point.roll].iter().all(|v| v.is_finite()), "{point:?}");
+    }
+
+    #[test]
+    fn rotations_are_whole_quarters() {
+        let upright = [[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 75.0], [65.0, 75.0]];
+        let turned = |degrees: f32| {
+            let (sin, cos) = degrees.to_radians().sin_cos();
+            upright.map(|[x, y]: [f32; 2]| [cos * x - sin * y, sin * x + cos * y])
+        };
+        for (degrees, expected) in
+            [(0.0, 0), (40.0, 0), (-40.0, 0), (50.0, 90), (90.0, 90), (180.0, 180), (-90.0, 270)]
+        {
+            assert_eq!(rotation(&turned(degrees)), expected, "{degrees}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The detector against facenet-pytorch 2.6.0 on real photographs (values stored by
 //! `tools/golden_face.py`), and its invariants: threads, scale, limits.
 
-use dldl_face::{Detector, DetectorParams, Face, Picture, decode_file};
+use dldl_face::{Detector, DetectorParams, Face, Picture, decode_file, rotation};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +120,41 @@ fn faces_are_sorted_by_size() {
     for (face, range) in faces.iter().zip(&lefts) {
         assert!(range.contains(&face.bbox[0]), "{faces:?}");
         assert!((0.9..=1.0).contains(&face.score));
+    }
+}
+
+/// The picture turned clockwise by a quarter, and where its points go.
+fn quarter(picture: &Picture) -> Picture {
+    let (width, height) = (picture.width(), picture.height());
+    let pixel = |i: usize| picture.pixel(i / height, height - 1 - i % height);
+    Picture::new(height, width, (0..width * height).flat_map(pixel).collect()).unwrap()
+}
+
+#[test]
+fn turned_faces_are_found_with_their_landmarks() {
+    let detector = Detector::new(DetectorParams::default());
+    // Near the top left corner, in a picture that is not square.
+    let mut picture = collage(&[330], 500, 400);
+    let mut expected = detector.detect(&picture)[0];
+    for degrees in [90, 180, 270] {
+        let height = picture.height() as f32;
+        picture = quarter(&picture);
+        let [x, y, w, h] = expected.bbox;
+        expected = Face {
+            bbox: [height - y - h, x, h, w],
+            landmarks: expected.landmarks.map(|[x, y]| [height - y, x]),
+            ..expected
+        };
+        let faces = detector.detect(&picture);
+        assert_eq!(faces.len(), 1, "{degrees}: {faces:?}");
+        let face = &faces[0];
+        assert!(
+            face.score > 0.99 && iou(&face.bbox, &expected.bbox) > 0.7,
+            "{face:?} {expected:?}"
+        );
+        let error = landmark_error(&face.landmarks, &expected.landmarks);
+        assert!(error < 0.15, "{degrees}: {error}");
+        assert_eq!(rotation(&face.landmarks), degrees);
     }
 }
 

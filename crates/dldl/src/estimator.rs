@@ -19,7 +19,7 @@ pub struct FaceEstimate {
     /// ([`Estimator::estimate_whole`]).
     pub score: Option<f32>,
     /// Left eye, right eye, nose, left and right corner of the mouth, left and
-    /// right as seen in the picture; `None` without detection.
+    /// right as seen when the face is upright; `None` without detection.
     pub landmarks: Option<[[f32; 2]; 5]>,
     /// How well the picture of this face suits an estimate, 0..=1 ([`quality`]).
     pub quality: f64,
@@ -195,6 +195,40 @@ mod tests {
         assert_eq!(interval, head.interval(&age.distribution, age.value, 0.9, true));
         assert_eq!(face.get(Task::Attractiveness), face.attractiveness());
         assert!(face.attractiveness().is_some() && face.get(Task::RealAge).is_none());
+    }
+
+    /// Portraits that lie on their sides or upside down have the ages of the upright ones.
+    #[test]
+    fn ages_of_turned_portraits_are_those_of_upright_ones() {
+        let Some(folder) = dldl_testdata::dataset("london/images/neutral_front") else { return };
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let estimator = Estimator::load(models::DEFAULT_MODEL).unwrap();
+        let age = |picture: &Picture, rotation: u16| {
+            let face = estimator.estimate(picture).ok()?.into_iter().next()?;
+            let turned = dldl_face::rotation(&face.landmarks?) == rotation;
+            turned.then(|| face.age().unwrap().value)
+        };
+        let (mut near, mut all) = (0, 0);
+        for file in files.iter().step_by(8).take(12) {
+            let mut picture = dldl_face::decode_file(file).unwrap();
+            let upright = age(&picture, 0).expect("an upright face");
+            for rotation in [90, 180, 270] {
+                picture = quarter(&picture);
+                let found = age(&picture, rotation);
+                near += usize::from(found.is_some_and(|age| (age - upright).abs() <= 3.0));
+                all += 1;
+            }
+        }
+        assert!(all == 36 && near >= 35, "{near} of {all}");
+    }
+
+    /// The picture turned clockwise by a quarter.
+    fn quarter(picture: &Picture) -> Picture {
+        let (width, height) = (picture.width(), picture.height());
+        let pixel = |i: usize| picture.pixel(i / height, height - 1 - i % height);
+        Picture::new(height, width, (0..width * height).flat_map(pixel).collect()).unwrap()
     }
 
     #[test]

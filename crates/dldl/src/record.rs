@@ -72,9 +72,13 @@ pub struct FaceRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// Left eye, right eye, nose, left and right corner of the mouth, left and right
-    /// as seen in the picture, each `[x, y]`; absent without detection.
+    /// as seen when the face is upright, each `[x, y]`; absent without detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landmarks: Option<[[f64; 2]; 5]>,
+    /// By how many degrees the face is turned clockwise in the picture, to the nearest
+    /// quarter: 0, 90, 180 or 270; absent without detection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<u16>,
     /// How well the picture suits an estimate of the age, 0 to 1: the error to be expected
     /// of a clear picture, divided by that to be expected of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,6 +206,7 @@ impl FaceRecord {
             bbox: face.bbox.map(coordinate),
             score: face.score.map(|s| round(s.into(), 4)),
             landmarks: face.landmarks.map(|points| points.map(|p| p.map(coordinate))),
+            rotation: face.landmarks.as_ref().map(dldl_face::rotation),
             quality: Some(round(face.quality, 2)),
             age: estimate(Task::Age),
             attractiveness: estimate(Task::Attractiveness),

@@ -109,6 +109,7 @@ The JSON of a picture (json prints an array, ndjson one per line):
   {\"image\", \"width\", \"height\", \"model\", \"version\",
    \"faces\": [{\"box\": [x, y, width, height], \"score\",
               \"landmarks\": [[x, y] of left eye, right eye, nose, mouth left, mouth right],
+              \"rotation\": 0, 90, 180 or 270, clockwise,
               \"quality\", \"not_assessed\": reason, without estimates (--min-quality),
               \"age\": {\"value\", \"std\", \"interval\": {\"level\", \"low\", \"high\"},
                       \"at_least\": [{\"threshold\", \"probability\"}],

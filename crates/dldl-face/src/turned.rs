@@ -1,0 +1,211 @@
+//! Faces that are not upright: the picture lies on its side or upside down. The networks
+//! were trained on upright faces, yet often accept a turned one, with landmarks in the
+//! wrong places. So the O-Net sees each face in all four turns; where it prefers another
+//! than upright, the face is detected again in its turned surroundings. Where nothing
+//! convincing was found, the turned picture is searched.
+
+use crate::detect::{Detector, Face};
+use crate::geometry::{Overlap, ScoredBox, nms};
+use crate::{DetectorStage, Picture};
+use rayon::prelude::*;
+
+/// Faces with at least this score are upright: turned ones hardly get 0.99.
+const UPRIGHT: f32 = 0.998;
+/// Where no face has at least this score, the turned picture is searched.
+const CONVINCING: f32 = 0.95;
+/// The least score of a face that is said to be turned. Faces in profile and blurred ones
+/// get up to 0.998 upside down.
+const TURNED: f32 = 0.999;
+/// How much larger the O-Net's logit of "face" must be in another turn.
+const MARGIN: f32 = 1.0;
+/// The side of a turned face's surroundings, and the smallest face to look for in them, in
+/// units of the box's longer side. Boxes of turned faces are inexact.
+const SURROUNDINGS: f32 = 2.0;
+const SMALLEST: f32 = 0.5;
+
+/// Checks all faces of a picture for turns, and searches for turned ones if there is no
+/// convincing one.
+pub(crate) fn with_turns(
+    detector: &Detector,
+    picture: &Picture,
+    faces: Vec<Face>,
+    on_stage: &(impl Fn(DetectorStage) + Sync),
+) -> Vec<Face> {
+    let turned = |face: Face| match turns(detector, picture, &face, on_stage) {
+        0 => face,
+        turns => detect_again(detector, picture, &face, turns, on_stage).unwrap_or(face),
+    };
+    let mut faces: Vec<Face> = faces.into_par_iter().map(turned).collect();
+    if faces.iter().all(|face| face.score < CONVINCING) {
+        for turns in 1..4 {
+            let upright = turned_back(picture, turns);
+            let found = detector.search(&upright, 2.0 * detector.params().min_face, on_stage);
+            let is_face = |face: &Face| {
+                face.score >= TURNED && self::turns(detector, &upright, face, on_stage) == 0
+            };
+            let size = [upright.width(), upright.height()].map(|n| n as f32);
+            faces.extend(found.into_iter().filter(is_face).map(|f| placed(&f, turns, size)));
+        }
+        faces = without_overlaps(faces);
+    }
+    faces
+}
+
+/// By how many quarters a face is turned clockwise, according to the O-Net.
+fn turns(
+    detector: &Detector,
+    picture: &Picture,
+    face: &Face,
+    on_stage: &(impl Fn(DetectorStage) + Sync),
+) -> usize {
+    if face.score >= UPRIGHT {
+        return 0;
+    }
+    let Some(logits) = detector.logits_in_turns(picture, &window(face, 1.0), on_stage) else {
+        return 0;
+    };
+    let best = (1..4).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).expect("there are three");
+    if logits[best] > logits[0] + MARGIN { best } else { 0 }
+}
+
+/// A square around a face's box, in the detector's convention.
+fn window(face: &Face, zoom: f32) -> ScoredBox {
+    let [x, y, w, h] = face.bbox;
+    let (cx, cy, half) = (x + 0.5 * w, y + 0.5 * h, 0.5 * zoom * w.max(h));
+    ScoredBox { corners: [cx - half, cy - half, cx + half, cy + half], score: face.score }
+}
+
+/// The face in its surroundings, which are turned so that it is upright.
+fn detect_again(
+    detector: &Detector,
+    picture: &Picture,
+    face: &Face,
+    turns: usize,
+    on_stage: &(impl Fn(DetectorStage) + Sync),
+) -> Option<Face> {
+    let [x1, y1, x2, y2] = window(face, SURROUNDINGS).corners;
+    let from = |v: f32| v.floor().max(0.0) as usize;
+    let to = |v: f32, side: usize| (v.ceil().max(0.0) as usize).min(side);
+    let (x, y) = (from(x1), from(y1));
+    let (x2, y2) = (to(x2, picture.width()), to(y2, picture.height()));
+    if x2 <= x || y2 <= y {
+        return None;
+    }
+    let near = turned_back(&cut(picture, [x, y, x2 - x, y2 - y]), turns);
+    let size = [near.width(), near.height()].map(|n| n as f32);
+    let origin = [x as f32, y as f32];
+    let side = face.bbox[2].max(face.bbox[3]);
+    let found = detector.search(&near, (SMALLEST * side).max(1.0), on_stage);
+    let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
+    let best = best.filter(|face| face.score >= TURNED)?;
+    Some(moved(&placed(&best, turns, size), origin))
+}
+
+/// A face that was found in a picture of this size, in the coordinates of that picture
+/// turned clockwise by quarters.
+fn placed(face: &Face, turns: usize, [width, height]: [f32; 2]) -> Face {
+    let point = |[x, y]: [f32; 2]| match turns % 4 {
+        0 => [x, y],
+        1 => [height - y, x],
+        2 => [width - x, height - y],
+        _ => [y, width - x],
+    };
+    let [x, y, w, h] = face.bbox;
+    let (a, b) = (point([x, y]), point([x + w, y + h]));
+    let (left, top) = (a[0].min(b[0]), a[1].min(b[1]));
+    let bbox = [left, top, (a[0] - b[0]).abs(), (a[1] - b[1]).abs()];
+    Face { bbox, score: face.score, landmarks: face.landmarks.map(point) }
+}
+
+fn moved(face: &Face, [dx, dy]: [f32; 2]) -> Face {
+    let [x, y, w, h] = face.bbox;
+    let landmarks = face.landmarks.map(|[x, y]| [x + dx, y + dy]);
+    Face { bbox: [x + dx, y + dy, w, h], score: face.score, landmarks }
+}
+
+/// The faces that do not overlap better ones by more than half of the smaller box.
+fn without_overlaps(faces: Vec<Face>) -> Vec<Face> {
+    let boxes: Vec<ScoredBox> = (faces.iter())
+        .map(|face| {
+            let [x, y, w, h] = face.bbox;
+            ScoredBox { corners: [x, y, x + w, y + h], score: face.score }
+        })
+        .collect();
+    nms(&boxes, 0.5, Overlap::Smaller).into_iter().map(|i| faces[i]).collect()
+}
+
+/// A rectangle `[x, y, width, height]` of the picture.
+fn cut(picture: &Picture, [x, y, width, height]: [usize; 4]) -> Picture {
+    let row = |y: usize| &picture.rgb()[3 * (y * picture.width() + x)..][..3 * width];
+    let rgb = (y..y + height).flat_map(row).copied().collect();
+    Picture::new(width, height, rgb).expect("the rectangle has its pixels")
+}
+
+/// The picture turned counterclockwise by quarters, so that a face that is turned clockwise
+/// by them becomes upright.
+fn turned_back(picture: &Picture, turns: usize) -> Picture {
+    let (width, height) = (picture.width(), picture.height());
+    let pixels = turned_pixels(picture.rgb().as_chunks::<3>().0, [width, height], turns);
+    let (width, height) = if turns.is_multiple_of(2) { (width, height) } else { (height, width) };
+    Picture::new(width, height, pixels.into_flattened()).expect("the pixels are the same")
+}
+
+/// The pixels of a picture of this size turned counterclockwise by quarters.
+pub(crate) fn turned_pixels<P: Copy>(
+    pixels: &[P],
+    [width, height]: [usize; 2],
+    turns: usize,
+) -> Vec<P> {
+    let (columns, rows) = if turns.is_multiple_of(2) { (width, height) } else { (height, width) };
+    let from = |x: usize, y: usize| match turns % 4 {
+        0 => y * width + x,
+        1 => x * width + width - 1 - y,
+        2 => (height - 1 - y) * width + width - 1 - x,
+        _ => (height - 1 - x) * width + y,
+    };
+    (0..rows).flat_map(|y| (0..columns).map(move |x| pixels[from(x, y)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turned_pixels_and_points_return_to_their_places() {
+        let rgb = (0..3 * 5 * 4).map(|i| i as u8).collect();
+        let picture = Picture::new(5, 4, rgb).unwrap();
+        for turns in 0..4 {
+            let upright = turned_back(&picture, turns);
+            assert_eq!(turned_back(&upright, 4 - turns), picture, "{turns}");
+            // The pixel whose left edge is at (1, 2) in the upright picture.
+            let size = [upright.width(), upright.height()].map(|n| n as f32);
+            let pixel = Face { bbox: [1.0, 2.0, 1.0, 1.0], score: 1.0, landmarks: [[1.0; 2]; 5] };
+            let [x, y, w, h] = placed(&pixel, turns, size).bbox;
+            assert_eq!([w, h], [1.0; 2]);
+            assert_eq!(picture.pixel(x as usize, y as usize), upright.pixel(1, 2), "{turns}");
+        }
+        // Counterclockwise: the right column becomes the first row.
+        assert_eq!(turned_pixels(&[1, 2, 3, 4], [2, 2], 1), [2, 4, 1, 3]);
+    }
+
+    #[test]
+    fn worse_faces_on_the_same_place_are_dropped() {
+        let face = |x: f32, score: f32| Face {
+            bbox: [x, 0.0, 10.0, 10.0],
+            score,
+            landmarks: [[0.0; 2]; 5],
+        };
+        let kept = without_overlaps(vec![face(0.0, 0.8), face(2.0, 0.99), face(30.0, 0.9)]);
+        assert_eq!(kept.iter().map(|f| f.bbox[0]).collect::<Vec<_>>(), [2.0, 30.0]);
+    }
+
+    #[test]
+    fn cuts_have_the_pixels_of_the_rectangle() {
+        let picture = Picture::new(4, 3, (0..36).collect()).unwrap();
+        let part = cut(&picture, [1, 2, 2, 1]);
+        assert_eq!(
+            (part.width(), part.height(), part.rgb()),
+            (2, 1, &[27, 28, 29, 30, 31, 32][..])
+        );
+    }
+}

@@ -37,6 +37,7 @@ pub(crate) fn with_turns(
     };
     let mut faces: Vec<Face> = faces.into_par_iter().map(turned).collect();
     if faces.iter().all(|face| face.score < CONVINCING) {
+        let upright_ones = faces.len();
         for turns in 1..4 {
             let upright = turned_back(picture, turns);
             let found = detector.search(&upright, 2.0 * detector.params().min_face, on_stage);
@@ -46,7 +47,9 @@ pub(crate) fn with_turns(
             let size = [upright.width(), upright.height()].map(|n| n as f32);
             faces.extend(found.into_iter().filter(is_face).map(|f| placed(&f, turns, size)));
         }
-        faces = without_overlaps(faces);
+        if faces.len() > upright_ones {
+            faces = without_overlaps(faces);
+        }
     }
     faces
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use dldl::{
-    Crop, Distribution, Estimator, Face, Head, Measures, ModelInfo, Task, ThresholdError,
-    check_in_range, parallel, quality,
+    Crop, Estimator, Face, Head, Measures, ModelInfo, Task, ThresholdError, check_in_range,
+    parallel, quality,
 };
 use dldl_data::{Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split};
 use dldl_face::{crop_main_face, decode_file};
@@ -382,9 +382,9 @@ impl<'a> Run<'a> {
     fn age(&self, plain: &[f32], flipped: &[f32]) -> Result<Option<[f64; 2]>, String> {
         let Some((head, outputs)) = &self.age else { return Ok(None) };
         let decode = |all: &[f32]| head.decode(&all[outputs.clone()]).map_err(|e| e.to_string());
-        let fused = Distribution::average(&[decode(plain)?, decode(flipped)?]);
-        let fused = fused.map_err(|e| e.to_string())?;
-        Ok(Some([head.value(&fused), fused.std()]))
+        let answer = head.answer(&[decode(plain)?, decode(flipped)?]);
+        let (value, fused) = answer.map_err(|e| e.to_string())?;
+        Ok(Some([value, fused.std()]))
     }
 
     /// The crop of sample `i`, or why there is none.

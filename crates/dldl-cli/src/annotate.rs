@@ -1,4 +1,4 @@
-//! Annotated copies of pictures: boxes, landmarks and estimates.
+//! Annotated pictures and frames: boxes, landmarks and estimates.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -53,6 +53,25 @@ impl Copies {
     }
 }
 
+/// A face to be drawn.
+pub struct Mark<'a> {
+    /// With the estimates to be printed.
+    pub face: &'a FaceEstimate,
+    /// What precedes the estimates; in a video, the number of the person.
+    pub name: String,
+    /// Whether there are estimates.
+    pub assessed: bool,
+    /// Whether the first distribution is drawn into the box.
+    pub curve: bool,
+}
+
+impl Mark<'_> {
+    /// Gray for faces that are not assessed.
+    fn color(&self) -> Color {
+        if self.assessed { BRIGHT } else { GRAY }
+    }
+}
+
 /// Draws the faces with their estimates and intervals, or that they are not assessed, into
 /// the picture and writes it as JPEG.
 pub fn write(
@@ -63,37 +82,63 @@ pub fn write(
 ) -> Result<()> {
     let (width, height) = (picture.width(), picture.height());
     let mut canvas = Canvas::from_rgb(width, height, picture.into_rgb());
-    draw(&mut canvas, faces, options);
+    let mark = |face| {
+        let assessed = options.refusal(face).is_none();
+        Mark { face, name: String::new(), assessed, curve: false }
+    };
+    draw(&mut canvas, &faces.iter().map(mark).collect::<Vec<_>>(), options.level);
     let jpeg = encode_jpeg(canvas.rgb(), width, height, QUALITY, Chroma::Full)?;
     write_file(target, &jpeg)
 }
 
-/// Draws boxes and points first, so that no box covers a neighbor's label.
-fn draw(canvas: &mut Canvas, faces: &[FaceEstimate], options: &RecordOptions) {
+/// Draws faces with intervals of a level. Boxes and points come first, so that no box covers
+/// a neighbor's label.
+pub fn draw(canvas: &mut Canvas, marks: &[Mark], level: f64) {
     // Line widths scale with the picture, which is usually viewed as a whole.
     let unit = (canvas.width() as f32 * canvas.height() as f32).sqrt();
     // A thick line would hide a small face.
-    let lines = faces.iter().map(|f| (unit / 300.0).min(f.bbox[2] / 24.0).round().max(1.0));
-    let lines: Vec<f32> = lines.collect();
-    for (face, &line) in faces.iter().zip(&lines) {
+    let line = |m: &Mark| (unit / 300.0).min(m.face.bbox[2] / 24.0).round().max(1.0);
+    let lines: Vec<f32> = marks.iter().map(line).collect();
+    for (mark, &line) in marks.iter().zip(&lines) {
+        let Mark { face, .. } = mark;
         let halo = (line / 3.0).ceil();
+        if mark.curve && mark.assessed {
+            draw_curve(canvas, face, line);
+        }
         canvas.outline_rect(face.bbox, line + 2.0 * halo, DARK, 0.5);
-        let color = color(face, options);
-        canvas.outline_rect(face.bbox, line, color, 1.0);
+        canvas.outline_rect(face.bbox, line, mark.color(), 1.0);
         let radius = (face.bbox[2] / 50.0).clamp(line * 0.8, line * 2.0);
         for point in face.landmarks.iter().flatten() {
             canvas.dot(*point, radius + line / 3.0 + 0.5, DARK, 0.6);
-            canvas.dot(*point, radius, color, 1.0);
+            canvas.dot(*point, radius, mark.color(), 1.0);
         }
     }
-    for plate in plates(canvas, faces, options, &lines, unit) {
+    for plate in plates(canvas, marks, level, &lines, unit) {
         plate.draw(canvas);
     }
 }
 
-/// Gray for faces that are not assessed.
-fn color(face: &FaceEstimate, options: &RecordOptions) -> Color {
-    if options.refusal(face).is_some() { GRAY } else { BRIGHT }
+/// Draws the first distribution as a curve below the box, or at its bottom where there is no
+/// space below: the lowest label at its left side, the highest at its right.
+fn draw_curve(canvas: &mut Canvas, face: &FaceEstimate, line: f32) {
+    let [x, y, w, h] = face.bbox;
+    let (width, height) = ((w + line).round(), (0.28 * h).round());
+    // Smaller, it is only noise.
+    let Some(head) = face.heads.first().filter(|_| width >= 40.0) else { return };
+    let probabilities = head.distribution.probabilities();
+    let highest = probabilities.iter().copied().fold(0.0, f64::max);
+    let edge = (y + h + 0.5 * line).round();
+    let below = edge + height <= canvas.height() as f32;
+    let (left, bottom) = ((x - 0.5 * line).round(), if below { edge + height } else { edge });
+    canvas.fill_rect([left, bottom - height, width, height], DARK, 0.55);
+    for column in 0..width as usize {
+        let at = f64::from(column as f32 / width) * (probabilities.len() - 1) as f64;
+        let (k, part) = (at as usize, at.fract());
+        let next = probabilities[(k + 1).min(probabilities.len() - 1)];
+        let share = (probabilities[k] + part * (next - probabilities[k])) / highest;
+        let top = (0.9 * f64::from(height) * share).round() as f32;
+        canvas.fill_rect([left + column as f32, bottom - top, 1.0, top], BRIGHT, 0.8);
+    }
 }
 
 /// How much a label says. In a group picture, whole labels would cover each other.
@@ -108,16 +153,10 @@ enum Detail {
 }
 
 /// The labels of all faces, with as much detail as fits without overlaps, the same for all.
-fn plates(
-    canvas: &Canvas,
-    faces: &[FaceEstimate],
-    options: &RecordOptions,
-    lines: &[f32],
-    unit: f32,
-) -> Vec<Plate> {
+fn plates(canvas: &Canvas, marks: &[Mark], level: f64, lines: &[f32], unit: f32) -> Vec<Plate> {
     let with = |detail: Detail| -> Vec<Plate> {
-        let both = faces.iter().zip(lines);
-        both.map(|(face, &line)| Plate::new(canvas, face, options, line, unit, detail)).collect()
+        let both = marks.iter().zip(lines);
+        both.map(|(mark, &line)| Plate::new(canvas, mark, level, line, unit, detail)).collect()
     };
     for detail in [Detail::Intervals, Detail::Values] {
         let plates = with(detail);
@@ -139,18 +178,12 @@ struct Plate {
 }
 
 impl Plate {
-    fn new(
-        canvas: &Canvas,
-        face: &FaceEstimate,
-        options: &RecordOptions,
-        line: f32,
-        unit: f32,
-        detail: Detail,
-    ) -> Self {
+    fn new(canvas: &Canvas, mark: &Mark, level: f64, line: f32, unit: f32, detail: Detail) -> Self {
+        let face = mark.face;
         let estimates = face.heads.iter().map(|head| {
             let digits = if head.distribution.labels().step() < 1.0 { 1 } else { 0 };
             let value = format!("{:.digits$}", head.value);
-            let interval = head.interval(options.level);
+            let interval = head.interval(level);
             match detail {
                 Detail::Intervals => {
                     format!("{value} ({:.digits$}–{:.digits$})", interval.low, interval.high)
@@ -159,14 +192,16 @@ impl Plate {
             }
         });
         let shown = if detail == Detail::First { 1 } else { face.heads.len() };
-        let estimates: Vec<String> = match (options.refusal(face), detail) {
-            (None, _) => estimates.take(shown).collect(),
-            (Some(_), Detail::Intervals) => {
+        let estimates: Vec<String> = match (mark.assessed, detail) {
+            (true, _) => estimates.take(shown).collect(),
+            (false, Detail::Intervals) => {
                 vec![format!("not assessed: quality {:.2}", face.quality)]
             }
-            (Some(_), Detail::Values) => vec!["not assessed".into()],
-            (Some(_), Detail::First) => vec!["-".into()],
+            (false, Detail::Values) => vec!["not assessed".into()],
+            (false, Detail::First) => vec!["-".into()],
         };
+        let named = Some(mark.name.clone()).filter(|name| !name.is_empty());
+        let estimates: Vec<String> = named.into_iter().chain(estimates).collect();
         let [x, y, w, h] = face.bbox;
         let size = (w / 8.0).clamp(unit / 120.0, unit / 28.0).max(8.0);
         let text = Text::new(&estimates.join("  "), size).bold();
@@ -184,7 +219,7 @@ impl Plate {
             () if below + height <= canvas.height() as f32 => below,
             () => y.max(0.0),
         };
-        Self { text, area: [left, top, width, height], margin, color: color(face, options) }
+        Self { text, area: [left, top, width, height], margin, color: mark.color() }
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -235,17 +270,22 @@ mod tests {
     fn faces_outside_the_picture_are_drawn() {
         let estimator = dldl::Estimator::load("tiny").unwrap();
         for bbox in [[40.0, 40.0, 50.0, 60.0], [-20.0, -20.0, 500.0, 500.0], [0.0; 4]] {
-            let mut canvas = Canvas::white(120, 130);
+            let canvas = Canvas::white(120, 130);
             let landmarks = Some([[bbox[0] + 5.0, bbox[1] + 5.0]; 5]);
             let picture = Picture::new(120, 130, canvas.rgb().to_vec()).unwrap();
             let whole = estimator.estimate_whole(&picture).unwrap();
-            let faces = [FaceEstimate { bbox, landmarks, quality: 0.4, ..whole }];
-            let mut other = canvas.clone();
-            draw(&mut canvas, &faces, &RecordOptions::default());
-            assert_ne!(canvas, Canvas::white(120, 130));
-            // Faces that are not assessed look different.
-            draw(&mut other, &faces, &RecordOptions { min_quality: 0.5, ..Default::default() });
-            assert_ne!(other, canvas);
+            let face = FaceEstimate { bbox, landmarks, quality: 0.4, ..whole };
+            let drawn = |assessed: bool, curve: bool, name: &str| {
+                let mut canvas = Canvas::white(120, 130);
+                let mark = Mark { face: &face, name: name.into(), assessed, curve };
+                draw(&mut canvas, &[mark], 0.9);
+                canvas
+            };
+            let plain = drawn(true, false, "");
+            assert!(plain != Canvas::white(120, 130));
+            // Faces that are not assessed look different, and so do those with a name.
+            assert!(drawn(false, false, "") != plain && drawn(true, false, "#3") != plain);
+            assert_eq!(drawn(true, true, "") != plain, bbox[2] > 40.0);
         }
     }
 
@@ -259,7 +299,9 @@ mod tests {
             let bbox = |i: usize| [20.0 + apart * i as f32, 80.0, 60.0, 70.0];
             let faces: Vec<FaceEstimate> =
                 (0..4).map(|i| FaceEstimate { bbox: bbox(i), ..whole.clone() }).collect();
-            plates(&canvas, &faces, &RecordOptions::default(), &[1.0; 4], 500.0)
+            let mark = |face| Mark { face, name: String::new(), assessed: true, curve: false };
+            let marks: Vec<Mark> = faces.iter().map(mark).collect();
+            plates(&canvas, &marks, 0.9, &[1.0; 4], 500.0)
         };
         let widths = [300.0, 110.0, 40.0].map(|apart| {
             let plates = plates_at(apart);

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
-    prepare, pretrain, quantize, report, robustness, train,
+    prepare, pretrain, quantize, report, robustness, train, video,
 };
 
 /// Estimate the age and attractiveness of faces in pictures.
@@ -25,6 +25,7 @@ Examples:
   dldl estimate portrait.jpg                    estimate the faces in one picture
   dldl estimate --annotate out photos/          draw the estimates into copies of the pictures
   dldl estimate --format ndjson photos/ | jq .  JSON for other programs
+  dldl video clip.mp4 --annotate ages.mp4       ages of the people in a video
   dldl info                                     describe the built-in model
 
 `dldl help COMMAND` explains a command and has more examples.
@@ -34,6 +35,7 @@ Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage err
 #[derive(Subcommand)]
 pub enum Command {
     Estimate(estimate::Args),
+    Video(video::Args),
     Data(data::Args),
     Prepare(prepare::Args),
     Pretrain(pretrain::Args),

@@ -1,19 +1,15 @@
-//! The progress of a training on stderr, as a bar in a terminal and as lines elsewhere,
-//! and the handling of Ctrl-C.
+//! The progress of a training on stderr, as a bar in a terminal and as lines elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dldl_train::log::EpochRecord;
 use dldl_train::{Progress, Start, Step};
 use indicatif::ProgressBar;
 
+use crate::interrupt;
 use crate::learn::errors;
 use crate::progress::style;
-
-/// Whether Ctrl-C was pressed.
-static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Time between two lines within an epoch, without a bar.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -36,16 +32,9 @@ impl Live {
     /// Handles Ctrl-C from now on: the first ends the training after its step, a second
     /// one at once.
     pub fn new() -> Self {
-        let handler = || {
-            if STOP.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            let text = "stopping after this step, with a checkpoint (Ctrl-C again: at once)";
-            let _ = writeln!(std::io::stderr(), "\n{text}");
-        };
         // If it cannot be handled, it ends the program; steps since the last checkpoint
         // are then repeated by --resume.
-        let _ = ctrlc::set_handler(handler);
+        interrupt::handle("stopping after this step, with a checkpoint", || ());
         // Before the first step there are only messages.
         let bar = ProgressBar::new(0).with_style(style("{msg}"));
         let bar = std::io::stderr().is_terminal().then_some(bar);
@@ -169,6 +158,6 @@ impl Progress for Live {
     }
 
     fn stop(&mut self) -> bool {
-        STOP.load(Ordering::SeqCst)
+        interrupt::requested()
     }
 }

@@ -8,10 +8,12 @@ mod commands;
 mod data_report;
 mod dataset_args;
 mod inputs;
+mod interrupt;
 mod learn;
 mod live;
 mod outcome;
 mod output;
+mod people;
 mod printing;
 mod progress;
 mod random;
@@ -24,7 +26,7 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
-    prepare, pretrain, quantize, report, robustness, train,
+    prepare, pretrain, quantize, report, robustness, train, video,
 };
 use outcome::{Outcome, UsageError};
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let result = dldl_net::Level::from_environment().map_err(|e| UsageError::new(e).into());
     let result = result.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
+        Command::Video(args) => video::run(args),
         Command::Data(args) => data::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Pretrain(args) => pretrain::run(args),

@@ -1,4 +1,5 @@
-//! The output of `dldl estimate`: a record per picture, as table, JSON or CSV.
+//! The output of `dldl estimate` and of the frames of `dldl video`: a record per picture, as
+//! table, JSON or CSV.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -44,6 +45,8 @@ pub struct Printer {
     /// Whether faces of low quality are not assessed.
     choosy: bool,
     not_assessed: usize,
+    /// Whether the pictures are frames of a video.
+    video: bool,
 }
 
 impl Printer {
@@ -69,7 +72,13 @@ impl Printer {
             faces: 0,
             choosy: options.min_quality > 0.0,
             not_assessed: 0,
+            video: false,
         }
+    }
+
+    /// A printer for the frames of a video.
+    pub fn of_video(format: Format, model: &ModelInfo, options: &RecordOptions) -> Self {
+        Self { video: true, ..Self::new(format, model, options, &[]) }
     }
 
     /// Prints what precedes the first record: the header or the opening bracket.
@@ -217,12 +226,18 @@ impl Printer {
 
     fn csv_header(&self) -> Vec<String> {
         let mut cells: Vec<String> = ["image", "width", "height", "face"].map(Into::into).into();
+        if self.video {
+            cells.extend(["frame", "time", "track"].map(Into::into));
+        }
         cells.extend(["x", "y", "w", "h"].map(|side| format!("box_{side}")));
         cells.extend(["score", "rotation", "quality"].map(Into::into));
         for point in ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"] {
             cells.extend(["x", "y"].map(|axis| format!("{point}_{axis}")));
         }
         for (task, _) in &self.heads {
+            if self.video {
+                cells.push(format!("{task}_single"));
+            }
             cells.extend([task.to_string(), format!("{task}_std")]);
             cells.extend(["level", "low", "high"].map(|part| format!("{task}_interval_{part}")));
             cells.extend(self.thresholds_of(*task).iter().map(|t| format!("{task}_at_least_{t}")));
@@ -243,6 +258,9 @@ impl Printer {
         let side = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
         let mut cells =
             vec![record.image.clone(), side(record.width), side(record.height), i.to_string()];
+        if self.video {
+            cells.extend(frame_cells(record, Some(face)));
+        }
         cells.extend(face.bbox.map(|v| v.to_string()));
         let numbers_of = [face.score, face.rotation.map(f64::from), face.quality];
         cells.extend(numbers_of.map(|v| v.map_or(String::new(), |v| v.to_string())));
@@ -251,6 +269,10 @@ impl Printer {
             None => cells.extend(vec![String::new(); 10]),
         }
         for (task, _) in &self.heads {
+            if self.video {
+                let single = face.single.as_ref().and_then(|single| single.get(*task));
+                cells.push(single.map_or(String::new(), |v| v.to_string()));
+            }
             match face.get(*task) {
                 Some(estimate) => cells.extend(numbers(estimate)),
                 None => cells.extend(vec![String::new(); 5 + self.thresholds_of(*task).len()]),
@@ -272,8 +294,11 @@ impl Printer {
     /// The line of a picture without a face: its name, size and the model.
     fn csv_cells_without_face(&self, record: &PictureRecord) -> Vec<String> {
         let side = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
+        let [frame, time, _] = frame_cells(record, None);
         let cell = |name: String| match name.as_str() {
             "image" => record.image.clone(),
+            "frame" => frame.clone(),
+            "time" => time.clone(),
             "width" => side(record.width),
             "height" => side(record.height),
             "model" => record.model.clone(),
@@ -289,8 +314,17 @@ impl Printer {
     }
 }
 
+/// The number and time of a frame and the track of a face in it.
+fn frame_cells(record: &PictureRecord, face: Option<&FaceRecord>) -> [String; 3] {
+    [
+        record.frame.map_or(String::new(), |n| n.to_string()),
+        record.time.map_or(String::new(), |t| t.to_string()),
+        face.and_then(|face| face.track).map_or(String::new(), |n| n.to_string()),
+    ]
+}
+
 /// The cells of an estimate, without its distribution.
-fn numbers(estimate: &EstimateRecord) -> Vec<String> {
+pub fn numbers(estimate: &EstimateRecord) -> Vec<String> {
     let IntervalRecord { level, low, high } = estimate.interval;
     let tails = estimate.at_least.iter().map(|tail| tail.probability);
     let all = [estimate.value, estimate.std, level, low, high].into_iter().chain(tails);
@@ -298,7 +332,7 @@ fn numbers(estimate: &EstimateRecord) -> Vec<String> {
 }
 
 /// A level in percent, without the noise of binary fractions.
-fn percent(level: f64) -> f64 {
+pub fn percent(level: f64) -> f64 {
     (level * 1e4).round() / 1e2
 }
 
@@ -308,7 +342,7 @@ fn rounded(label: f64) -> f64 {
 }
 
 /// Replaces control characters, which could do anything to a terminal.
-fn printable(name: &str) -> String {
+pub fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -347,6 +381,8 @@ mod tests {
             score: Some(0.99),
             landmarks: Some([[1.25, 2.0]; 5]),
             rotation: Some(0),
+            track: None,
+            single: None,
             quality: Some(0.75),
             not_assessed: None,
             age: of(Task::Age),

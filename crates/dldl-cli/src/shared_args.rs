@@ -1,8 +1,13 @@
-//! Arguments that many commands share: the model, thresholds and the number of threads.
+//! Arguments that many commands share: the model, what is printed of a face, thresholds and
+//! the number of threads.
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
+use dldl::{Estimator, RecordOptions, check_thresholds};
+
+use crate::outcome::UsageError;
 
 /// The model that a command runs.
 #[derive(Args)]
@@ -26,6 +31,68 @@ pub fn model_help() -> String {
 /// Help text of an argument that also takes the random networks.
 pub fn random_help() -> String {
     model_help() + ", or random-thin, random-tiny: the paper's networks with random weights"
+}
+
+/// What is estimated and printed of a face.
+#[derive(Args)]
+pub struct FaceArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// Also print the probability of every label (not in tables)
+    #[arg(long)]
+    pub distribution: bool,
+
+    /// Probability of the printed intervals, between 0 and 1; of a calibrated model,
+    /// the share of true values that they cover on pictures like those it was
+    /// calibrated on
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.9, value_parser = level)]
+    interval: f64,
+
+    #[command(flatten)]
+    thresholds: ThresholdArgs,
+
+    /// Do not estimate faces of a lower quality, from 0 to 1. They are still printed, with
+    /// the reason. At a quality of 0.5, errors are about twice those of clear pictures
+    #[arg(long, value_name = "Q", default_value_t = 0.0, value_parser = quality,
+          hide_default_value = true)]
+    min_quality: f64,
+
+    /// Do not average with the estimate of the mirror image: faster, slightly less
+    /// accurate
+    #[arg(long)]
+    no_flip: bool,
+}
+
+impl FaceArgs {
+    /// Loads the model; with what is printed of its estimates.
+    pub fn load(&self) -> Result<(Estimator, RecordOptions)> {
+        let estimator =
+            Estimator::load(&self.model.path).map_err(UsageError::new)?.flip_fusion(!self.no_flip);
+        let options = RecordOptions {
+            level: self.interval,
+            distribution: self.distribution,
+            thresholds: self.thresholds.list(),
+            min_quality: self.min_quality,
+        };
+        let model = estimator.engine().info();
+        check_thresholds(model, &options.thresholds).map_err(UsageError::new)?;
+        Ok((estimator, options))
+    }
+}
+
+fn quality(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(quality) if (0.0..=1.0).contains(&quality) => Ok(quality),
+        _ => Err("expected a number from 0 to 1, such as 0.5".into()),
+    }
+}
+
+fn level(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(level) if 0.0 < level && level < 1.0 => Ok(level),
+        _ => Err("expected a number between 0 and 1, such as 0.9".into()),
+    }
 }
 
 /// Thresholds that estimates are compared with.
@@ -62,5 +129,18 @@ impl ThreadArgs {
     /// The number of threads; 0 means one per processor.
     pub fn count(&self) -> usize {
         self.threads.map_or(0, usize::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_between_0_and_1() {
+        assert_eq!(level("0.9"), Ok(0.9));
+        for bad in ["0", "1", "90", "-0.5", "nan", "inf", "", "x"] {
+            assert!(level(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -154,6 +154,22 @@ impl HeadEstimate {
         interval(&self.distribution, self.value, level, table, self.recalibrated)
     }
 
+    /// The estimate from two pictures of the same face, with the share of the other one:
+    /// the [mixture](Distribution::mixed) of the distributions and, for the value, the mean
+    /// with the same weights. Intervals stay those of a single picture's calibration.
+    ///
+    /// # Errors
+    /// [`NetError::Label`] if the label sets differ, or `share` is not from 0 to 1.
+    pub fn mixed(&self, other: &Self, share: f64) -> Result<Self, NetError> {
+        let distribution = self.distribution.mixed(&other.distribution, share)?;
+        Ok(Self {
+            value: (1.0 - share) * self.value + share * other.value,
+            std: distribution.std(),
+            distribution,
+            ..self.clone()
+        })
+    }
+
     /// Whether intervals are calibrated, for the kind of distribution that this
     /// is (with or without flip fusion).
     pub fn is_calibrated(&self) -> bool {

@@ -51,6 +51,11 @@ impl Canvas {
         &self.rgb
     }
 
+    /// The pixels: `3 * width * height` bytes.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+
     /// The color at column `x` of row `y`.
     ///
     /// # Panics

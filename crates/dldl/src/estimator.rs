@@ -103,10 +103,34 @@ impl Estimator {
         let ModelInfo { template, input_size, .. } = self.engine.info();
         let crops = crop_faces(picture, &self.detector, template, *input_size)?;
         let (faces, crops): (Vec<Face>, Vec<Crop>) = crops.into_iter().unzip();
+        self.estimate_crops(picture, &faces, &crops)
+    }
+
+    /// Estimates faces that are known already, in their order: what
+    /// [`estimate`](Self::estimate) does after the detection.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the model's outputs are not finite.
+    pub fn estimate_faces(
+        &self,
+        picture: &Picture,
+        faces: &[Face],
+    ) -> Result<Vec<FaceEstimate>, Error> {
+        let crops: Vec<Crop> = faces.iter().map(|face| self.crop(picture, face)).collect();
+        self.estimate_crops(picture, faces, &crops)
+    }
+
+    /// Estimates faces from their crops.
+    fn estimate_crops(
+        &self,
+        picture: &Picture,
+        faces: &[Face],
+        crops: &[Crop],
+    ) -> Result<Vec<FaceEstimate>, Error> {
         let size = [picture.width(), picture.height()];
-        let heads = self.engine.run(&crops)?.into_iter();
+        let heads = self.engine.run(crops)?.into_iter();
         let estimates =
-            faces.iter().zip(&crops).zip(heads).map(|((face, crop), heads)| FaceEstimate {
+            faces.iter().zip(crops).zip(heads).map(|((face, crop), heads)| FaceEstimate {
                 bbox: face.bbox,
                 score: Some(face.score),
                 landmarks: Some(face.landmarks),
@@ -140,6 +164,12 @@ impl Estimator {
     /// The first step of [`estimate`](Self::estimate): the faces, largest first.
     pub fn detect(&self, picture: &Picture) -> Vec<Face> {
         self.detector.detect(picture)
+    }
+
+    /// Replaces [`detect`](Self::detect) where the faces are expected at these boxes, as in
+    /// the next frame of a video; see [`Detector::detect_near`].
+    pub fn detect_near(&self, picture: &Picture, boxes: &[[f32; 4]]) -> Vec<Face> {
+        self.detector.detect_near(picture, boxes)
     }
 
     /// The second step: the aligned crop of a face, the model's input.

@@ -40,5 +40,6 @@ pub use models::{DEFAULT_MODEL, MODELS, NamedModel};
 pub use quality::quality;
 pub use record::{
     AtLeastRecord, DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord,
-    RecordOptions, ThresholdError, check_in_range, check_thresholds, record_schema,
+    RecordOptions, SingleFrameRecord, ThresholdError, check_in_range, check_thresholds,
+    record_schema,
 };

@@ -48,6 +48,12 @@ pub struct PictureRecord {
     /// Height in pixels of the upright picture; absent if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
+    /// Of a video, the number of the frame among those that were looked at, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u64>,
+    /// Of a video, the time of the frame in seconds from its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
     /// Name of the model.
     pub model: String,
     /// Version of this format: 2.
@@ -79,6 +85,10 @@ pub struct FaceRecord {
     /// quarter: 0, 90, 180 or 270; absent without detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<u16>,
+    /// In a video, the number of the person: the same in all frames that show the same face
+    /// without a longer gap. Absent until it was seen in several frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<u64>,
     /// How well the picture suits an estimate of the age, 0 to 1: the error to be expected
     /// of a clear picture, divided by that to be expected of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +105,47 @@ pub struct FaceRecord {
     /// Chronological age in years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub real_age: Option<EstimateRecord>,
+    /// In a video, the estimates from this frame alone; those above are from all frames so
+    /// far in which the person was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single: Option<SingleFrameRecord>,
+}
+
+/// The estimates from one frame of a video.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SingleFrameRecord {
+    /// Apparent age in years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<f64>,
+    /// Attractiveness on the scale of the model's raters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attractiveness: Option<f64>,
+    /// Chronological age in years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_age: Option<f64>,
+}
+
+impl SingleFrameRecord {
+    /// The values of a face's estimates.
+    pub fn new(face: &FaceEstimate) -> Self {
+        let value = |task| face.get(task).map(|estimate| round(estimate.value, 2));
+        Self {
+            age: value(Task::Age),
+            attractiveness: value(Task::Attractiveness),
+            real_age: value(Task::RealAge),
+        }
+    }
+
+    /// The value of a task.
+    pub fn get(&self, task: Task) -> Option<f64> {
+        match task {
+            Task::Age => self.age,
+            Task::Attractiveness => self.attractiveness,
+            Task::RealAge => self.real_age,
+            _ => None,
+        }
+    }
 }
 
 /// One estimate: years for ages, points for attractiveness.
@@ -169,6 +220,8 @@ impl PictureRecord {
             image,
             width: Some(picture.full_size().0),
             height: Some(picture.full_size().1),
+            frame: None,
+            time: None,
             model: model.to_owned(),
             version: Self::VERSION,
             faces: faces.iter().map(|f| FaceRecord::new(f, picture.reduction(), options)).collect(),
@@ -182,6 +235,8 @@ impl PictureRecord {
             image,
             width: None,
             height: None,
+            frame: None,
+            time: None,
             model: model.to_owned(),
             version: Self::VERSION,
             faces: Vec::new(),
@@ -207,10 +262,12 @@ impl FaceRecord {
             score: face.score.map(|s| round(s.into(), 4)),
             landmarks: face.landmarks.map(|points| points.map(|p| p.map(coordinate))),
             rotation: face.landmarks.as_ref().map(dldl_face::rotation),
+            track: None,
             quality: Some(round(face.quality, 2)),
             age: estimate(Task::Age),
             attractiveness: estimate(Task::Attractiveness),
             real_age: estimate(Task::RealAge),
+            single: None,
             not_assessed,
         }
     }
@@ -227,7 +284,11 @@ impl FaceRecord {
 }
 
 impl EstimateRecord {
-    fn new(estimate: &HeadEstimate, options: &RecordOptions) -> Self {
+    /// The record of an estimate.
+    ///
+    /// # Panics
+    /// If the options' level is not in 0..=1.
+    pub fn new(estimate: &HeadEstimate, options: &RecordOptions) -> Self {
         let interval = estimate.interval(options.level);
         let distribution = &estimate.distribution;
         let at_least = |&threshold: &f64| AtLeastRecord {

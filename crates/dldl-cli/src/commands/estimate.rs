@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dldl::{
-    Error, Estimator, FaceEstimate, Picture, PictureRecord, RecordOptions, check_thresholds,
-    parallel,
-};
+use dldl::{Error, Estimator, FaceEstimate, Picture, PictureRecord, RecordOptions, parallel};
 use dldl_face::{DecodeOptions, FaceError};
 
 use crate::annotate::{self, Copies};
@@ -14,7 +11,7 @@ use crate::inputs::{self, Input};
 use crate::outcome::{Outcome, UsageError};
 use crate::output::{Format, Printer};
 use crate::progress;
-use crate::shared_args::{ModelArgs, ThreadArgs, ThresholdArgs};
+use crate::shared_args::{FaceArgs, ThreadArgs};
 
 /// Estimate the age and attractiveness of faces in pictures
 ///
@@ -41,35 +38,11 @@ pub struct Args {
     annotate: Option<PathBuf>,
 
     #[command(flatten)]
-    model: ModelArgs,
+    face: FaceArgs,
 
     /// Skip face detection: use the central square of each picture as an aligned face
     #[arg(long)]
     no_detect: bool,
-
-    /// Also print the probability of every label (not in tables)
-    #[arg(long)]
-    distribution: bool,
-
-    /// Probability of the printed intervals, between 0 and 1; of a calibrated model,
-    /// the share of true values that they cover on pictures like those it was
-    /// calibrated on
-    #[arg(long, value_name = "LEVEL", default_value_t = 0.9, value_parser = level)]
-    interval: f64,
-
-    #[command(flatten)]
-    thresholds: ThresholdArgs,
-
-    /// Do not estimate faces of a lower quality, from 0 to 1. They are still printed, with
-    /// the reason. At a quality of 0.5, errors are about twice those of clear pictures
-    #[arg(long, value_name = "Q", default_value_t = 0.0, value_parser = quality,
-          hide_default_value = true)]
-    min_quality: f64,
-
-    /// Do not average with the estimate of the mirror image: faster, slightly less
-    /// accurate
-    #[arg(long)]
-    no_flip: bool,
 
     /// Largest picture, in megapixels. Those of more than 25 are decoded at reduced size;
     /// coordinates are still those of the file
@@ -122,33 +95,11 @@ In CSV, a picture without a face is a line with empty cells; errors go to stderr
 
 Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage error.";
 
-fn quality(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(quality) if (0.0..=1.0).contains(&quality) => Ok(quality),
-        _ => Err("expected a number from 0 to 1, such as 0.5".into()),
-    }
-}
-
-fn level(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(level) if 0.0 < level && level < 1.0 => Ok(level),
-        _ => Err("expected a number between 0 and 1, such as 0.9".into()),
-    }
-}
-
 pub fn run(args: Args) -> Result<Outcome> {
-    if args.distribution && args.format == Format::Table {
+    if args.face.distribution && args.format == Format::Table {
         return Err(UsageError::DistributionInTable.into());
     }
-    let estimator =
-        Estimator::load(&args.model.path).map_err(UsageError::new)?.flip_fusion(!args.no_flip);
-    let options = RecordOptions {
-        level: args.interval,
-        distribution: args.distribution,
-        thresholds: args.thresholds.list(),
-        min_quality: args.min_quality,
-    };
-    check_thresholds(estimator.engine().info(), &options.thresholds).map_err(UsageError::new)?;
+    let (estimator, options) = args.face.load()?;
     let inputs = inputs::expand(&args.inputs, args.annotate.as_deref())?;
     let copies = match &args.annotate {
         Some(dir) => {
@@ -234,17 +185,4 @@ fn see(
         false => estimator.estimate(&picture)?,
     };
     Ok((picture, faces))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_are_between_0_and_1() {
-        assert_eq!(level("0.9"), Ok(0.9));
-        for bad in ["0", "1", "90", "-0.5", "nan", "inf", "", "x"] {
-            assert!(level(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -18,3 +18,4 @@ pub mod quantize;
 pub mod report;
 pub mod robustness;
 pub mod train;
+pub mod video;

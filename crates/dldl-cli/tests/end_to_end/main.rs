@@ -9,3 +9,4 @@ mod explain;
 mod intervals;
 mod quantize;
 mod training;
+mod video;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use dldl::{Estimator, RecordOptions, check_thresholds};
+use dldl::{DetectorParams, Estimator, RecordOptions, SearchNet, check_thresholds};
 
 use crate::outcome::UsageError;
 
@@ -58,10 +58,23 @@ pub struct FaceArgs {
           hide_default_value = true)]
     min_quality: f64,
 
+    /// What finds the faces. The landmarks, and so the estimates, are nearly the same
+    #[arg(long, value_enum, default_value_t = DetectorName::Mtcnn)]
+    detector: DetectorName,
+
     /// Do not average with the estimate of the mirror image: faster, slightly less
     /// accurate
     #[arg(long)]
     no_flip: bool,
+}
+
+/// The name of a face detector.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DetectorName {
+    /// MTCNN, as in the paper
+    Mtcnn,
+    /// YuNet, which finds more faces that are small or turned away
+    Yunet,
 }
 
 impl FaceArgs {
@@ -69,6 +82,12 @@ impl FaceArgs {
     pub fn load(&self) -> Result<(Estimator, RecordOptions)> {
         let estimator =
             Estimator::load(&self.model.path).map_err(UsageError::new)?.flip_fusion(!self.no_flip);
+        let search = match self.detector {
+            DetectorName::Mtcnn => SearchNet::Mtcnn,
+            DetectorName::Yunet => SearchNet::YuNet,
+        };
+        let params = DetectorParams { search, ..DetectorParams::default() };
+        let estimator = estimator.detector_params(params);
         let options = RecordOptions {
             level: self.interval,
             distribution: self.distribution,

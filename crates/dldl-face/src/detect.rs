@@ -1,6 +1,6 @@
-//! MTCNN: from a picture to boxes and landmarks.
+//! From a picture to boxes and landmarks: by MTCNN alone, or with YuNet for the search.
 //!
-//! The steps and constants are those of facenet-pytorch 2.6.0, and so of the
+//! The steps of MTCNN and constants are those of facenet-pytorch 2.6.0, and so of the
 //! authors' Matlab release: the P-Net proposes candidates on a pyramid of
 //! downscaled pictures, the R-Net refines them, and the O-Net makes the decision.
 //! Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment using Multitask
@@ -10,13 +10,23 @@ use crate::geometry::{Overlap, ScoredBox, nms};
 use crate::nets::{self, Nets, NormalizedPixel, WindowNet};
 use crate::pyramid::{Downscaler, PixelRect, scales};
 use crate::search::{self, Candidate, Tile, face_probability};
-use crate::turned::{turned_pixels, with_turns};
+use crate::turned::{search_around, turned_pixels, with_turns};
+use crate::yunet::YuNet;
 use crate::{DetectorStage, Picture};
 use dldl_kernels::LANES;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::RefCell;
+
+/// The smallest faces that YuNet finds reliably, in pixels: where only larger ones are asked
+/// for, the picture is reduced to make them as large as this.
+const YUNET_MIN_FACE: f32 = 20.0;
+
+/// The smallest of YuNet's faces, in pixels, around which MTCNN searches for its own.
+const MIN_SURROUNDED: f32 = 40.0;
+/// The overlap from which a face of MTCNN's is the same as one of YuNet's.
+const SAME_FACE: f32 = 0.6;
 
 /// Windows per parallel task of [`run_on_windows`].
 const BATCH: usize = 8;
@@ -40,11 +50,46 @@ thread_local! {
 pub struct Face {
     /// Left, top, width, height. May reach beyond the picture.
     pub bbox: [f32; 4],
-    /// The O-Net's probability that this is a face, 0..=1.
+    /// The O-Net's probability that this is a face, 0..=1; with YuNet, its own one where it
+    /// is higher.
     pub score: f32,
     /// x and y of the left eye, right eye, nose tip, left and right corner of the
     /// mouth; left and right as seen when the face is upright ([`crate::rotation`]).
     pub landmarks: [[f32; 2]; 5],
+}
+
+impl Face {
+    /// The overlap of the two boxes, divided by the smaller box: 0..=1.
+    fn overlap(&self, other: &Face) -> f32 {
+        let (a, b) = (self.bbox, other.bbox);
+        let side = |axis: usize| {
+            let end = (a[axis] + a[axis + 2]).min(b[axis] + b[axis + 2]);
+            (end - a[axis].max(b[axis])).max(0.0)
+        };
+        side(0) * side(1) / (a[2] * a[3]).min(b[2] * b[3])
+    }
+
+    /// Multiplies the coordinates by those of `zoom`, across and down.
+    fn scale(&mut self, zoom: [f32; 2]) {
+        for (i, v) in self.bbox.iter_mut().enumerate() {
+            *v *= zoom[i % 2];
+        }
+        for point in &mut self.landmarks {
+            *point = [point[0] * zoom[0], point[1] * zoom[1]];
+        }
+    }
+}
+
+/// What finds the places of faces in a picture. The landmarks are the O-Net's in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SearchNet {
+    /// The P-Net and R-Net of MTCNN, on downscaled copies of the picture.
+    #[default]
+    Mtcnn,
+    /// YuNet, once on the whole picture.
+    YuNet,
 }
 
 /// Parameters of the detection. The defaults are those of the paper: MTCNN with
@@ -52,6 +97,12 @@ pub struct Face {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorParams {
+    /// The network for the search.
+    #[serde(default)]
+    pub search: SearchNet,
+    /// The score from which YuNet accepts a face, 0..=1.
+    #[serde(default = "min_score")]
+    pub min_score: f32,
     /// The smallest face to find, in pixels after downscaling to
     /// `max_short_side`; at least 1. Half of it takes about four times as long.
     pub min_face: f32,
@@ -66,9 +117,16 @@ pub struct DetectorParams {
     pub max_candidates: usize,
 }
 
+/// OpenCV's threshold gives few wrong detections on WIDER FACE; higher ones miss small faces.
+fn min_score() -> f32 {
+    0.6
+}
+
 impl Default for DetectorParams {
     fn default() -> Self {
         Self {
+            search: SearchNet::Mtcnn,
+            min_score: min_score(),
             min_face: 20.0,
             factor: 0.709,
             thresholds: [0.6, 0.7, 0.7],
@@ -78,11 +136,12 @@ impl Default for DetectorParams {
     }
 }
 
-/// A face detector: MTCNN with built-in weights.
+/// A face detector with built-in weights.
 #[derive(Clone, Debug)]
 pub struct Detector {
     params: DetectorParams,
     nets: Nets,
+    yunet: Option<YuNet>,
 }
 
 impl Detector {
@@ -95,7 +154,8 @@ impl Detector {
         assert!(params.min_face >= 1.0, "min_face must be 1 or more");
         assert!(params.factor > 0.0 && params.factor < 1.0, "factor must be between 0 and 1");
         assert!(params.max_short_side > 0, "max_short_side must be 1 or more");
-        Self { params, nets: Nets::load() }
+        let yunet = (params.search == SearchNet::YuNet).then(YuNet::load);
+        Self { params, nets: Nets::load(), yunet }
     }
 
     /// The parameters of the detection.
@@ -126,14 +186,7 @@ impl Detector {
             picture.width() as f32 / searched.width() as f32,
             picture.height() as f32 / searched.height() as f32,
         ];
-        for face in &mut faces {
-            for (i, v) in face.bbox.iter_mut().enumerate() {
-                *v *= zoom[i % 2];
-            }
-            for point in &mut face.landmarks {
-                *point = [point[0] * zoom[0], point[1] * zoom[1]];
-            }
-        }
+        faces.iter_mut().for_each(|face| face.scale(zoom));
         largest_first(faces)
     }
 
@@ -206,6 +259,20 @@ impl Detector {
         min_face: f32,
         on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<Face> {
+        if let Some(yunet) = &self.yunet {
+            let faces = self.search_by_yunet(yunet, picture, min_face, on_stage);
+            return self.with_landmarks(picture, faces, on_stage);
+        }
+        self.cascade(picture, min_face, on_stage)
+    }
+
+    /// MTCNN's three networks, one after the other.
+    fn cascade(
+        &self,
+        picture: &Picture,
+        min_face: f32,
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Face> {
         let candidates = self.propose(picture, min_face, on_stage);
         let candidates = self.refine(picture, &candidates, on_stage);
         self.decide(picture, &candidates, on_stage)
@@ -233,6 +300,58 @@ impl Detector {
             let out = net.run(pixels, scratch);
             Some([0, 1, 2, 3].map(|i| out[i].0[1] - out[i].0[0]))
         })
+    }
+
+    /// YuNet on the picture, reduced as far as the smallest face allows.
+    fn search_by_yunet(
+        &self,
+        yunet: &YuNet,
+        picture: &Picture,
+        min_face: f32,
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Face> {
+        on_stage(DetectorStage::YuNet);
+        let size = [picture.width(), picture.height()].map(|side| side as f32);
+        let scale = (YUNET_MIN_FACE / min_face).min(1.0);
+        let [width, height] = size.map(|side| ((side * scale).round() as usize).max(1));
+        let searched = match scale < 1.0 {
+            true => Cow::Owned(picture.resized(width, height)),
+            false => Cow::Borrowed(picture),
+        };
+        let mut faces = yunet.search(&searched, self.params.min_score);
+        for face in &mut faces {
+            face.scale([size[0] / searched.width() as f32, size[1] / searched.height() as f32]);
+        }
+        // Sizes are inexact.
+        faces.retain(|face| face.bbox[2].max(face.bbox[3]) >= 0.8 * min_face);
+        faces
+    }
+
+    /// Replaces YuNet's landmarks by those of MTCNN, which crops are aligned by everywhere:
+    /// from a search in the surroundings of each face or, for small ones, of the O-Net in its
+    /// box. Where MTCNN sees no face, YuNet's are kept.
+    fn with_landmarks(
+        &self,
+        picture: &Picture,
+        faces: Vec<Face>,
+        on_stage: &(impl Fn(DetectorStage) + Sync),
+    ) -> Vec<Face> {
+        let located = |mut face: Face| {
+            let near = match face.bbox[2].max(face.bbox[3]) >= MIN_SURROUNDED {
+                true => search_around(picture, &face, |near, min_face| {
+                    self.cascade(near, min_face, on_stage)
+                }),
+                false => self.detect_near(picture, &[face.bbox]),
+            };
+            let best = near.into_iter().map(|near| (face.overlap(&near), near));
+            let best = best.max_by(|a, b| a.0.total_cmp(&b.0));
+            if let Some((_, near)) = best.filter(|(overlap, _)| *overlap >= SAME_FACE) {
+                face.landmarks = near.landmarks;
+                face.score = face.score.max(near.score);
+            }
+            face
+        };
+        faces.into_par_iter().map(located).collect()
     }
 
     /// The R-Net on every candidate.
@@ -271,16 +390,7 @@ impl Detector {
         {
             let score = face_probability(out[0], out[1]);
             if score > self.params.thresholds[2] {
-                let (w, h) = (window.width() + 1.0, window.height() + 1.0);
-                // MTCNN counts pixels from 1 here; -1 puts the outer edge of the
-                // first one at 0.
-                let point = |k: usize| {
-                    [
-                        w * out[6 + k] + window.corners[0] - 1.0,
-                        h * out[11 + k] + window.corners[1] - 1.0,
-                    ]
-                };
-                landmarks.push(std::array::from_fn(point));
+                landmarks.push(landmarks_in(&window, &out));
                 boxes.push(ScoredBox { score, ..window }.refined(&out[2..6], 1.0));
             }
         }
@@ -298,6 +408,16 @@ impl Detector {
             })
             .collect()
     }
+}
+
+/// The landmarks in the O-Net's outputs for a window.
+fn landmarks_in(window: &ScoredBox, out: &[f32; LANES]) -> [[f32; 2]; 5] {
+    let (w, h) = (window.width() + 1.0, window.height() + 1.0);
+    // MTCNN counts pixels from 1 here; -1 puts the outer edge of the first one at 0.
+    let point = |k: usize| {
+        [w * out[6 + k] + window.corners[0] - 1.0, h * out[11 + k] + window.corners[1] - 1.0]
+    };
+    std::array::from_fn(point)
 }
 
 fn largest_first(mut faces: Vec<Face>) -> Vec<Face> {

@@ -39,6 +39,7 @@ mod pyramid;
 mod search;
 mod stage;
 mod turned;
+mod yunet;
 
 pub use align::{align, whole_picture};
 pub use crop::{
@@ -48,7 +49,7 @@ pub use decode::{
     DecodeOptions, decode, decode_file, decode_file_with, decode_with, probe, read_file,
     read_stream,
 };
-pub use detect::{Detector, DetectorParams, Face};
+pub use detect::{Detector, DetectorParams, Face, SearchNet};
 pub use encode::{Chroma, encode_jpeg};
 pub use error::FaceError;
 pub use geometry::Similarity;

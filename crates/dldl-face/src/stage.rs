@@ -6,6 +6,8 @@
 pub enum DetectorStage {
     /// Downscaling a picture that is larger than the search needs.
     Downscale,
+    /// YuNet's search, from the pixels to the boxes.
+    YuNet,
     /// Downscaling it to the levels of the pyramid.
     Pyramid,
     /// The proposal network, run on every position at every scale.

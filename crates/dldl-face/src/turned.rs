@@ -86,22 +86,35 @@ fn detect_again(
     turns: usize,
     on_stage: &(impl Fn(DetectorStage) + Sync),
 ) -> Option<Face> {
+    let found = search_around(picture, face, |near, min_face| {
+        let near = turned_back(near, turns);
+        let size = [near.width(), near.height()].map(|n| n as f32);
+        let found = detector.search(&near, min_face, on_stage);
+        found.iter().map(|face| placed(face, turns, size)).collect()
+    });
+    let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
+    best.filter(|face| face.score >= TURNED)
+}
+
+/// The faces that `search` finds in the surroundings of a face, where it is to look for faces
+/// of at least the given size.
+pub(crate) fn search_around(
+    picture: &Picture,
+    face: &Face,
+    search: impl Fn(&Picture, f32) -> Vec<Face>,
+) -> Vec<Face> {
     let [x1, y1, x2, y2] = window(face, SURROUNDINGS).corners;
     let from = |v: f32| v.floor().max(0.0) as usize;
     let to = |v: f32, side: usize| (v.ceil().max(0.0) as usize).min(side);
     let (x, y) = (from(x1), from(y1));
     let (x2, y2) = (to(x2, picture.width()), to(y2, picture.height()));
     if x2 <= x || y2 <= y {
-        return None;
+        return Vec::new();
     }
-    let near = turned_back(&cut(picture, [x, y, x2 - x, y2 - y]), turns);
-    let size = [near.width(), near.height()].map(|n| n as f32);
-    let origin = [x as f32, y as f32];
+    let near = cut(picture, [x, y, x2 - x, y2 - y]);
     let side = face.bbox[2].max(face.bbox[3]);
-    let found = detector.search(&near, (SMALLEST * side).max(1.0), on_stage);
-    let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
-    let best = best.filter(|face| face.score >= TURNED)?;
-    Some(moved(&placed(&best, turns, size), origin))
+    let found = search(&near, (SMALLEST * side).max(1.0));
+    found.iter().map(|face| moved(face, [x as f32, y as f32])).collect()
 }
 
 /// A face that was found in a picture of this size, in the coordinates of that picture

@@ -1,7 +1,7 @@
 //! The detector against facenet-pytorch 2.6.0 on real photographs (values stored by
 //! `tools/golden_face.py`), and its invariants: threads, scale, limits.
 
-use dldl_face::{Detector, DetectorParams, Face, Picture, decode_file, rotation};
+use dldl_face::{Detector, DetectorParams, Face, Picture, SearchNet, decode_file, rotation};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -78,10 +78,68 @@ fn agrees_with_facenet_pytorch_on_photographs() {
     assert!(compared >= 1);
 }
 
+fn yunet() -> Detector {
+    Detector::new(DetectorParams { search: SearchNet::YuNet, ..DetectorParams::default() })
+}
+
+/// YuNet finds the faces that MTCNN finds, and crops are aligned in nearly the same way.
+#[test]
+fn yunet_finds_the_same_faces_with_nearly_the_same_landmarks() {
+    let golden: Golden = serde_json::from_str(include_str!("data/mtcnn_golden.json")).unwrap();
+    let detector = yunet();
+    let mut errors = Vec::new();
+    for expected in &golden.pictures {
+        let name = &expected.file;
+        let path = match name.starts_with("assets/") {
+            true => Some(repository().join(name)),
+            false => dldl_testdata::dataset(name),
+        };
+        let Some(path) = path else { continue };
+        let faces = detector.detect(&decode_file(&path).unwrap());
+        // The largest one: MTCNN finds faces within faces.
+        if let Some(expected) = expected.faces.first() {
+            let best = faces.iter().max_by(|a, b| {
+                iou(&a.bbox, &expected.bbox).total_cmp(&iou(&b.bbox, &expected.bbox))
+            });
+            let best = best.unwrap_or_else(|| panic!("{name}: no face"));
+            // YuNet guesses less of what is outside the picture.
+            assert!(iou(&best.bbox, &expected.bbox) > 0.3, "{name}: {best:?}");
+            let error = landmark_error(&best.landmarks, &expected.landmarks);
+            // The others are cut by the picture, where MTCNN itself is unsure.
+            assert!(error < 0.08 || name.contains("face/"), "{name}: {error}");
+            errors.push(error);
+        }
+    }
+    errors.sort_by(f32::total_cmp);
+    assert!(errors[errors.len() / 2] < 0.1, "{errors:?}");
+}
+
+/// The places where the faces were are enough to find them again.
+#[test]
+fn known_faces_are_found_again_without_a_search() {
+    let picture = collage(&[250, 512], 762, 512);
+    let detector = Detector::new(DetectorParams::default());
+    let faces = detector.detect(&picture);
+    let moved = |face: &Face| {
+        let [x, y, w, h] = face.bbox;
+        [x + 0.1 * w, y - 0.08 * h, w, 1.1 * h]
+    };
+    let boxes: Vec<[f32; 4]> = faces.iter().map(moved).collect();
+    let again = detector.detect_near(&picture, &boxes);
+    assert_eq!(again.len(), 2);
+    for (face, again) in faces.iter().zip(&again) {
+        assert!(iou(&face.bbox, &again.bbox) > 0.8, "{face:?} {again:?}");
+        assert!(landmark_error(&again.landmarks, &face.landmarks) < 0.06);
+    }
+    // There is no face at other places.
+    assert_eq!(detector.detect_near(&picture, &[[600.0, 380.0, 90.0, 110.0]]), []);
+    assert_eq!(detector.detect_near(&picture, &[]), []);
+}
+
 #[test]
 fn portraits_have_exactly_one_face() {
     let Some(root) = dldl_testdata::dataset("london/images") else { return };
-    let detector = Detector::new(DetectorParams::default());
+    let detectors = [Detector::new(DetectorParams::default()), yunet()];
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in ["composite", "neutral_front", "smiling_front"] {
         let entries = std::fs::read_dir(root.join(folder)).unwrap();
@@ -90,8 +148,11 @@ fn portraits_have_exactly_one_face() {
     // Every fifth, to keep the test short; the example `detect` runs on all.
     files.sort();
     for file in files.iter().step_by(5) {
-        let faces = detector.detect(&decode_file(file).unwrap());
-        assert_eq!(faces.len(), 1, "faces in {}", file.display());
+        let picture = decode_file(file).unwrap();
+        for detector in &detectors {
+            let faces = detector.detect(&picture);
+            assert_eq!(faces.len(), 1, "faces in {}", file.display());
+        }
     }
 }
 

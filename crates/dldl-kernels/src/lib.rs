@@ -5,8 +5,8 @@
 //! workspace with `unsafe` code, all of it for processor instructions. Every kernel is
 //! tested against [`reference`](mod@reference).
 //!
-//! - Inference in f32: [`StemConv`], [`Conv3x3`] (Winograd), [`DirectConv`], on
-//!   activations laid out as [`Planes`].
+//! - Inference in f32: [`StemConv`], [`Conv3x3`] (Winograd), [`DirectConv`],
+//!   [`DepthwiseConv`], on activations laid out as [`Planes`].
 //! - Inference in 8-bit integers: [`int8`].
 //! - Training, forward and backward: [`train`].
 //! - Image reduction: [`AreaAverage`].
@@ -25,7 +25,7 @@ pub mod train;
 mod winograd;
 
 pub use area::AreaAverage;
-pub use direct::{DirectConv, Pixel, max_pool_rows};
+pub use direct::{DepthwiseConv, DirectConv, Pixel, max_pool_rows};
 pub use level::{LEVEL_VARIABLE, Level};
 pub use ops::{linear, linear_into};
 pub use peak::{burst_macs, multiply_add_burst};

@@ -18,10 +18,11 @@ use dldl_face::DetectorStage;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Stages in the order in which they are printed; the indented ones are parts of `detect`.
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 13] = [
     "decode",
     "detect",
     "  reduction",
+    "  YuNet",
     "  pyramid",
     "  P-Net",
     "  suppression",
@@ -152,6 +153,7 @@ fn once(
     let faces = detector.profile(&picture, &|stage| {
         begin(match stage {
             DetectorStage::Downscale => "  reduction",
+            DetectorStage::YuNet => "  YuNet",
             DetectorStage::Pyramid => "  pyramid",
             DetectorStage::PNet => "  P-Net",
             DetectorStage::Nms => "  suppression",

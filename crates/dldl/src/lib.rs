@@ -30,7 +30,8 @@ mod quality;
 mod record;
 
 pub use dldl_face::{
-    Detector, DetectorParams, Face, FaceError, Measures, Picture, Pose, decode, decode_file,
+    Detector, DetectorParams, Face, FaceError, Measures, Picture, Pose, SearchNet, decode,
+    decode_file,
 };
 pub use dldl_label::{Distribution, LabelSet, Method, Task};
 pub use dldl_net::{Crop, Engine, Head, HeadEstimate, Interval, ModelInfo, NetError, Weights};

@@ -5,13 +5,16 @@
 //! The layout of a row is `[channel block][pixel][lane]`, that of
 //! [`Planes`](crate::Planes) without the border. A vector holds output channels of one
 //! pixel, to all of which an input value is broadcast, so any number of pixels is
-//! possible. The inner loops are in `tile`, pooling is in `pool`.
+//! possible. The inner loops are in `tile`, depthwise convolution is in `depthwise`, pooling
+//! in `pool`.
 
+mod depthwise;
 mod pool;
 #[cfg(test)]
 mod tests;
 mod tile;
 
+pub use depthwise::DepthwiseConv;
 pub use pool::max_pool_rows;
 
 use crate::{LANES, Lanes, Level};

@@ -120,6 +120,42 @@ proptest! {
     }
 
     #[test]
+    fn depthwise_convolution_matches_the_reference(
+        seed: u64,
+        channels in 1usize..40,
+        h in 1usize..5,
+        w in 1usize..40,
+        relu: bool,
+    ) {
+        let weight = values(seed, 9 * channels);
+        let bias = values(!seed, channels);
+        let input = values(seed ^ 0x5555, channels * h * w);
+        let mut expected = Vec::new();
+        for c in 0..channels {
+            let (plane, taps) = (&input[c * h * w..][..h * w], &weight[9 * c..][..9]);
+            expected.extend(reference::conv2d(plane, taps, &bias[c..=c], 1, h, w, 3, 1));
+        }
+        if relu {
+            expected.iter_mut().for_each(|v| *v = v.max(0.0));
+        }
+        let lanes = packed(&input, channels, h, w);
+        let stride = channels.div_ceil(LANES) * w;
+        let zeros = vec![Lanes::default(); stride];
+        for level in Level::available() {
+            let conv = DepthwiseConv::with_level(level, &weight, &bias, relu);
+            let mut out = vec![Lanes([f32::NAN; LANES]); h * stride];
+            for (y, out) in out.chunks_exact_mut(stride).enumerate() {
+                let row = |y: usize| lanes.chunks_exact(stride).nth(y).unwrap_or(&zeros);
+                let above = if y == 0 { &zeros } else { row(y - 1) };
+                conv.row([above, row(y), row(y + 1)], w, out);
+            }
+            for (g, e) in unpacked(&out, channels, h, w).iter().zip(&expected) {
+                prop_assert!((g - e).abs() <= 4e-6, "{level}: {g}, expected {e}");
+            }
+        }
+    }
+
+    #[test]
     fn pooling_of_rows_matches_the_reference(seed: u64, channels in 1usize..40, h in 1usize..4, w in 3usize..40) {
         let input = values(seed, channels * h * w);
         let lanes = packed(&input, channels, h, w);

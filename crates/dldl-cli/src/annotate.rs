@@ -129,7 +129,9 @@ fn draw_curve(canvas: &mut Canvas, face: &FaceEstimate, line: f32) {
     let highest = probabilities.iter().copied().fold(0.0, f64::max);
     let edge = (y + h + 0.5 * line).round();
     let below = edge + height <= canvas.height() as f32;
-    let (left, bottom) = ((x - 0.5 * line).round(), if below { edge + height } else { edge });
+    // A box may reach beyond the picture.
+    let bottom = if below { edge + height } else { edge.min(canvas.height() as f32) };
+    let left = (x - 0.5 * line).round();
     canvas.fill_rect([left, bottom - height, width, height], DARK, 0.55);
     for column in 0..width as usize {
         let at = f64::from(column as f32 / width) * (probabilities.len() - 1) as f64;

@@ -67,7 +67,7 @@ class Stack:
                 _, _, points = self.detector.detect(frame, landmarks=True)
                 crops = []
                 for landmarks in points if points is not None else []:
-                    matrix, _ = cv2.estimateAffinePartial2D(landmarks, TEMPLATE)
+                    matrix, _ = cv2.estimateAffinePartial2D(numpy.float32(landmarks), TEMPLATE)
                     crop = cv2.warpAffine(frame, matrix, (96, 96))
                     crops.append(crop.transpose(2, 0, 1))
                 if crops:
@@ -88,7 +88,8 @@ def main():
     arguments = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = pathlib.Path(folder) / "tiny.onnx"
-        subprocess.run([arguments.dldl, "export", "--model", "tiny", "--out", model], check=True)
+        export = [arguments.dldl, "export", "--model", "tiny", "--out", model]
+        subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
         stack = Stack(model)
         folder = arguments.keep or pathlib.Path(folder)
         folder.mkdir(exist_ok=True)

@@ -33,7 +33,7 @@ def main():
         angle = 0.12 * math.sin(3.1 * t + 1)
         cos, sin = zoom * math.cos(angle), zoom * math.sin(angle)
         x = FACE[0] + 45 * math.cos(1.7 * t) - cos * width / 2 + sin * height / 2
-        y = FACE[1] + 30 + 8 * math.sin(2.3 * t) - sin * width / 2 - cos * height / 2
+        y = FACE[1] + 22 + 8 * math.sin(2.3 * t) - sin * width / 2 - cos * height / 2
         frame = portrait.transform(SIZE, Image.AFFINE, (cos, -sin, x, sin, cos, y), Image.BICUBIC)
         frame = frame.filter(ImageFilter.GaussianBlur(max(0.0, 1.6 * math.sin(4 * t))))
         canvas.paste(ImageEnhance.Brightness(frame).enhance(1 + 0.15 * math.sin(7 * t)))

@@ -118,11 +118,16 @@ pub fn draw(canvas: &mut Canvas, marks: &[Mark], level: f64) {
     }
 }
 
+/// The height of a distribution's curve.
+fn curve_height(face: &FaceEstimate) -> f32 {
+    (0.28 * face.bbox[3]).round()
+}
+
 /// Draws the first distribution as a curve below the box, or at its bottom where there is no
 /// space below: the lowest label at its left side, the highest at its right.
 fn draw_curve(canvas: &mut Canvas, face: &FaceEstimate, line: f32) {
     let [x, y, w, h] = face.bbox;
-    let (width, height) = ((w + line).round(), (0.28 * h).round());
+    let (width, height) = ((w + line).round(), curve_height(face));
     // Smaller, it is only noise.
     let Some(head) = face.heads.first().filter(|_| width >= 40.0) else { return };
     let probabilities = head.distribution.probabilities();
@@ -215,7 +220,9 @@ impl Plate {
         let left = x.round() - edge - ((width - w - line) / 2.0).round().max(0.0);
         let left = left.min(canvas.width() as f32 - width).max(0.0);
         let above = y.round() - edge - height;
-        let below = (y + h).round() + edge;
+        // The curve stays visible.
+        let curve = if mark.curve { curve_height(face) } else { 0.0 };
+        let below = (y + h).round() + edge + curve;
         let top = match () {
             () if above >= 0.0 => above,
             () if below + height <= canvas.height() as f32 => below,

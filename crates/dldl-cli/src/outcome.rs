@@ -31,6 +31,8 @@ pub enum UsageError {
     DistributionInTable,
     #[error("cannot create the folder {}", .path.display())]
     CreateFolder { path: PathBuf, source: io::Error },
+    #[error("--annotate {}: is the input, which is never modified; choose another name", .path.display())]
+    AnnotateInput { path: PathBuf },
     #[error("cannot read {}", .path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} is not an evaluation written by `dldl eval`", .path.display())]

@@ -1,6 +1,6 @@
 //! From a picture to boxes and landmarks: by MTCNN alone, or with YuNet for the search.
 //!
-//! The steps of MTCNN and constants are those of facenet-pytorch 2.6.0, and so of the
+//! The steps and constants of MTCNN are those of facenet-pytorch 2.6.0, and so of the
 //! authors' Matlab release: the P-Net proposes candidates on a pyramid of
 //! downscaled pictures, the R-Net refines them, and the O-Net makes the decision.
 //! Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment using Multitask
@@ -80,7 +80,8 @@ impl Face {
     }
 }
 
-/// What finds the places of faces in a picture. The landmarks are the O-Net's in any case.
+/// What finds the places of faces in a picture. The landmarks are those of MTCNN's O-Net,
+/// wherever it sees the face too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 //! `dldl video`: the people in a video and their ages, frame by frame or as a whole.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -132,6 +132,12 @@ pub fn run(args: Args) -> Result<Outcome> {
         (Some(camera), _) => Source::Camera(camera.clone()),
         (None, input) => Source::parse(input.as_deref().unwrap_or_default()),
     };
+    if let (Source::File(input), Some(copy)) = (&source, &args.annotate)
+        && let (Ok(input), Ok(copy)) = (Path::new(input).canonicalize(), copy.canonicalize())
+        && input == copy
+    {
+        return Err(UsageError::AnnotateInput { path: copy }.into());
+    }
     let read = ReadOptions { fps: args.fps, start: args.start, duration: args.duration };
     let ffmpeg = Ffmpeg::find(args.ffmpeg.as_deref()).map_err(UsageError::new)?;
     let reader = FrameReader::open(&ffmpeg, &source, &read).map_err(UsageError::new)?;
@@ -183,9 +189,8 @@ pub fn run(args: Args) -> Result<Outcome> {
         Ok(())
     })();
     status.end();
-    if let Some(writer) = copy {
-        writer.finish()?;
-    }
+    // Results are printed even if the copy could not be written.
+    let written = copy.map_or(Ok(()), VideoWriter::finish);
     let skipped = queue.skipped();
     let summary = queue.finish();
     if by_person {
@@ -199,6 +204,7 @@ pub fn run(args: Args) -> Result<Outcome> {
         printer.end()?;
     }
     all?;
+    written?;
     if skipped > 0 {
         eprintln!("note: {skipped} frames were skipped to keep up with the camera or stream");
     }
@@ -206,13 +212,12 @@ pub fn run(args: Args) -> Result<Outcome> {
         return Ok(Outcome::Stopped);
     }
     if summary.errors > 0 {
-        let times = if summary.errors == 1 { "once" } else { "several times" };
-        eprintln!(
-            "error: {}: damaged: ffmpeg reported errors {times} ({}), the first: {}",
-            printable(&name),
-            summary.errors,
-            printable(&summary.first_error)
-        );
+        let errors = match summary.errors {
+            1 => "an error".into(),
+            n => format!("{n} errors, the first"),
+        };
+        let (name, first) = (printable(&name), printable(&summary.first_error));
+        eprintln!("error: {name}: damaged: ffmpeg reported {errors}: {first}");
     }
     Ok(Outcome::of(summary.errors))
 }

@@ -91,9 +91,14 @@ fn the_annotated_copy_has_the_frames_and_the_sound() {
         Command::new(dldl_testdata::ffmpeg().unwrap()).arg("-i").arg(&out).output().unwrap();
     let about = String::from_utf8_lossy(&about.stderr);
     assert!(about.contains("Audio: ") && about.contains("320x300"), "{about}");
-    // The annotation is yellow; the portrait is not, at the top of the face.
-    let copy = self::run(dldl().args(["video", "--tracks", "--format", "json"]).arg(&out));
-    assert_eq!(copy.code, 0, "{}", copy.stderr);
+    let copy = self::run(dldl().args(["video", "--format", "ndjson"]).arg(&out));
+    assert_eq!((copy.code, lines(&copy.stdout).len()), (0, 20), "{}", copy.stderr);
+    // The input is never the output.
+    let before = std::fs::read(&clip).unwrap();
+    let refused = self::run(dldl().arg("video").arg(&clip).arg("--annotate").arg(&clip));
+    assert_eq!((refused.code, &refused.stdout[..]), (2, ""));
+    assert!(refused.stderr.contains("is the input"), "{}", refused.stderr);
+    assert!(std::fs::read(&clip).unwrap() == before);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "serve")]
+use crate::commands::serve;
 use crate::commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
     prepare, pretrain, quantize, report, robustness, train, video,
@@ -26,6 +28,7 @@ Examples:
   dldl estimate --annotate out photos/          draw the estimates into copies of the pictures
   dldl estimate --format ndjson photos/ | jq .  JSON for other programs
   dldl video clip.mp4 --annotate ages.mp4       ages of the people in a video
+  dldl serve                                    an HTTP service, and a page in the browser
   dldl info                                     describe the built-in model
 
 `dldl help COMMAND` explains a command and has more examples.
@@ -36,6 +39,8 @@ Exit codes: 0 all done, 1 some inputs failed (the rest are printed), 2 usage err
 pub enum Command {
     Estimate(estimate::Args),
     Video(video::Args),
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     Data(data::Args),
     Prepare(prepare::Args),
     Pretrain(pretrain::Args),

@@ -24,6 +24,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
+#[cfg(feature = "serve")]
+use commands::serve;
 use commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
     prepare, pretrain, quantize, report, robustness, train, video,
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
     let result = result.and_then(|_| match command {
         Command::Estimate(args) => estimate::run(args),
         Command::Video(args) => video::run(args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args),
         Command::Data(args) => data::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Pretrain(args) => pretrain::run(args),

@@ -160,7 +160,7 @@ fn logits_are_the_head_applied_to_the_mean_feature_map() {
 
 #[test]
 fn quantized_models_reject_feature_maps() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../dldl/models/tiny-int8.safetensors");
     let engine = Engine::load(path).unwrap();
     let error = engine.feature_map(&crop(96, 4), false).unwrap_err().to_string();
     assert!(error.contains("tiny-int8") && error.contains("quantized"), "{error}");

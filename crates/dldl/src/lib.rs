@@ -37,7 +37,7 @@ pub use dldl_label::{Distribution, LabelSet, Method, Task};
 pub use dldl_net::{Crop, Engine, Head, HeadEstimate, Interval, ModelInfo, NetError, Weights};
 pub use error::Error;
 pub use estimator::{Estimator, FaceEstimate};
-pub use models::{DEFAULT_MODEL, MODELS, NamedModel};
+pub use models::{DEFAULT_MODEL, MODELS, NamedModel, Precision};
 pub use quality::quality;
 pub use record::{
     AtLeastRecord, DistributionRecord, EstimateRecord, FaceRecord, IntervalRecord, PictureRecord,

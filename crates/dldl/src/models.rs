@@ -2,7 +2,9 @@
 //! files is in `dldl-net`.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use dldl_net::Isa;
 
 use crate::{Engine, Error, ModelInfo, NetError, Weights};
 
@@ -15,13 +17,17 @@ pub struct NamedModel {
     pub bytes: &'static [u8],
 }
 
-/// The built-in models: `tiny`, and `thin` with the cargo feature of that name. To
-/// add one, add a file to this crate's folder `models` and a line here.
+/// The built-in models: `tiny`, and `thin` with the cargo feature of that name; `NAME-int8`
+/// is the same model in 8-bit integers. To add one, add a file to this crate's folder
+/// `models` and a line here.
 pub static MODELS: &[NamedModel] = &[
     NamedModel { name: "tiny", bytes: include_bytes!("../models/tiny.safetensors") },
+    NamedModel { name: "tiny-int8", bytes: include_bytes!("../models/tiny-int8.safetensors") },
     // In tests too, so that the optional model is tested without another compilation.
     #[cfg(any(feature = "thin", test))]
     NamedModel { name: "thin", bytes: include_bytes!("../models/thin.safetensors") },
+    #[cfg(any(feature = "thin", test))]
+    NamedModel { name: "thin-int8", bytes: include_bytes!("../models/thin-int8.safetensors") },
 ];
 
 /// The name of the default model.
@@ -30,6 +36,45 @@ pub const DEFAULT_MODEL: &str = "tiny";
 /// The names of the built-in models.
 pub fn names() -> Vec<&'static str> {
     MODELS.iter().map(|m| m.name).collect()
+}
+
+/// The arithmetic of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Floating point: ages are the same on all processors, up to 0.0001 years.
+    F32,
+    /// 8-bit integers.
+    Int8,
+    /// 8-bit integers where they are faster: on processors that multiply bytes (x86 with
+    /// VNNI or AMX), if the model has that form.
+    Auto,
+}
+
+/// The name or path of a model in a precision: `tiny-int8` for `tiny` in
+/// [`Precision::Int8`].
+///
+/// # Errors
+/// [`Error::Precision`] if the model does not exist in it: of a weights file, there is only
+/// what it contains. As [`info`] otherwise.
+pub fn in_precision(model: impl AsRef<Path>, precision: Precision) -> Result<PathBuf, Error> {
+    let path = model.as_ref();
+    let quantized = info(path)?.quantization.is_some();
+    let int8 = || {
+        let of = |known: &&NamedModel| {
+            known.name.strip_suffix("-int8").is_some_and(|name| path.as_os_str() == name)
+        };
+        MODELS.iter().find(of).map(|known| PathBuf::from(known.name))
+    };
+    let unchanged = || path.to_owned();
+    let missing = || Error::Precision { model: path.display().to_string(), precision };
+    match precision {
+        Precision::F32 if quantized => Err(missing()),
+        Precision::Int8 if !quantized => int8().ok_or_else(missing),
+        Precision::Auto if !quantized && Isa::detect().multiplies_bytes() => {
+            Ok(int8().unwrap_or_else(unchanged))
+        }
+        _ => Ok(unchanged()),
+    }
 }
 
 /// The content of a weights file: of the built-in model with this name, otherwise of the
@@ -103,20 +148,47 @@ mod tests {
             let engine = engine(model.name).unwrap();
             assert_eq!(engine.info().name, model.name);
             assert!(!engine.info().figures.is_empty());
-            // Half precision, and little overhead.
-            let most = 2 * engine.info().net.parameter_count() + 50_000;
+            // Half precision or bytes, and little overhead.
+            let each = if engine.info().quantization.is_some() { 1 } else { 2 };
+            let most = each * engine.info().net.parameter_count() + 150_000;
             assert!(model.bytes.len() < most, "{}: {} bytes", model.name, model.bytes.len());
         }
     }
 
     #[test]
     fn quantized_models_run_and_have_no_f32_weights() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
-        assert!(info(path).unwrap().quantization.is_some());
+        assert!(info("tiny-int8").unwrap().quantization.is_some());
         assert!(info("tiny").unwrap().quantization.is_none());
-        assert_eq!(engine(path).unwrap().info().name, "tiny-int8");
-        let error = chain(&weights(path).unwrap_err());
+        let error = chain(&weights("tiny-int8").unwrap_err());
         assert!(error.contains("tiny-int8") && error.contains("quantized"), "{error}");
+    }
+
+    #[test]
+    fn a_precision_selects_a_form_of_a_model() {
+        let named = |model: &str, precision| {
+            in_precision(model, precision).map(|path| path.to_str().unwrap().to_owned())
+        };
+        assert_eq!(named("thin", Precision::F32).unwrap(), "thin");
+        assert_eq!(named("thin", Precision::Int8).unwrap(), "thin-int8");
+        assert_eq!(named("tiny-int8", Precision::Int8).unwrap(), "tiny-int8");
+        let faster = Isa::detect().multiplies_bytes();
+        let expected = if faster { "tiny-int8" } else { "tiny" };
+        assert_eq!(named("tiny", Precision::Auto).unwrap(), expected);
+
+        // A file is what it is.
+        let file = |name| format!("{}/models/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        let (float, int8) = (file("tiny"), file("tiny-int8"));
+        for same in [&float, &int8] {
+            assert_eq!(&named(same, Precision::Auto).unwrap(), same);
+        }
+        assert_eq!(named(&int8, Precision::Int8).unwrap(), int8);
+        let error = named(&float, Precision::Int8).unwrap_err().to_string();
+        assert!(error.contains("tiny.safetensors") && error.contains("dldl quantize"), "{error}");
+        for model in [int8.as_str(), "tiny-int8"] {
+            let error = named(model, Precision::F32).unwrap_err().to_string();
+            assert!(error.contains("tiny-int8") && error.contains("8-bit"), "{error}");
+        }
+        assert!(named("huge", Precision::Auto).is_err());
     }
 
     #[test]

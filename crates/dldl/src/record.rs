@@ -272,6 +272,20 @@ impl FaceRecord {
         }
     }
 
+    /// Removes the estimates of all other tasks.
+    pub fn keep_only(&mut self, task: Task) {
+        let all = [
+            (Task::Age, &mut self.age),
+            (Task::Attractiveness, &mut self.attractiveness),
+            (Task::RealAge, &mut self.real_age),
+        ];
+        for (other, estimate) in all {
+            if other != task {
+                *estimate = None;
+            }
+        }
+    }
+
     /// The estimate of a task.
     pub fn get(&self, task: Task) -> Option<&EstimateRecord> {
         match task {
@@ -438,6 +452,16 @@ mod tests {
             serde_json::to_string(&failed).unwrap(),
             r#"{"image":"b.jpg","model":"tiny","version":2,"faces":[],"error":"empty file"}"#
         );
+    }
+
+    #[test]
+    fn one_task_can_be_kept() {
+        let mut record = FaceRecord::new(&face(), 1, &RecordOptions::default());
+        let age = record.age.clone();
+        record.keep_only(Task::Age);
+        assert_eq!((record.age.clone(), &record.attractiveness), (age, &None));
+        record.keep_only(Task::RealAge);
+        assert_eq!(record.age, None);
     }
 
     #[test]

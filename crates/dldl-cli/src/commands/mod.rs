@@ -17,5 +17,7 @@ pub mod pretrain;
 pub mod quantize;
 pub mod report;
 pub mod robustness;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod train;
 pub mod video;

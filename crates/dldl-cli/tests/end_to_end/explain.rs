@@ -69,7 +69,7 @@ fn covering_parts_changes_the_estimate() {
 
 #[test]
 fn models_and_arguments_that_cannot_be_explained_are_refused() {
-    let int8 = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-int8.safetensors");
+    let int8 = concat!(env!("CARGO_MANIFEST_DIR"), "/../dldl/models/tiny-int8.safetensors");
     let portrait = portrait();
     let portrait = text(&portrait);
     let refused = explain(&["cam", portrait, "--model", int8]);

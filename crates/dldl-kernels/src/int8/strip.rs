@@ -31,8 +31,9 @@ impl Isa {
         }
     }
 
-    /// Whether it multiplies bytes instead of words.
-    pub(super) fn multiplies_bytes(self) -> bool {
+    /// Whether it multiplies bytes instead of words. Then a network in 8-bit integers is
+    /// faster than in floating point, otherwise slower.
+    pub fn multiplies_bytes(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni | Self::Avx512Vnni | Self::Amx => true,

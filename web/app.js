@@ -103,8 +103,9 @@ async function show({ file, article, record, error }) {
     const [x, y] = [event.offsetX * scale, event.offsetY * scale];
     choose(record.faces.findIndex(({ box: [l, t, w, h] }) => x >= l && x <= l + w && y >= t && y <= t + h));
   });
-  draw(-1);
+  drawing.width = Math.min(bitmap.width, MAX_WIDTH);
   article.append(drawing, list);
+  draw(-1);
 }
 
 function inWords(face, i) {
@@ -135,7 +136,7 @@ function item(face, i) {
 }
 
 function percent(share) {
-  return `${Math.round(share * 100)} %`;
+  return `${Math.round(share * 100)}\u00a0%`;
 }
 
 /** The picture with boxes and ages. */
@@ -146,8 +147,8 @@ function paint(canvas, bitmap, record, chosen) {
   canvas.height = Math.round(record.height * scale);
   const context = canvas.getContext('2d');
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  // As large as it has to be in the picture to be read where it is shown smaller.
-  const unit = Math.max(1, width / 640);
+  // Lines and letters have the same size however small the picture is shown.
+  const unit = Math.max(1, width / (canvas.clientWidth || width));
   const size = Math.round(15 * unit);
   context.font = `600 ${size}px system-ui, sans-serif`;
   record.faces.forEach((face, i) => {

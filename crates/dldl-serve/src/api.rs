@@ -109,12 +109,11 @@ enum Answer {
     operation_id = "estimate",
     params(
         ("level" = Option<f64>, Query, description = "Probability of the intervals, between 0 \
-         and 1 (default 0.9)", example = 0.9, minimum = 0.001, maximum = 0.999),
+         and 1 (default 0.9)", example = 0.9),
         ("distribution" = Option<bool>, Query, description = "Whether to add the probability of \
          every label"),
-        ("threshold" = Option<String>, Query, description = "Ages, such as `25` or `18,25`: adds \
-         the probability of being at least so old", example = "25",
-         pattern = "^[1-9][0-9]?(,[1-9][0-9]?)*$"),
+        ("threshold" = Option<Vec<f64>>, Query, description = "Ages, as `threshold=18&threshold=25` \
+         or `threshold=18,25`: adds the probability of being at least so old"),
         ("min_quality" = Option<f64>, Query, description = "Faces of a lower quality get no \
          estimates", minimum = 0.0, maximum = 1.0),
         ("task" = Option<String>, Query, description = "Only these estimates: `age`, or another \

@@ -34,6 +34,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after a connection could not be accepted, as when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// When the service stops: how long to wait for another connection that the system has
+/// accepted already.
+const BACKLOG_TIME: Duration = Duration::from_millis(20);
+
 /// The bodies of this many requests at the limit of size fit into memory at a time.
 const LARGE_BODIES: usize = 16;
 
@@ -189,7 +193,7 @@ impl Server {
         self.app.stopping.store(true, Ordering::Relaxed);
         // Connections that the system has accepted are ours too.
         while let Ok(place) = connections.clone().try_acquire_owned()
-            && let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await
+            && let Ok(Ok((stream, _))) = timeout(BACKLOG_TIME, listener.accept()).await
         {
             connect(stream, place);
         }

@@ -50,8 +50,13 @@ fn document() -> Value {
     let parts = json!({ "schema": {
         "type": "object",
         "required": ["file"],
+        "additionalProperties": false,
         "properties": {
-            "file": { "type": "array", "items": { "type": "string", "format": "binary" } },
+            "file": {
+                "type": "array",
+                "minItems": 1,
+                "items": { "type": "string", "format": "binary" },
+            },
         },
     } });
     document["paths"]["/v1/estimate"]["post"]["requestBody"] = json!({
@@ -62,6 +67,7 @@ fn document() -> Value {
             "multipart/form-data": parts,
         },
     });
+    limit(&mut document["paths"]["/v1/estimate"]["post"]["parameters"]);
     document["components"]["securitySchemes"] =
         json!({ "token": { "type": "http", "scheme": "bearer" } });
     for (path, method) in [("/v1/estimate", "post"), ("/v1/models", "get"), ("/metrics", "get")] {
@@ -69,6 +75,22 @@ fn document() -> Value {
         document["paths"][path][method]["security"] = json!([{ "token": [] }, {}]);
     }
     document
+}
+
+/// Adds the limits of the parameters, which macros cannot express for items and open ends.
+fn limit(parameters: &mut Value) {
+    for parameter in parameters.as_array_mut().into_iter().flatten() {
+        parameter["schema"] = match parameter["name"].as_str() {
+            Some("level") => {
+                json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 })
+            }
+            Some("threshold") => json!({
+                "type": "array",
+                "items": { "type": "number", "exclusiveMinimum": 0, "maximum": 100 },
+            }),
+            _ => continue,
+        };
+    }
 }
 
 #[cfg(test)]

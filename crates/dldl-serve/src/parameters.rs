@@ -45,7 +45,7 @@ impl Parameters {
                     };
                 }
                 "threshold" => {
-                    for part in value.split(',') {
+                    for part in value.split(',').filter(|_| !value.is_empty()) {
                         let age = number(part).ok_or_else(|| expected("an age, such as 25"))?;
                         if !thresholds.contains(&age) {
                             thresholds.push(age);

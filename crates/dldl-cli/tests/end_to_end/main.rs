@@ -8,5 +8,7 @@ mod experiment;
 mod explain;
 mod intervals;
 mod quantize;
+#[cfg(feature = "serve")]
+mod serve;
 mod training;
 mod video;

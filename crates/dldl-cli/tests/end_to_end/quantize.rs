@@ -67,6 +67,25 @@ fn a_model_quantized_on_pictures_runs_in_every_command() {
 }
 
 #[test]
+fn the_precision_selects_the_built_in_form() {
+    let model = |kind: &str| {
+        let (code, records) = estimate(&[&portrait()], &["--precision", kind]);
+        assert_eq!(code, 0);
+        (records[0]["model"].as_str().unwrap().to_owned(), age(&records[0]["faces"][0]))
+    };
+    let (float, int8, auto) = (model("f32"), model("int8"), model("auto"));
+    assert_eq!((float.0.as_str(), int8.0.as_str()), ("tiny", "tiny-int8"));
+    assert!(float.1 != int8.1 && (float.1 - int8.1).abs() < 1.0, "{float:?} {int8:?}");
+    let faster = dldl_net::Isa::detect().multiplies_bytes();
+    assert_eq!(auto, if faster { int8 } else { float });
+
+    let arguments = ["estimate", "--model", "tiny-int8", "--precision", "f32"];
+    let refused = run(dldl().args(arguments).arg(portrait()));
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.contains("8-bit"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_cache_gives_the_crops_and_the_change_of_the_error() {
     let dir = tempfile::tempdir().unwrap();
     dataset(dir.path());

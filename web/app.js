@@ -52,10 +52,11 @@ function run(list) {
 async function one(picture) {
   if (!pictures.includes(picture)) return;
   say(`estimating ${picture.file.name}`);
-  picture.record = picture.error = undefined;
   try {
     picture.record = await estimate(picture.file, options());
+    picture.error = undefined;
   } catch (error) {
+    picture.record = undefined;
     picture.error = error.message;
     if (error instanceof EstimateError && error.status === 401) {
       byId('token-field').hidden = false;

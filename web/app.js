@@ -1,12 +1,12 @@
 // The page: pictures in, boxes, curves and a table out. `engine.js` estimates.
 
+import { Camera } from './camera.js';
 import { curve } from './curve.js';
-import { EstimateError, PRIVACY, estimate, modelName } from './engine.js';
+import { paint } from './draw.js';
+import * as engine from './engine.js';
 import { csv, rows } from './table.js';
 
 const byId = (id) => document.getElementById(id);
-/** The widest drawing of a picture, in pixels. */
-const MAX_WIDTH = 1280;
 
 /** Each picture: its file, its record or error, and its part of the page. */
 let pictures = [];
@@ -53,12 +53,12 @@ async function one(picture) {
   if (!pictures.includes(picture)) return;
   say(`estimating ${picture.file.name}`);
   try {
-    picture.record = await estimate(picture.file, options());
+    picture.record = await engine.estimate(picture.file, options());
     picture.error = undefined;
   } catch (error) {
     picture.record = undefined;
     picture.error = error.message;
-    if (error instanceof EstimateError && error.status === 401) {
+    if (error.status === 401) {
       byId('token-field').hidden = false;
       byId('token').focus();
     }
@@ -104,7 +104,6 @@ async function show({ file, article, record, error }) {
     const [x, y] = [event.offsetX * scale, event.offsetY * scale];
     choose(record.faces.findIndex(({ box: [l, t, w, h] }) => x >= l && x <= l + w && y >= t && y <= t + h));
   });
-  drawing.width = Math.min(bitmap.width, MAX_WIDTH);
   article.append(drawing, list);
   draw(-1);
 }
@@ -118,6 +117,7 @@ function inWords(face, i) {
 
 function item(face, i) {
   const { age } = face;
+  const number = face.track ?? i + 1;
   const li = make('li');
   if (!age) {
     li.append(make('p', { textContent: inWords(face, i) }));
@@ -129,49 +129,15 @@ function item(face, i) {
   }
   detail.push(`quality ${face.quality.toFixed(2)}`);
   li.append(
-    make('p', { className: 'age', textContent: `${i + 1}: ${age.value.toFixed(1)} years` }),
+    make('p', { className: 'age', textContent: `${number}: ${age.value.toFixed(1)} years` }),
     make('p', { className: 'detail', textContent: detail.join(' · ') }),
-    curve(age, `Distribution of the age of face ${i + 1}`),
+    curve(age, `Distribution of the age of face ${number}`),
   );
   return li;
 }
 
 function percent(share) {
   return `${Math.round(share * 100)}\u00a0%`;
-}
-
-/** The picture with boxes and ages. */
-function paint(canvas, bitmap, record, chosen) {
-  const width = Math.min(bitmap.width, MAX_WIDTH);
-  const scale = width / record.width;
-  canvas.width = width;
-  canvas.height = Math.round(record.height * scale);
-  const context = canvas.getContext('2d');
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  // Lines and letters have the same size however small the picture is shown.
-  const unit = Math.max(1, width / (canvas.clientWidth || width));
-  const size = Math.round(15 * unit);
-  context.font = `600 ${size}px system-ui, sans-serif`;
-  record.faces.forEach((face, i) => {
-    const [x, y, w, h] = face.box.map((v) => v * scale);
-    const faded = chosen >= 0 && chosen !== i;
-    context.globalAlpha = faded ? 0.35 : 1;
-    context.lineWidth = 4 * unit;
-    context.strokeStyle = '#0008';
-    context.strokeRect(x, y, w, h);
-    context.lineWidth = 2 * unit;
-    context.strokeStyle = '#5ad1c3';
-    context.strokeRect(x, y, w, h);
-    const text = face.age ? `${i + 1}: ${face.age.value.toFixed(0)}` : `${i + 1}`;
-    const room = context.measureText(text).width + size * 0.6;
-    const left = Math.min(Math.max(x, 0), canvas.width - room);
-    const top = y >= size * 1.4 ? y - size * 1.4 : Math.min(y + h, canvas.height - size * 1.4);
-    context.fillStyle = '#0b6e66';
-    context.fillRect(left, top, room, size * 1.4);
-    context.fillStyle = '#fff';
-    context.fillText(text, left + size * 0.3, top + size * 1.05);
-  });
-  context.globalAlpha = 1;
 }
 
 function showTable() {
@@ -229,9 +195,37 @@ byId('clear').addEventListener('click', () => {
   byId('files').focus();
 });
 
+/** At most so often are the people of the camera written anew, in milliseconds. */
+const LIVE_PAUSE = 250;
+let written = 0;
+
+const camera = new Camera(byId('view'), options, (record) => {
+  if (performance.now() - written < LIVE_PAUSE) return;
+  written = performance.now();
+  byId('people').replaceChildren(...record.faces.filter((face) => face.track).map(item));
+});
+
+byId('camera').hidden = !engine.estimateFrame;
+byId('camera').addEventListener('click', async () => {
+  if (camera.running) {
+    camera.stop();
+  } else {
+    byId('live').hidden = false;
+    try {
+      await camera.start();
+      say('the camera is on');
+    } catch (error) {
+      byId('live').hidden = true;
+      say(`no camera: ${error.message}`);
+    }
+  }
+  byId('camera').textContent = camera.running ? 'Stop the camera' : 'Use the camera';
+  if (!camera.running) byId('live').hidden = true;
+});
+
 async function showModel() {
   try {
-    byId('model').textContent = `the model ${await modelName(options())}`;
+    byId('model').textContent = `the model ${await engine.modelName(options())}`;
     byId('token-field').hidden = !options().token;
   } catch (error) {
     if (error.status === 401) byId('token-field').hidden = false;
@@ -239,5 +233,5 @@ async function showModel() {
   }
 }
 
-byId('privacy').textContent = PRIVACY;
+byId('privacy').textContent = engine.PRIVACY;
 showModel();

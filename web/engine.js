@@ -50,3 +50,6 @@ async function reason(reply) {
     return `the service answered ${reply.status}`;
   }
 }
+
+/** Video is for the engine that runs in the browser: frames are not sent to a service. */
+export const estimateFrame = undefined;

@@ -17,12 +17,14 @@ macro_rules! file {
 }
 
 /// All files.
-pub(crate) static FILES: [File; 7] = [
+pub(crate) static FILES: [File; 9] = [
     file!("/", "text/html; charset=utf-8", "index.html"),
     file!("/style.css", "text/css; charset=utf-8", "style.css"),
     file!("/icon.svg", "image/svg+xml", "icon.svg"),
     file!("/app.js", "text/javascript; charset=utf-8", "app.js"),
+    file!("/camera.js", "text/javascript; charset=utf-8", "camera.js"),
     file!("/curve.js", "text/javascript; charset=utf-8", "curve.js"),
+    file!("/draw.js", "text/javascript; charset=utf-8", "draw.js"),
     file!("/engine.js", "text/javascript; charset=utf-8", "engine.js"),
     file!("/table.js", "text/javascript; charset=utf-8", "table.js"),
 ];

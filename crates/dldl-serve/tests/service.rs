@@ -280,7 +280,7 @@ fn other_routes_describe_the_service() {
         let parts = page.body.split(before).skip(1).chain(modules.split(before).skip(1));
         parts.map(|part| part.split(['"', '\'']).next().unwrap().to_owned()).collect::<Vec<_>>()
     });
-    assert_eq!(names.concat().len(), 6, "{names:?}");
+    assert_eq!(names.concat().len(), 8, "{names:?}");
     for name in names.concat() {
         assert_eq!(service.get(&format!("/{name}")).status, 200, "{name}");
     }

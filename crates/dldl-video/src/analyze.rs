@@ -2,6 +2,7 @@
 //! each person's distributions are averaged over the frames.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 
 use dldl::{Error, Estimator, Face, FaceEstimate, HeadEstimate, Picture};
 
@@ -81,10 +82,11 @@ struct Known {
     best: Best,
 }
 
-/// Follows and estimates the faces of one video.
+/// Follows and estimates the faces of one video. `E` is a reference to an [`Estimator`], or
+/// a pointer that shares one.
 #[derive(Debug)]
-pub struct Analyzer<'a> {
-    estimator: &'a Estimator,
+pub struct Analyzer<E> {
+    estimator: E,
     params: AnalyzerParams,
     tracker: Tracker,
     known: HashMap<u64, Known>,
@@ -95,9 +97,9 @@ pub struct Analyzer<'a> {
 /// An expected box and a face with at least this IoU are the same.
 const FOUND: f32 = 0.3;
 
-impl<'a> Analyzer<'a> {
+impl<E: Deref<Target = Estimator>> Analyzer<E> {
     /// An analyzer that has seen nothing.
-    pub fn new(estimator: &'a Estimator, params: AnalyzerParams) -> Self {
+    pub fn new(estimator: E, params: AnalyzerParams) -> Self {
         let tracker = Tracker::new(params.tracker);
         Self { estimator, params, tracker, known: HashMap::new(), searched: None }
     }

@@ -17,16 +17,17 @@ pub struct NamedModel {
     pub bytes: &'static [u8],
 }
 
-/// The built-in models: `tiny`, and `thin` with the cargo feature of that name; `NAME-int8`
-/// is the same model in 8-bit integers. To add one, add a file to this crate's folder
+/// The built-in models: `tiny`, and `thin` with the cargo feature of that name; with the
+/// feature `int8`, `NAME-int8` is the same model in 8-bit integers. To add one, add a file to this crate's folder
 /// `models` and a line here.
 pub static MODELS: &[NamedModel] = &[
     NamedModel { name: "tiny", bytes: include_bytes!("../models/tiny.safetensors") },
+    #[cfg(any(feature = "int8", test))]
     NamedModel { name: "tiny-int8", bytes: include_bytes!("../models/tiny-int8.safetensors") },
     // In tests too, so that the optional model is tested without another compilation.
     #[cfg(any(feature = "thin", test))]
     NamedModel { name: "thin", bytes: include_bytes!("../models/thin.safetensors") },
-    #[cfg(any(feature = "thin", test))]
+    #[cfg(any(all(feature = "thin", feature = "int8"), test))]
     NamedModel { name: "thin-int8", bytes: include_bytes!("../models/thin-int8.safetensors") },
 ];
 

@@ -28,6 +28,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
 from skimage.transform import SimilarityTransform, warp
@@ -69,6 +70,11 @@ def mtcnn_golden(data):
         found = sorted(p for p in (data / folder).rglob("*") if p.suffix in {".jpg", ".webp"})
         files += [str(p.relative_to(data)) for p in random.sample(found, count)]
     mtcnn = MTCNN(keep_all=True, min_face_size=20, thresholds=[0.6, 0.7, 0.7], factor=0.709)
+    # As tools/convert_mtcnn.py stores them.
+    with torch.no_grad():
+        for parameter in mtcnn.parameters():
+            if parameter.dim() > 1:
+                parameter.copy_(parameter.half().float())
     pictures = []
     paths = [(REPO if name.startswith("assets/") else data.resolve()) / name for name in files]
     for name, image in zip(files, decoded(paths)):

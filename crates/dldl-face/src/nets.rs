@@ -3,7 +3,8 @@
 //! pictures, in [`crate::search`].
 
 use dldl_kernels::{DirectConv, LANES, Lanes, max_pool_rows};
-use safetensors::SafeTensors;
+use half::f16;
+use safetensors::{Dtype, SafeTensors};
 
 /// facenet-pytorch's weights (MIT, see `weights/NOTICE.md`), converted by
 /// `tools/convert_mtcnn.py`.
@@ -167,9 +168,15 @@ struct Reader {
 impl Reader {
     fn tensor(&self, name: &str) -> (Vec<f32>, Vec<usize>) {
         let view = self.file.tensor(name).unwrap_or_else(|e| panic!("built-in weights: {e}"));
-        let (values, rest) = view.data().as_chunks::<4>();
-        assert!(rest.is_empty() && view.dtype() == safetensors::Dtype::F32, "{name} is not f32");
-        (values.iter().map(|&b| f32::from_le_bytes(b)).collect(), view.shape().to_vec())
+        let data = view.data();
+        let values = match view.dtype() {
+            Dtype::F32 => data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
+            Dtype::F16 => {
+                data.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).into()).collect()
+            }
+            other => panic!("built-in weights: {name} is {other:?}"),
+        };
+        (values, view.shape().to_vec())
     }
 
     fn values(&self, name: &str) -> Vec<f32> {

@@ -37,7 +37,7 @@ CONNECTIONS = [1, 2, 4, 8, 16, 32, 64]
 class Service:
     """A process that listens on a free port."""
 
-    def __init__(self, command, ready="/readyz"):
+    def __init__(self, command):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -46,7 +46,7 @@ class Service:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
-                if self.request("GET", ready)[0] == 200:
+                if self.request("GET", "/readyz")[0] == 200:
                     return
             except OSError:
                 time.sleep(0.1)
@@ -239,7 +239,11 @@ def compare(dldl, portrait, seconds, rounds):
         subprocess.run([dldl, "export", "--model", "tiny", "--out", model], check=True,
                        stdout=subprocess.DEVNULL)
         python = [sys.executable, str(HERE / "python_service.py"), "--model", str(model), "--port", "PORT"]
-        services = {"dldl serve": serve(dldl, "--queue", "128"), "FastAPI": Service(python, "/readyz")}
+        services = {
+            "FastAPI, facenet-pytorch, onnxruntime": Service(python),
+            "**dldl serve**": serve(dldl, "--queue", "128"),
+            "**dldl serve --detector yunet**": serve(dldl, "--queue", "128", "--detector", "yunet"),
+        }
         rates = {name: [] for name in services}
         for _ in range(rounds):
             for name, service in services.items():
@@ -247,10 +251,10 @@ def compare(dldl, portrait, seconds, rounds):
                 answers, wall = service.load(8, lambda i: portrait, seconds=seconds)
                 assert all(status == 200 for _, status, _, _ in answers)
                 rates[name].append(len(answers) / wall)
-        ours, theirs = (statistics.median(rates[name]) for name in services)
         print("| 8 connections | requests/s | ratio |\n|---|---|---|")
-        print(f"| FastAPI, facenet-pytorch, onnxruntime | {theirs:.1f} | 1 |")
-        print(f"| **dldl serve** | {ours:.1f} | {ours / theirs:.1f} |", flush=True)
+        slowest = statistics.median(next(iter(rates.values())))
+        for name, rate in rates.items():
+            print(f"| {name} | {statistics.median(rate):.1f} | {statistics.median(rate) / slowest:.1f} |", flush=True)
         for service in services.values():
             service.stop()
 

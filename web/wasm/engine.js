@@ -34,15 +34,19 @@ function inModule({ level, threshold }) {
   return { level: Number(level), distribution: true, thresholds: threshold ? [Number(threshold)] : [] };
 }
 
-/** The record of a picture file. */
+/** The record of a picture file. The module decodes it, as the command line does; what it cannot
+ * read, the browser may. */
 export async function estimate(file, options) {
-  let image;
+  const bytes = await file.arrayBuffer();
+  let record;
   try {
-    image = await createImageBitmap(file);
-  } catch {
-    throw new EstimateError('not a picture, or not one that this browser can read');
+    record = await ask({ kind: 'file', bytes, options: inModule(options) });
+  } catch (error) {
+    const image = await createImageBitmap(file).catch(() => {
+      throw error;
+    });
+    record = await ask({ kind: 'picture', image, options: inModule(options) }, [image]);
   }
-  const record = await ask({ kind: 'picture', image, options: inModule(options) }, [image]);
   return { ...record, image: file.name };
 }
 

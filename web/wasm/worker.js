@@ -14,8 +14,10 @@ addEventListener('message', async ({ data: { id, ...request } }) => {
   }
 });
 
-function answer(estimator, { kind, image, milliseconds, first, options }) {
+function answer(estimator, { kind, bytes, image, milliseconds, first, options }) {
   switch (kind) {
+    case 'file':
+      return estimator.estimateFile(bytes, options);
     case 'picture':
       return estimator.estimate(image, options);
     case 'frame':

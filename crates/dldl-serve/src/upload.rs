@@ -123,8 +123,10 @@ fn boundary(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         let bad = |e| Problem::bad_body(format!("Content-Type of a multipart body: {e}"));
         return multer::parse_boundary(text).map(Some).map_err(bad);
     }
-    // What the bytes are is seen from the bytes. Forms are what clients send by mistake.
-    if kind.starts_with("image/") || matches!(&*kind, "application/octet-stream" | "") {
+    // What the bytes are is seen from the bytes. The type of forms is what curl says of
+    // everything that it is not told the type of.
+    let bytes = ["", "application/octet-stream", "application/x-www-form-urlencoded"];
+    if kind.starts_with("image/") || bytes.contains(&&*kind) {
         return Ok(None);
     }
     Err(Problem::unsupported_type(&kind))
@@ -185,6 +187,7 @@ mod tests {
     fn bodies_are_pictures_or_parts() {
         let one = read_one("image/jpeg", "bytes", 5).unwrap();
         assert!(!one.batch && one.pictures.len() == 1 && one.pictures[0].bytes == "bytes");
+        assert!(!read_one("application/x-www-form-urlencoded", "bytes", 5).unwrap().batch);
         let parts = read_one("multipart/form-data; boundary=x", PARTS, 1000).unwrap();
         let found: Vec<_> = parts.pictures.iter().map(|p| (p.name.as_deref(), &*p.bytes)).collect();
         let expected: Vec<(Option<&str>, &[u8])> =

@@ -8,6 +8,8 @@ export interface Options {
   thresholds?: number[];
   /** Faces of a lower quality, from 0 to 1, get no estimates. */
   minQuality?: number;
+  /** Whether to look for faces; if false, the central square of the picture is an aligned face. Not for video. */
+  detect?: boolean;
 }
 
 /** One estimate: years for ages, points for attractiveness. */
@@ -67,6 +69,9 @@ export class Estimator {
   readonly model: Record<string, unknown> & { name: string };
   /** The faces of a picture. Throws an error if the options are wrong. */
   estimate(picture: Picture, options?: Options): PictureRecord;
+  /** The faces of a picture file (JPEG, PNG, WebP, TIFF, BMP, GIF), decoded by the module: exactly the estimates of the
+   * command line, where browsers decode a little differently. Throws an error if it is no picture, or damaged. */
+  estimateFile(bytes: ArrayBuffer | Uint8Array, options?: Options): PictureRecord;
   /** The faces of the next frame of a video; the time must not fall. */
   estimateForVideo(frame: Picture, milliseconds: number, options?: Options): PictureRecord;
   /** Forgets the people of the video. */

@@ -28,6 +28,11 @@ export class Estimator {
     return JSON.parse(this.#module.estimate(data, width, height, JSON.stringify(options)));
   }
 
+  estimateFile(bytes, options = {}) {
+    const view = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+    return JSON.parse(this.#module.estimate_file(view, JSON.stringify(options)));
+  }
+
   estimateForVideo(image, milliseconds, options = {}) {
     const { data, width, height } = this.#pixels(image);
     const text = JSON.stringify(options);

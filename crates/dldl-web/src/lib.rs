@@ -19,13 +19,22 @@ struct Options {
     distribution: bool,
     thresholds: Vec<f64>,
     min_quality: f64,
+    /// Whether to look for faces; otherwise the central square of the picture is one.
+    detect: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let RecordOptions { level, distribution, thresholds, min_quality } =
             RecordOptions::default();
-        Self { level, distribution, thresholds, min_quality }
+        Self { level, distribution, thresholds, min_quality, detect: true }
+    }
+}
+
+impl Options {
+    fn of_record(&self) -> RecordOptions {
+        let Self { level, distribution, min_quality, .. } = *self;
+        RecordOptions { level, distribution, thresholds: self.thresholds.clone(), min_quality }
     }
 }
 
@@ -71,10 +80,19 @@ impl Estimator {
         options: &str,
     ) -> Result<String, String> {
         let options = self.options(options)?;
-        let picture = picture(rgba, width, height)?;
-        let faces = self.estimator.estimate(&picture).map_err(|e| e.to_string())?;
-        let model = &self.estimator.engine().info().name;
-        json(&PictureRecord::new(String::new(), model, &picture, &faces, &options))
+        self.record(&picture(rgba, width, height)?, &options)
+    }
+
+    /// The JSON of the record of a picture file, decoded here: as by the command line, to
+    /// the last digit. (Browsers decode JPEG a little differently.)
+    ///
+    /// # Errors
+    /// Not a picture, a damaged one or one of a format that is not part of the module (HEIC
+    /// and JPEG XL); wrong options.
+    pub fn estimate_file(&self, bytes: &[u8], options: &str) -> Result<String, String> {
+        let options = self.options(options)?;
+        let picture = dldl::decode(bytes).map_err(|e| e.reason())?;
+        self.record(&picture, &options)
     }
 
     /// The JSON of the record of the next frame of a video, in which faces have tracks and
@@ -100,7 +118,7 @@ impl Estimator {
         self.frame += 1;
         let faces = analyzer.frame(&frame).map_err(|e| e.to_string())?;
         let model = &self.estimator.engine().info().name;
-        json(&frame_record("", model, &frame, &faces, &options))
+        json(&frame_record("", model, &frame, &faces, &options.of_record()))
     }
 
     /// Forgets the people of the video: the next frame is the first of another one.
@@ -108,15 +126,25 @@ impl Estimator {
         (self.video, self.frame) = (None, 0);
     }
 
-    fn options(&self, text: &str) -> Result<RecordOptions, String> {
+    fn record(&self, picture: &dldl::Picture, options: &Options) -> Result<String, String> {
+        let faces = match options.detect {
+            true => self.estimator.estimate(picture),
+            false => self.estimator.estimate_whole(picture).map(|face| vec![face]),
+        };
+        let faces = faces.map_err(|e| e.to_string())?;
+        let model = &self.estimator.engine().info().name;
+        json(&PictureRecord::new(String::new(), model, picture, &faces, &options.of_record()))
+    }
+
+    fn options(&self, text: &str) -> Result<Options, String> {
         let options: Options = serde_json::from_str(text).map_err(|e| format!("options: {e}"))?;
-        let Options { level, distribution, thresholds, min_quality } = options;
-        if !(0.0 < level && level < 1.0) {
+        let Options { level, thresholds, .. } = &options;
+        if !(0.0 < *level && *level < 1.0) {
             return Err(format!("options: invalid level {level}: expected it between 0 and 1"));
         }
-        check_thresholds(self.estimator.engine().info(), &thresholds)
+        check_thresholds(self.estimator.engine().info(), thresholds)
             .map_err(|e| format!("options: {e}"))?;
-        Ok(RecordOptions { level, distribution, thresholds, min_quality })
+        Ok(options)
     }
 }
 
@@ -157,8 +185,8 @@ mod tests {
     fn records_are_those_of_the_library() {
         let (rgba, width, height) = portrait();
         let estimator = Estimator::new().unwrap();
-        let options = r#"{"level": 0.8, "thresholds": [25], "distribution": true}"#;
-        let json = estimator.estimate(&rgba, width, height, options).unwrap();
+        let text = r#"{"level": 0.8, "thresholds": [25], "distribution": true}"#;
+        let json = estimator.estimate(&rgba, width, height, text).unwrap();
         let record: PictureRecord = serde_json::from_str(&json).unwrap();
         let options = RecordOptions {
             level: 0.8,
@@ -170,6 +198,13 @@ mod tests {
         let faces = estimator.estimator.estimate(&picture).unwrap();
         let expected = PictureRecord::new(String::new(), "tiny", &picture, &faces, &options);
         assert_eq!(record, expected);
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/astronaut.jpg");
+        let file = std::fs::read(file).unwrap();
+        assert_eq!(estimator.estimate_file(&file, text).unwrap(), json);
+        let whole = r#"{"detect": false}"#;
+        let whole = estimator.estimate(&rgba, width, height, whole).unwrap();
+        assert!(whole.contains(r#""box":[0.0,0.0,512.0,512.0]"#), "{whole}");
+        assert!(estimator.estimate_file(&file[..9000], text).unwrap_err().contains("JPEG"));
     }
 
     #[test]

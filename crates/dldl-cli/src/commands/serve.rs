@@ -85,8 +85,7 @@ const EXAMPLES: &str = "\
 Examples:
   dldl serve
   dldl serve --listen 0.0.0.0:8080 --token-file tokens.txt --log json
-  curl --data-binary @portrait.jpg -H 'Content-Type: image/jpeg' \\
-       'http://127.0.0.1:8080/v1/estimate?threshold=25'
+  curl --data-binary @portrait.jpg 'http://127.0.0.1:8080/v1/estimate?threshold=25'
   curl -F file=@a.jpg -F file=@b.jpg http://127.0.0.1:8080/v1/estimate
 
 POST /v1/estimate takes level, distribution, threshold, min_quality and task in its query; the

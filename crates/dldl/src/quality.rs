@@ -5,13 +5,13 @@ use dldl_face::Measures;
 /// The spread of a clear picture: pairs of estimate and standard deviation in years, the
 /// 10th percentile of the shipped model's (`tiny`, with flip fusion).
 const CLEAR: [(f64, f64); 7] = [
-    (0.0, 1.18),
-    (5.0, 2.07),
-    (15.0, 2.95),
-    (25.0, 3.40),
-    (40.0, 5.64),
-    (60.0, 6.14),
-    (80.0, 6.36),
+    (0.0, 0.37),
+    (5.0, 1.86),
+    (15.0, 3.77),
+    (25.0, 3.83),
+    (40.0, 5.67),
+    (60.0, 5.56),
+    (80.0, 7.17),
 ];
 /// Faces at least this sharp lose nothing ([`Measures::sharpness`]).
 const SHARP: f64 = 0.06;
@@ -21,10 +21,10 @@ const LARGE: f64 = 100.0;
 const SURE: f64 = 1e-5;
 
 /// The exponents, fitted by `tools/fit_quality.py`.
-const BY_SPREAD: f64 = 0.87;
-const BY_SHARPNESS: f64 = 0.13;
-const BY_SIZE: f64 = 0.11;
-const BY_SCORE: f64 = 0.018;
+const BY_SPREAD: f64 = 1.02;
+const BY_SHARPNESS: f64 = 0.042;
+const BY_SIZE: f64 = 0.16;
+const BY_SCORE: f64 = 0.001;
 
 /// The quality of a face for estimating its age, 0..=1: the error to be expected of a clear
 /// picture, divided by that to be expected of this one, at the same age. At 0.5, errors are

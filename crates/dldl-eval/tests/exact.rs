@@ -56,7 +56,9 @@ fn pictures(count: usize) -> Vec<PathBuf> {
 }
 
 fn compare(count: usize) {
-    let weights = models::weights(dldl::DEFAULT_MODEL).unwrap();
+    let mut weights = models::weights(dldl::DEFAULT_MODEL).unwrap();
+    // The network's own estimate.
+    weights.info.heads[0].calibration = None;
     let engines: Vec<Engine> = Level::available()
         .into_iter()
         .map(|level| Engine::at_level(&weights, level).unwrap())

@@ -35,7 +35,7 @@ const BY_SCORE: f64 = 0.001;
 /// So it falls with a wider distribution, a blurred or small face, and a detector in doubt.
 /// The exponents were fitted to the errors of the shipped model on pictures that it was not
 /// trained on, with the age held constant, so that old people, whose errors are larger, do
-/// not get a lower quality for it. The pose adds nothing to that: alignment makes up for
+/// not get a lower quality for it. The pose adds little to that: alignment makes up for
 /// most of it, and the spread shows the rest.
 ///
 /// `age` is the estimate and the standard deviation of its distribution in years; without
@@ -80,14 +80,14 @@ mod tests {
         let good = measures(0.1, 200.0, 1.0);
         assert_eq!(quality(&good, None), 1.0);
         assert_eq!(quality(&good, Some([25.0, 3.0])), 1.0);
-        close(quality(&good, Some([25.0, 6.8])), 0.5f64.powf(0.87));
-        // Between 40 and 60: 5.64 + 0.25 * 0.5.
-        close(quality(&good, Some([45.0, 11.53])), 0.5f64.powf(0.87));
-        close(quality(&good, Some([95.0, 12.72])), 0.5f64.powf(0.87));
-        close(quality(&good, Some([-1.0, 2.36])), 0.5f64.powf(0.87));
-        close(quality(&measures(0.006, 200.0, 1.0), None), 0.1f64.powf(0.13));
-        close(quality(&measures(0.1, 25.0, 1.0), None), 0.25f64.powf(0.11));
-        close(quality(&measures(0.1, 200.0, 0.9), None), (-4.0 * 0.018f64).exp());
+        close(quality(&good, Some([25.0, 7.66])), 0.5f64.powf(1.02));
+        // Between 40 and 60: 5.67 - 0.25 * 0.11.
+        close(quality(&good, Some([45.0, 11.285])), 0.5f64.powf(1.02));
+        close(quality(&good, Some([95.0, 14.34])), 0.5f64.powf(1.02));
+        close(quality(&good, Some([-1.0, 0.74])), 0.5f64.powf(1.02));
+        close(quality(&measures(0.006, 200.0, 1.0), None), 0.1f64.powf(0.042));
+        close(quality(&measures(0.1, 25.0, 1.0), None), 0.25f64.powf(0.16));
+        close(quality(&measures(0.1, 200.0, 0.9), None), (-4.0 * 0.001f64).exp());
         let unseen = Measures { score: None, ..good };
         assert_eq!(quality(&unseen, None), 1.0);
     }

@@ -400,7 +400,9 @@ fn distributions_have_their_range_and_sum_to_1() {
     assert_eq!((p.len(), min, step), (101, 0.0, 1.0));
     assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-4);
     let mean: f64 = p.iter().enumerate().map(|(k, p)| p * (min + step * k as f64)).sum();
-    assert!((mean - age(face)).abs() < 0.02, "{mean} {}", age(face));
+    // A recalibrated distribution is moved along with the estimate; where the map bends, its
+    // mean is another by some tenths.
+    assert!((mean - age(face)).abs() < 0.5, "{mean} {}", age(face));
 }
 
 #[test]

@@ -383,7 +383,7 @@ fn absent_parts_have_no_section() {
     let html = Parts { evaluations: vec![one], ..Parts::default() }.to_html(&heading());
     check_nesting(&html);
     for absent in
-        ["Age assurance", "By group", "The 20 largest", "Comparison", "Training", "ranges"]
+        ["Age assurance", "By group", "The 20 largest", "Comparison", "Training", "their ranges"]
     {
         assert!(!html.contains(absent), "{absent}");
     }

@@ -4,7 +4,7 @@
 //     tools/build_web.sh
 //     cargo build --release -p dldl --example stages
 //     target/release/dldl export --model tiny --out tiny.onnx
-//     npm install --prefix /tmp/ort onnxruntime-web@1.27
+//     npm install --prefix /tmp/ort onnxruntime-web@1.30.0
 //     DLDL_ISA=avx2 node benches/web/speed.mjs tiny.onnx /tmp/ort
 //
 // Medians of alternating runs. Also checks that the module's memory does not grow over 1,000

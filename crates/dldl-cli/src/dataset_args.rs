@@ -67,6 +67,7 @@ impl DatasetArgs {
             no_detect: self.no_detect,
             corruption: None,
             thresholds: Vec::new(),
+            part: None,
             threads: self.threads.count(),
         }
     }

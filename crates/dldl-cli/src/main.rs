@@ -1,77 +1,7 @@
-//! The command `dldl`: arguments, progress and printing; no computation lives
-//! here. `commands` has a file for each subcommand; the other files are what they share.
+//! The program `dldl`; see the library beside it.
 
-mod annotate;
-mod archive;
-mod cli;
-mod commands;
-mod data_report;
-mod dataset_args;
-mod inputs;
-mod interrupt;
-mod learn;
-mod live;
-mod outcome;
-mod output;
-mod people;
-mod printing;
-mod progress;
-mod random;
-mod shared_args;
-
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use cli::{Cli, Command};
-#[cfg(feature = "serve")]
-use commands::serve;
-use commands::{
-    bench, calibrate, compare, data, estimate, eval, experiment, explain, export, generate, info,
-    prepare, pretrain, quantize, report, robustness, train, video,
-};
-use outcome::{Outcome, UsageError};
-
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
-    dldl::parallel::start_global_pool();
-    let result = dldl_net::Level::from_environment().map_err(|e| UsageError::new(e).into());
-    let result = result.and_then(|_| match command {
-        Command::Estimate(args) => estimate::run(args),
-        Command::Video(args) => video::run(args),
-        #[cfg(feature = "serve")]
-        Command::Serve(args) => serve::run(args),
-        Command::Data(args) => data::run(args),
-        Command::Prepare(args) => prepare::run(args),
-        Command::Pretrain(args) => pretrain::run(args),
-        Command::Train(args) => train::run(args),
-        Command::Eval(args) => eval::run(args),
-        Command::Compare(args) => compare::run(args),
-        Command::Calibrate(args) => calibrate::run(args),
-        Command::Experiment(args) => experiment::run(args),
-        Command::Explain(args) => explain::run(args),
-        Command::Report(args) => report::run(args),
-        Command::Robustness(args) => robustness::run(args),
-        Command::Info(args) => info::run(args),
-        Command::Export(args) => export::run(args),
-        Command::Quantize(args) => quantize::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Generate(args) => generate::run(args, Cli::command()),
-    });
-    match result {
-        Ok(Outcome::Complete) => ExitCode::SUCCESS,
-        Ok(Outcome::SomeFailed) => ExitCode::from(1),
-        Ok(Outcome::Stopped) => ExitCode::from(130),
-        // The reader closed the pipe (`| head`): not an error.
-        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
-        Err(e) => {
-            let _ = writeln!(std::io::stderr(), "error: {e:#}");
-            ExitCode::from(if e.is::<UsageError>() { 2 } else { 1 })
-        }
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>());
-    causes.any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    ExitCode::from(dldl_cli::run(std::env::args_os()))
 }

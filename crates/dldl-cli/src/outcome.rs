@@ -37,6 +37,8 @@ pub enum UsageError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is not an evaluation written by `dldl eval`", .path.display())]
     NotAnEvaluation { path: PathBuf, source: serde_json::Error },
+    #[error("cannot merge the evaluations: {0}")]
+    CannotMerge(String),
     #[error("--labels: a cache contains its labels")]
     LabelsOfCache,
     #[error("--no-detect: the crops of a cache are aligned already")]

@@ -18,6 +18,12 @@ pub enum DataError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// Parts that do not make up a whole.
+    #[error("cannot merge: {reason}")]
+    Parts {
+        /// Which part, and what is wrong with it.
+        reason: String,
+    },
     /// A symbolic link leads back to a folder that contains it.
     #[error(
         "{} is a symbolic link to a folder that contains it ({}): remove the link",

@@ -5,6 +5,7 @@
 //! [`Protocol`] divides into splits. [`check()`] reports its problems, [`similar()`] its
 //! near-duplicates. [`prepare()`] packs
 //! it into a folder of tar shards, which training and evaluation read through [`Cache`].
+//! Several machines can prepare a [`Part`] each, which [`merge()`] joins.
 
 mod adapters;
 mod annotation;
@@ -23,7 +24,9 @@ mod format;
 mod hash;
 mod list;
 mod manifest;
+mod merge;
 mod parameters;
+mod part;
 mod prepare;
 mod protocol;
 mod registry;
@@ -47,8 +50,10 @@ pub use error::DataError;
 pub use format::{Format, LabelInfo};
 pub use hash::fnv1a;
 pub use manifest::{Counts, Finished, Manifest, Shard};
+pub use merge::merge;
 pub use parameters::Parameters;
-pub use prepare::{Progress, Report, prepare};
+pub use part::{InvalidPart, Part};
+pub use prepare::{Progress, Report, prepare, prepare_part};
 pub use protocol::{Protocol, ProtocolError};
 pub use registry::{FORMATS, format, load, load_with};
 pub use resample::resize;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Parameters, Protocol, Split};
+use crate::{DataError, Parameters, Part, Protocol, Split};
 
 /// The file name of the manifest.
 pub(crate) const MANIFEST: &str = "cache.json";
@@ -29,6 +29,9 @@ pub struct Manifest {
     pub samples_hash: String,
     /// How the crops were made.
     pub parameters: Parameters,
+    /// Which part of the shards is here; omitted from the file for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// Present once all shards are complete.
     pub finished: Option<Finished>,
 }

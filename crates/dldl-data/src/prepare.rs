@@ -14,10 +14,10 @@ use crate::crop_builder::{CropBuilder, CropResult};
 use crate::hash::fnv1a;
 use crate::manifest::{Counts, Finished, MANIFEST, Manifest, Shard, VERSION, compare, write_json};
 use crate::shard::{self, Member, Writer};
-use crate::{DataError, Dataset, Parameters, Problem, Sample, Split, threads};
+use crate::{DataError, Dataset, Parameters, Part, Problem, Sample, Split, threads};
 
 /// The file name of the report.
-const REPORT: &str = "report.json";
+pub(crate) const REPORT: &str = "report.json";
 /// Pictures per thread between two writes: few enough that the finished crops (about
 /// 30 kB each) need little memory, enough that threads seldom wait for the slowest.
 const BATCH: usize = 32;
@@ -27,7 +27,7 @@ const BATCH: usize = 32;
 pub struct Progress {
     /// Processed samples, including those of earlier runs.
     pub done: usize,
-    /// All samples of the dataset.
+    /// All samples, of the dataset or of the part.
     pub total: usize,
 }
 
@@ -52,6 +52,18 @@ pub struct Report {
     pub kept: usize,
 }
 
+impl Report {
+    /// The report of two consecutive parts.
+    pub(crate) fn followed_by(mut self, next: Self) -> Self {
+        self.counts.aligned += next.counts.aligned;
+        self.counts.whole_picture += next.counts.whole_picture;
+        self.counts.failed += next.counts.failed;
+        self.failed.extend(next.failed);
+        self.whole_picture.extend(next.whole_picture);
+        self
+    }
+}
+
 /// Packs a dataset into the cache folder `out`, with up to `threads` threads (0: one per
 /// processor). `progress` is called from these threads after each picture.
 ///
@@ -72,6 +84,22 @@ pub fn prepare(
     threads: usize,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, DataError> {
+    prepare_part(dataset, out, parameters, None, threads, progress)
+}
+
+/// Packs one part of a dataset's shards, for several machines that prepare the parts in folders
+/// of their own; [`crate::merge()`] joins them.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_part(
+    dataset: &Dataset,
+    out: &Path,
+    parameters: &Parameters,
+    part: Option<Part>,
+    threads: usize,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Report, DataError> {
     parameters.check()?;
     if dataset.samples.is_empty() {
         let (dataset, problems) = (dataset.name.clone(), Problem::summary(&dataset.problems));
@@ -87,11 +115,23 @@ pub fn prepare(
         samples: dataset.samples.len(),
         samples_hash: hash(&dataset.samples),
         parameters: parameters.clone(),
+        part,
         finished: None,
     };
     let finished = compare(out, &manifest)?;
     if !finished {
         write_json(&out.join(MANIFEST), &manifest)?;
+    }
+    let mut plans = Vec::new();
+    for split in Split::ALL {
+        let members: Vec<usize> =
+            (0..dataset.samples.len()).filter(|&i| dataset.samples[i].split == split).collect();
+        for (number, plan) in members.chunks(parameters.shard_samples).enumerate() {
+            plans.push((format!("{split}-{number:05}.tar"), split, plan.to_vec()));
+        }
+    }
+    if let Some(part) = part {
+        plans = plans.drain(part.range(plans.len())).collect();
     }
     let mut run = Run {
         dataset,
@@ -99,6 +139,7 @@ pub fn prepare(
         crops: CropBuilder::new(&dataset.root, parameters),
         pool,
         done: AtomicUsize::new(0),
+        total: plans.iter().map(|(_, _, plan)| plan.len()).sum(),
         progress,
         finished,
         report: Report {
@@ -112,13 +153,8 @@ pub fn prepare(
         },
     };
     let mut shards = Vec::new();
-    for split in Split::ALL {
-        let members: Vec<usize> =
-            (0..dataset.samples.len()).filter(|&i| dataset.samples[i].split == split).collect();
-        for (number, plan) in members.chunks(parameters.shard_samples).enumerate() {
-            let name = format!("{split}-{number:05}.tar");
-            shards.push(run.shard(&name, split, plan, &manifest)?);
-        }
+    for (name, split, plan) in plans {
+        shards.push(run.shard(&name, split, &plan, &manifest)?);
     }
     let report = run.report;
     manifest.finished = Some(Finished { counts: report.counts, shards });
@@ -129,7 +165,7 @@ pub fn prepare(
 
 /// Locks the cache against other processes. The operating system releases the lock when
 /// the file is closed, also after a crash.
-fn lock(out: &Path) -> Result<File, DataError> {
+pub(crate) fn lock(out: &Path) -> Result<File, DataError> {
     let path = out.join(".lock");
     let file = File::create(&path).map_err(DataError::io(&path))?;
     match file.try_lock() {
@@ -151,6 +187,8 @@ struct Run<'a> {
     crops: CropBuilder<'a>,
     pool: rayon::ThreadPool,
     done: AtomicUsize,
+    /// The number of samples.
+    total: usize,
     progress: &'a (dyn Fn(Progress) + Sync),
     /// Whether the manifest on disk marks the cache as complete.
     finished: bool,
@@ -287,7 +325,7 @@ impl Run<'_> {
 
     fn count(&self, samples: usize) {
         let done = self.done.fetch_add(samples, Ordering::Relaxed) + samples;
-        (self.progress)(Progress { done, total: self.dataset.samples.len() });
+        (self.progress)(Progress { done, total: self.total });
     }
 
     /// Processed samples in the shards before this one.

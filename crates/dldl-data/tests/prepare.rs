@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dldl_data::{
-    Annotation, Cache, Counts, DataError, Dataset, Parameters, Progress, Report, Sample, Split,
-    prepare,
+    Annotation, Cache, Counts, DataError, Dataset, Parameters, Part, Progress, Report, Sample,
+    Split, merge, prepare, prepare_part,
 };
 use dldl_face::{Detector, DetectorParams, main_face};
 use dldl_label::Task;
@@ -381,4 +381,40 @@ fn real_portraits_are_aligned() {
             }
         }
     }
+}
+
+#[test]
+fn merged_parts_are_the_cache_of_one_machine_byte_for_byte() {
+    let (dir, set, whole) = finished();
+    let part = |text: &str| -> PathBuf {
+        let out = dir.path().join(text.replace('/', "-of-"));
+        let part: Part = text.parse().unwrap();
+        prepare_part(&set, &out, &small(), Some(part), 1, &|_| {}).unwrap();
+        out
+    };
+    for count in [1, 3, 9] {
+        let parts: Vec<PathBuf> =
+            (1..=count).rev().map(|number| part(&format!("{number}/{count}"))).collect();
+        let out = dir.path().join(format!("merged-{count}"));
+        let report = merge(&parts, &out).unwrap();
+        assert_eq!(report.counts.failed, 3);
+        assert_eq!(contents(&out), contents(&whole), "{count} parts");
+        // Again, as after an interruption.
+        fs::remove_file(out.join("train-00001.tar")).unwrap();
+        merge(&parts, &out).unwrap();
+        assert_eq!(contents(&out), contents(&whole));
+        assert_eq!(make(&set, &out, 1).kept, 37);
+    }
+    let refused = |parts: &[&str]| {
+        let parts: Vec<PathBuf> = parts.iter().map(|name| dir.path().join(name)).collect();
+        merge(&parts, &dir.path().join("refused")).unwrap_err().to_string()
+    };
+    assert!(refused(&["1-of-3", "3-of-3"]).contains("part 2/3 is missing"));
+    assert!(refused(&["1-of-3", "2-of-3", "2-of-3"]).contains("2/3 is there twice"));
+    assert!(refused(&["cache"]).contains("a whole cache"));
+    unfinish(&dir.path().join("2-of-3"));
+    assert!(!refused(&["1-of-3", "2-of-3", "3-of-3"]).is_empty());
+    // A part is not taken for the whole.
+    let error = prepare(&set, &dir.path().join("1-of-3"), &small(), 1, &|_| {}).unwrap_err();
+    assert!(error.to_string().contains("part: \"1/3\""), "{error}");
 }

@@ -192,6 +192,7 @@ mod tests {
             dataset: dataset.into(),
             split: "test".into(),
             protocol: None,
+            part: None,
             labels: LabelSet::age(),
             scale: years(),
             calibration: None,

@@ -9,7 +9,7 @@ use dldl::{
     Crop, Estimator, Face, Head, Measures, ModelInfo, Task, ThresholdError, check_in_range,
     parallel, quality,
 };
-use dldl_data::{Annotation, Cache, DataError, Dataset, Problem, Protocol, Sample, Split};
+use dldl_data::{Annotation, Cache, DataError, Dataset, Part, Problem, Protocol, Sample, Split};
 use dldl_face::{crop_main_face, decode_file};
 
 use crate::{Baseline, Corruption, Evaluation, Prediction, Scale, Subject};
@@ -109,6 +109,9 @@ pub struct Options {
     /// Thresholds, in units of the model's labels, to ask whether a value is at least
     /// that ([`crate::figures::AtLeast`]).
     pub thresholds: Vec<f64>,
+    /// The part of the pictures to evaluate, for several machines that share them;
+    /// [`Evaluation::merge`] joins what they found. By default all.
+    pub part: Option<Part>,
     /// Number of threads; 0 for one per processor.
     pub threads: usize,
 }
@@ -275,6 +278,10 @@ impl<'a> Run<'a> {
             let problems = source.problems();
             return Err(EvalError::Empty { dataset, split, task, problems });
         }
+        let wanted = match options.part {
+            Some(part) => wanted[part.range(wanted.len())].to_vec(),
+            None => wanted,
+        };
         // Mirror images are evaluated separately.
         let estimator = estimator.flip_fusion(false);
         let corruption = options.corruption;
@@ -353,6 +360,7 @@ impl<'a> Run<'a> {
             dataset: self.source.name().to_owned(),
             split: self.options.split.map_or("all", Split::name).to_owned(),
             protocol: self.source.protocol().map(Protocol::to_string),
+            part: self.options.part,
             labels: head.labels.clone(),
             scale: Scale::new(head.task, &head.labels),
             calibration: head.calibration.clone(),

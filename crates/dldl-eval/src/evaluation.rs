@@ -4,7 +4,7 @@
 //! computed in [`crate::figures`].
 
 use dldl::LabelSet;
-use dldl_data::Problem;
+use dldl_data::{Part, Problem};
 use dldl_label::Task;
 use dldl_label::metrics::mae;
 use dldl_net::Calibration;
@@ -36,6 +36,9 @@ pub struct Subject {
     /// The protocol of the splits, unless it is the published one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    /// Which part of the pictures was evaluated; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// The model's labels.
     pub labels: LabelSet,
     /// Unit, thresholds and bands for this task and these labels.
@@ -184,6 +187,31 @@ impl Evaluation {
         }
     }
 
+    /// The evaluation of all pictures from those of the parts, in any order: the same to the last
+    /// digit as if they had not been divided.
+    ///
+    /// # Errors
+    /// Which part is missing or there twice, or that they are not of one evaluation.
+    pub fn merge(parts: Vec<Self>) -> Result<Self, String> {
+        let number = |one: &Self| one.subject.part.ok_or("one is a whole evaluation, not a part");
+        let order = Part::order(&parts.iter().map(number).collect::<Result<Vec<_>, _>>()?)?;
+        let whole = |one: &Self| Subject { part: None, ..one.subject.clone() };
+        let subject = whole(&parts[0]);
+        if parts.iter().any(|part| whole(part) != subject) {
+            return Err("they differ in model, dataset or settings".into());
+        }
+        let (mut predictions, mut failed) = (Vec::new(), Vec::new());
+        let median = parts.iter().find_map(|part| Some(part.baseline?.train_median));
+        let problems = parts[0].problems.clone();
+        let mut parts: Vec<Option<Self>> = parts.into_iter().map(Some).collect();
+        for part in order.into_iter().filter_map(|i| parts[i].take()) {
+            predictions.extend(part.predictions);
+            failed.extend(part.failed);
+        }
+        let baseline = median.and_then(|median| Baseline::new(vec![median], &predictions));
+        Ok(Self::new(subject, predictions, baseline, failed, problems))
+    }
+
     /// As indented JSON with one line per prediction.
     pub fn to_json(&self) -> String {
         let json = |value: &Self| serde_json::to_string_pretty(value).expect("plain data");
@@ -214,6 +242,7 @@ mod tests {
             dataset: "faces".into(),
             split: "test".into(),
             protocol: None,
+            part: None,
             labels: LabelSet::age(),
             scale: years(),
             calibration: None,
@@ -230,6 +259,38 @@ mod tests {
         assert_eq!(odd.train_median, 40.0);
         assert_eq!(Baseline::new(vec![], &four), None);
         assert_eq!(Baseline::new(vec![1.0], &[]), None);
+    }
+
+    #[test]
+    fn parts_make_up_the_whole() {
+        let predictions = many(41, 20);
+        let train = vec![10.0, 20.0, 31.0, 40.0];
+        let broken = |file: &str| Problem { file: file.into(), reason: "empty file".into() };
+        let make = |part: Option<&str>, predictions: &[Prediction], failed: Vec<Problem>| {
+            let part = part.map(|part| part.parse().unwrap());
+            let subject = Subject { part, ..subject() };
+            let baseline = Baseline::new(train.clone(), predictions);
+            let problems = vec![broken("row 7")];
+            Evaluation::new(subject, predictions.to_vec(), baseline, failed, problems)
+        };
+        let whole = make(None, &predictions, vec![broken("a"), broken("b")]);
+        let parts = [
+            make(Some("3/3"), &predictions[20..], vec![broken("b")]),
+            make(Some("1/3"), &predictions[..20], vec![broken("a")]),
+            make(Some("2/3"), &[], vec![]),
+        ];
+        let stored = parts.iter().map(Evaluation::to_json);
+        let stored: Vec<Evaluation> =
+            stored.map(|text| serde_json::from_str(&text).unwrap()).collect();
+        assert_eq!(Evaluation::merge(stored).unwrap().to_json(), whole.to_json());
+        let refused = |parts: &[&Evaluation]| {
+            Evaluation::merge(parts.iter().map(|&part| part.clone()).collect()).unwrap_err()
+        };
+        assert!(refused(&[&parts[0], &parts[1]]).contains("2/3 is missing"));
+        assert!(refused(&[&whole]).contains("not a part"));
+        let mut other = parts[2].clone();
+        other.subject.model = "other".into();
+        assert!(refused(&[&parts[0], &parts[1], &other]).contains("differ"));
     }
 
     #[test]

@@ -283,6 +283,7 @@ mod tests {
             dataset: "faces".into(),
             split: "test".into(),
             protocol: Some("random:1".into()),
+            part: None,
             scale: Scale::new(task, &labels),
             labels,
             calibration: Some(Calibration { intervals, ..Calibration::temperature(1.0) }),

@@ -298,6 +298,7 @@ fn evaluate_on(
         no_detect: !test.detect,
         corruption: None,
         thresholds: Vec::new(),
+        part: None,
         threads: 0,
     };
     let mut progress = |p: dldl_eval::Progress| observer.evaluating(p.done, p.total);

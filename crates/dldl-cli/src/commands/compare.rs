@@ -59,7 +59,11 @@ pub fn run(args: Args) -> Result<Outcome> {
     Ok(Outcome::Complete)
 }
 
-fn read(path: &Path) -> Result<Evaluation, UsageError> {
+/// The evaluation in a file.
+///
+/// # Errors
+/// If there is none.
+pub fn read(path: &Path) -> Result<Evaluation, UsageError> {
     let file = || path.to_owned();
     let text = std::fs::read_to_string(path)
         .map_err(|source| UsageError::Read { path: file(), source })?;

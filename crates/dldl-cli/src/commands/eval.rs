@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use dldl::Estimator;
+use dldl_data::Part;
 use dldl_eval::{Corruption, Options, Progress, evaluate};
 
 use crate::dataset_args::{DatasetArgs, SplitArg};
@@ -47,6 +48,11 @@ pub struct Args {
     #[command(flatten)]
     thresholds: ThresholdArgs,
 
+    /// Evaluate one part of the pictures, on one of several machines: 2/8 is the second of
+    /// eight. `dldl merge` joins their files
+    #[arg(long, value_name = "K/N")]
+    part: Option<Part>,
+
     /// Output format
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
@@ -65,6 +71,7 @@ Examples:
             --dataset scut-fbp5500 --root SCUT-FBP5500
   dldl eval --model runs/mine/model.safetensors --dataset cache --root cache/mine
   dldl eval --dataset utkface --root utkface --out tiny-utkface.json
+  dldl eval --dataset utkface --root utkface --part 2/8 --out part-2.json
   dldl eval --dataset utkface --root utkface --threshold 18   # who is taken for 18 or older?
   dldl eval --model scut.safetensors --dataset london --root london --rescale 1:7";
 
@@ -74,6 +81,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     let options = Options {
         corruption: args.corrupt,
         thresholds: args.thresholds.list(),
+        part: args.part,
         ..args.dataset.options(args.split)
     };
     let mut bar = None;

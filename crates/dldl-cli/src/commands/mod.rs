@@ -12,6 +12,7 @@ pub mod explain;
 pub mod export;
 pub mod generate;
 pub mod info;
+pub mod merge;
 pub mod prepare;
 pub mod pretrain;
 pub mod quantize;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dldl_data::{Parameters, Protocol, Report};
+use dldl_data::{Parameters, Part, Protocol, Report};
 
 use crate::dataset_args::{self, PROTOCOL_HELP};
 use crate::outcome::{Outcome, UsageError};
@@ -51,6 +51,11 @@ pub struct Args {
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 
+    /// Prepare one part, on one of several machines: 2/8 is the second of eight. Each part
+    /// has a folder of its own; `dldl merge` joins them
+    #[arg(long, value_name = "K/N")]
+    part: Option<Part>,
+
     #[command(flatten)]
     threads: ThreadArgs,
 }
@@ -59,6 +64,7 @@ const EXAMPLES: &str = "\
 Examples:
   dldl prepare --dataset utkface --root utkface --out cache/utkface
   dldl prepare --dataset csv --root photos --labels ages.csv --out cache/mine
+  dldl prepare --dataset lagenda --root lagenda --part 2/8 --out cache/lagenda-2
   dldl prepare --dataset morph --root MORPH --protocol subjects:5:1 --out cache/morph-1
 
 `dldl data list` describes the datasets, `dldl data check` finds problems in one.
@@ -78,7 +84,8 @@ pub fn run(args: Args) -> Result<Outcome> {
     let bar = progress::bar(dataset.samples.len());
     let threads = args.threads.count();
     let show = |p: dldl_data::Progress| bar.set_position(p.done as u64);
-    let report = dldl_data::prepare(&dataset, &args.out, &parameters, threads, &show)?;
+    let report =
+        dldl_data::prepare_part(&dataset, &args.out, &parameters, args.part, threads, &show)?;
     bar.finish_and_clear();
     match args.format {
         ReportFormat::Table => printing::print(&text(&report, &args.out.display().to_string()))?,
@@ -90,7 +97,7 @@ pub fn run(args: Args) -> Result<Outcome> {
 /// The most problems of a kind that are printed; report.json has all.
 const SHOWN: usize = 20;
 
-fn text(report: &Report, out: &str) -> String {
+pub fn text(report: &Report, out: &str) -> String {
     let counts = report.counts;
     let packed = counts.aligned + counts.whole_picture;
     let mut text = format!(

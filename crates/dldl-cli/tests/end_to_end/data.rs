@@ -304,3 +304,49 @@ fn a_published_list_is_a_protocol() {
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("has the splits 0 to 4"), "{}", refused.stderr);
 }
+
+#[test]
+fn parts_of_several_machines_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    std::fs::create_dir(&root).unwrap();
+    people(&root);
+    let call = |command: &str, more: &[&str], out: &str| {
+        let mut call = dldl();
+        call.args([command, "--dataset", "fg-net", "--no-detect", "--root"]).arg(&root);
+        call.args(more).arg("--out").arg(dir.path().join(out));
+        run(&mut call)
+    };
+    let merge = |parts: &[&str], out: &str| {
+        let mut call = dldl();
+        call.arg("merge").args(parts.iter().map(|part| dir.path().join(part)));
+        run(call.arg("--out").arg(dir.path().join(out)))
+    };
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+
+    let whole = call("eval", &["--split", "all"], "whole.json");
+    for number in ["1/2", "2/2"] {
+        let out = format!("part-{}.json", &number[..1]);
+        assert_eq!(call("eval", &["--split", "all", "--part", number], &out).code, whole.code);
+    }
+    let merged = merge(&["part-2.json", "part-1.json"], "merged.json");
+    assert_eq!((merged.code, &merged.stdout), (whole.code, &whole.stdout));
+    assert_eq!(read("merged.json"), read("whole.json"));
+    let alone = merge(&["part-1.json"], "alone.json");
+    assert_eq!(alone.code, 2);
+    assert!(alone.stderr.contains("part 2/2 is missing"), "{}", alone.stderr);
+    assert!(!dir.path().join("alone.json").exists());
+
+    call("prepare", &["--size", "32"], "cache");
+    for number in ["1/2", "2/2"] {
+        call("prepare", &["--size", "32", "--part", number], &format!("cache-{}", &number[..1]));
+    }
+    let merged = merge(&["cache-1", "cache-2"], "cache-merged");
+    assert!(merged.stdout.contains("12 pictures packed"), "{}", merged.stdout);
+    for name in ["cache.json", "report.json", "train-00000.tar"] {
+        assert_eq!(read(&format!("cache-merged/{name}")), read(&format!("cache/{name}")));
+    }
+    let bad = call("prepare", &["--part", "3/2"], "bad");
+    assert_eq!(bad.code, 2);
+    assert!(bad.stderr.contains("the second of eight"), "{}", bad.stderr);
+}

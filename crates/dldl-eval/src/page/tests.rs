@@ -160,6 +160,7 @@ fn evaluation(model: &str) -> Evaluation {
             dataset: "utkface".into(),
             split: "test".into(),
             protocol: None,
+            part: None,
             scale: Scale::new(dldl_label::Task::Age, &labels),
             labels,
             calibration: None,

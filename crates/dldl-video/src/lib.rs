@@ -36,7 +36,7 @@ pub use error::VideoError;
 pub use ffmpeg::Ffmpeg;
 pub use queue::FrameQueue;
 pub use reader::{Frame, FrameReader, ReadOptions, ReadSummary, Stopper};
-pub use record::{BestFrameRecord, PersonRecord, frame_record};
+pub use record::{BestFrameRecord, PersonRecord, face_record, frame_record};
 pub use source::Source;
 pub use track::{Detection, Expected, Tracked, Tracker, TrackerParams};
 pub use writer::VideoWriter;

@@ -28,7 +28,11 @@ pub fn frame_record(
     record
 }
 
-fn face_record(tracked: &TrackedFace, options: &RecordOptions) -> FaceRecord {
+/// The record of a face in a frame: see [`frame_record`].
+///
+/// # Panics
+/// If the options' level is not in 0..=1.
+pub fn face_record(tracked: &TrackedFace, options: &RecordOptions) -> FaceRecord {
     let TrackedFace { face, track, heads } = tracked;
     let of_frame = FaceRecord::new(face, 1, options);
     if heads.is_empty() {

@@ -116,7 +116,7 @@ def test_wrong_objects_are_named(estimator: dldl.Estimator, portrait: Path) -> N
         estimator.estimate(numpy.zeros((0, 4, 3), numpy.uint8))
     with pytest.raises(ValueError, match="invalid level 90"):
         estimator.estimate(portrait, level=90)
-    with pytest.raises(ValueError, match="nan"):
+    with pytest.raises(ValueError, match="threshold NaN"):
         estimator.estimate(portrait).to_dict(thresholds=[float("nan")])
     with pytest.raises(dldl.PictureError, match=r"missing\.jpg: .*No such file"):
         estimator.estimate("missing.jpg")

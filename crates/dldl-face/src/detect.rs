@@ -90,6 +90,7 @@ pub enum SearchNet {
     #[default]
     Mtcnn,
     /// YuNet, once on the whole picture.
+    #[cfg(feature = "yunet")]
     YuNet,
 }
 
@@ -155,7 +156,11 @@ impl Detector {
         assert!(params.min_face >= 1.0, "min_face must be 1 or more");
         assert!(params.factor > 0.0 && params.factor < 1.0, "factor must be between 0 and 1");
         assert!(params.max_short_side > 0, "max_short_side must be 1 or more");
-        let yunet = (params.search == SearchNet::YuNet).then(YuNet::load);
+        let yunet = match params.search {
+            SearchNet::Mtcnn => None,
+            #[cfg(feature = "yunet")]
+            SearchNet::YuNet => Some(YuNet::load()),
+        };
         Self { params, nets: Nets::load(), yunet }
     }
 

@@ -5,12 +5,16 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// The formats that this build reads.
-const SUPPORTED: &str = match (cfg!(feature = "heic"), cfg!(feature = "jxl")) {
-    (true, true) => "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC and JPEG XL",
-    (true, false) => "JPEG, PNG, WebP, BMP, GIF, TIFF and HEIC",
-    (false, true) => "JPEG, PNG, WebP, BMP, GIF, TIFF and JPEG XL",
-    (false, false) => "JPEG, PNG, WebP, BMP, GIF and TIFF",
-};
+fn supported() -> String {
+    let optional = [
+        ("TIFF", cfg!(feature = "tiff")),
+        ("HEIC", cfg!(feature = "heic")),
+        ("JPEG XL", cfg!(feature = "jxl")),
+    ];
+    let mut names = vec!["JPEG", "PNG", "WebP", "BMP"];
+    names.extend(optional.iter().filter(|(_, is_here)| *is_here).map(|(name, _)| name));
+    format!("{} and GIF", names.join(", "))
+}
 
 /// Why there is no picture, or no crop of one.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +44,7 @@ pub enum FaceError {
     #[error("not a picture: {0}")]
     NotAPicture(&'static str),
     /// The format is recognized, but not supported.
-    #[error("{0} is not supported ({SUPPORTED} are): convert it to JPEG or PNG")]
+    #[error("{} is not supported ({} are): convert it to JPEG or PNG", .0, supported())]
     UnsupportedFormat(String),
     /// The file ends before its picture does.
     #[error("truncated {0} file: it ends before the picture is complete")]

@@ -69,7 +69,7 @@ export class Estimator {
   readonly model: Record<string, unknown> & { name: string };
   /** The faces of a picture. Throws an error if the options are wrong. */
   estimate(picture: Picture, options?: Options): PictureRecord;
-  /** The faces of a picture file (JPEG, PNG, WebP, TIFF, BMP, GIF), decoded by the module: exactly the estimates of the
+  /** The faces of a picture file (JPEG, PNG, WebP, BMP, GIF), decoded by the module: exactly the estimates of the
    * command line, where browsers decode a little differently. Throws an error if it is no picture, or damaged. */
   estimateFile(bytes: ArrayBuffer | Uint8Array, options?: Options): PictureRecord;
   /** The faces of the next frame of a video; the time must not fall. */

@@ -87,8 +87,8 @@ impl Estimator {
     /// the last digit. (Browsers decode JPEG a little differently.)
     ///
     /// # Errors
-    /// Not a picture, a damaged one or one of a format that is not part of the module (HEIC
-    /// and JPEG XL); wrong options.
+    /// Not a picture, a damaged one or one of a format that is not part of the module (HEIC,
+    /// JPEG XL and TIFF); wrong options.
     pub fn estimate_file(&self, bytes: &[u8], options: &str) -> Result<String, String> {
         let options = self.options(options)?;
         let picture = dldl::decode(bytes).map_err(|e| e.reason())?;

@@ -14,6 +14,7 @@ mod jpeg;
 mod jxl;
 mod png;
 mod rows;
+#[cfg(feature = "tiff")]
 mod tiff;
 mod webp;
 
@@ -106,12 +107,13 @@ fn decoder(format: Format) -> Result<Decoder, FaceError> {
         Format::WebP => Decoder { header: webp::header, decode: webp::decode },
         Format::Bmp => Decoder { header: bmp::header, decode: bmp::decode },
         Format::Gif => Decoder { header: gif::header, decode: gif::decode },
+        #[cfg(feature = "tiff")]
         Format::Tiff => Decoder { header: tiff::header, decode: tiff::decode },
         #[cfg(feature = "heic")]
         Format::Heic => Decoder { header: heic::header, decode: heic::decode },
         #[cfg(feature = "jxl")]
         Format::Jxl => Decoder { header: jxl::header, decode: jxl::decode },
-        #[cfg(not(all(feature = "heic", feature = "jxl")))]
+        #[cfg(not(all(feature = "heic", feature = "jxl", feature = "tiff")))]
         other => return Err(FaceError::UnsupportedFormat(other.name().into())),
     })
 }

@@ -6,19 +6,13 @@ headless Chromium.
 Needs schemathesis and playwright, and the program chromium. Exits with 1 if something is wrong."""
 
 import argparse
-import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
+import page_check
 from playwright.sync_api import sync_playwright
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PORTRAIT = ROOT / "assets/astronaut.jpg"
-# A phone, and a desk.
-VIEWS = [("phone", 390, 844, "dark"), ("desk", 1280, 900, "light")]
 
 
 def start(dldl):
@@ -44,44 +38,21 @@ def description(address):
 
 
 def page(dldl, address, screenshots):
-    """Whether the page shows what the command line estimates, and asks nobody else."""
-    records = json.loads(subprocess.check_output([dldl, "estimate", "--format", "json", PORTRAIT]))
-    expected = records[0]["faces"][0]["age"]["value"]
-    problems = []
+    """Whether the page shows what the command line estimates, asks nobody else, and saves its
+    table."""
+    expected, problems = page_check.age_of_portrait(dldl), []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for name, width, height, scheme in VIEWS:
-            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-            tab = context.new_page()
-            tab.on("pageerror", lambda error: problems.append(f"script: {error}"))
-            addresses = []
-            tab.on("request", lambda request: addresses.append(request.url))
-            tab.goto(address)
-            tab.fill("#threshold", "25")
-            tab.set_input_files("#files", [PORTRAIT, ROOT / "README.md"])
-            tab.wait_for_selector("article:nth-of-type(2) p.error", timeout=60_000)
-            tab.wait_for_selector("#rows tr", timeout=60_000)
-            shown = float(tab.inner_text("#rows tr td:nth-of-type(3)"))
-            if abs(shown - expected) > 0.1:
-                problems.append(f"{name}: {shown} years, expected {expected}")
-            if "at least 25" not in tab.inner_text("article li"):
-                problems.append(f"{name}: no probability of being 25")
-            if tab.evaluate("() => document.documentElement.scrollWidth") > width:
-                problems.append(f"{name}: the page is wider than the screen")
-            if others := [url for url in addresses if not url.startswith((address, "blob:"))]:
-                problems.append(f"{name}: requests to {others}")
-            # The policy keeps scripts from sending anything elsewhere.
-            sent = tab.evaluate("() => fetch('https://example.com/').then(() => true, () => false)")
-            if sent:
-                problems.append(f"{name}: a request to another address was let through")
+        browser = page_check.launch(playwright)
+        for view in page_check.VIEWS:
+            screenshot = screenshots and screenshots / f"{view[0]}.png"
+            tab, wrong = page_check.look(browser, view, address, expected, screenshot)
+            problems += wrong
             with tab.expect_download() as download:
                 tab.keyboard.press("Tab")
                 tab.click("#save")
             saved = pathlib.Path(download.value.path()).read_text()
             if not saved.startswith("picture,face,age,low,high,at least 25,quality"):
-                problems.append(f"{name}: the table is {saved[:80]}")
-            if screenshots:
-                tab.screenshot(path=screenshots / f"{name}.png", full_page=True)
+                problems.append(f"{view[0]}: the table is {saved[:80]}")
         browser.close()
     for problem in problems:
         print(f"page: {problem}", file=sys.stderr)

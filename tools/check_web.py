@@ -8,20 +8,17 @@ Needs playwright, and the programs chromium and ffmpeg. Exits with 1 if somethin
 import argparse
 import functools
 import http.server
-import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 
+import page_check
+from page_check import PORTRAIT, ROOT
 from playwright.sync_api import sync_playwright
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PORTRAIT = ROOT / "assets/astronaut.jpg"
 SITE = ROOT / "target/web/site"
-VIEWS = [("phone", 390, 844, "dark"), ("desk", 1280, 900, "light")]
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -45,29 +42,6 @@ def clip(folder):
     return path
 
 
-def picture(tab, address, expected, name, width, screenshots):
-    problems, addresses = [], []
-    tab.on("pageerror", lambda error: problems.append(f"{name}: script: {error}"))
-    tab.on("request", lambda request: addresses.append(request.url))
-    tab.goto(address)
-    tab.fill("#threshold", "25")
-    tab.set_input_files("#files", [PORTRAIT, ROOT / "README.md"])
-    tab.wait_for_selector("article:nth-of-type(2) p.error", timeout=120_000)
-    tab.wait_for_selector("#rows tr", timeout=60_000)
-    shown = float(tab.inner_text("#rows tr td:nth-of-type(3)"))
-    if abs(shown - expected) > 0.1:
-        problems.append(f"{name}: {shown} years, expected {expected}")
-    if tab.evaluate("() => document.documentElement.scrollWidth") > width:
-        problems.append(f"{name}: the page is wider than the screen")
-    if others := [url for url in addresses if not url.startswith((address, "blob:"))]:
-        problems.append(f"{name}: requests to {others}")
-    if tab.evaluate("() => fetch('https://example.com/').then(() => true, () => false)"):
-        problems.append(f"{name}: a request to another address was let through")
-    if screenshots:
-        tab.screenshot(path=screenshots / f"web-{name}.png", full_page=True)
-    return problems
-
-
 def offline(server, context, address, expected):
     """The page without the server, after it was loaded once."""
     tab = context.new_page()
@@ -85,9 +59,8 @@ def offline(server, context, address, expected):
 
 def camera(playwright, address, expected, screenshots):
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-                     f"--use-file-for-fake-video-capture={clip(pathlib.Path(folder))}"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        browser = page_check.launch(playwright, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+                                    f"--use-file-for-fake-video-capture={clip(pathlib.Path(folder))}")
         tab = browser.new_page()
         tab.goto(address)
         tab.click("#camera")
@@ -109,15 +82,14 @@ def main():
     arguments.add_argument("--dldl", default="target/release/dldl")
     arguments.add_argument("--screenshots", type=pathlib.Path)
     arguments = arguments.parse_args()
-    records = json.loads(subprocess.check_output([arguments.dldl, "estimate", "--format", "json", PORTRAIT]))
-    expected = records[0]["faces"][0]["age"]["value"]
+    expected = page_check.age_of_portrait(arguments.dldl)
     server, address = serve()
     problems = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for name, width, height, scheme in VIEWS:
-            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-            problems += picture(context.new_page(), address, expected, name, width, arguments.screenshots)
+        browser = page_check.launch(playwright)
+        for view in page_check.VIEWS:
+            screenshot = arguments.screenshots and arguments.screenshots / f"web-{view[0]}.png"
+            problems += page_check.look(browser, view, address, expected, screenshot)[1]
         problems += camera(playwright, address, expected, arguments.screenshots)
         problems += offline(server, browser.new_context(), address, expected)
         browser.close()

@@ -60,9 +60,8 @@ pub struct FaceArgs {
           hide_default_value = true)]
     min_quality: f64,
 
-    /// What finds the faces. The landmarks, and so the estimates, are nearly the same
-    #[arg(long, value_enum, default_value_t = DetectorName::Mtcnn)]
-    detector: DetectorName,
+    #[command(flatten)]
+    detector: DetectorArgs,
 
     /// Arithmetic of a built-in model. Ages in f32 are the same on all processors
     #[arg(long, value_enum, value_name = "KIND")]
@@ -96,6 +95,25 @@ impl From<PrecisionName> for Precision {
     }
 }
 
+/// The face detector.
+#[derive(Args)]
+pub struct DetectorArgs {
+    /// What finds the faces. The landmarks, and so the estimates, are nearly the same
+    #[arg(long, value_enum, default_value_t = DetectorName::Mtcnn)]
+    detector: DetectorName,
+}
+
+impl DetectorArgs {
+    /// The detector's parameters.
+    pub fn params(&self) -> DetectorParams {
+        let search = match self.detector {
+            DetectorName::Mtcnn => SearchNet::Mtcnn,
+            DetectorName::Yunet => SearchNet::YuNet,
+        };
+        DetectorParams { search, ..DetectorParams::default() }
+    }
+}
+
 /// The name of a face detector.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum DetectorName {
@@ -115,12 +133,7 @@ impl FaceArgs {
             }
         };
         let estimator = Estimator::load(model).map_err(UsageError::new)?.flip_fusion(!self.no_flip);
-        let search = match self.detector {
-            DetectorName::Mtcnn => SearchNet::Mtcnn,
-            DetectorName::Yunet => SearchNet::YuNet,
-        };
-        let params = DetectorParams { search, ..DetectorParams::default() };
-        let estimator = estimator.detector_params(params);
+        let estimator = estimator.detector_params(self.detector.params());
         let options = RecordOptions {
             level: self.interval,
             distribution: self.distribution,

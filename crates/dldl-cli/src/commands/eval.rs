@@ -11,7 +11,7 @@ use crate::dataset_args::{DatasetArgs, SplitArg};
 use crate::outcome::{Outcome, UsageError};
 use crate::printing::{self, ReportFormat, write_file};
 use crate::progress;
-use crate::shared_args::{ModelArgs, ThresholdArgs};
+use crate::shared_args::{DetectorArgs, ModelArgs, ThresholdArgs};
 
 /// Measure a model's errors on a labeled dataset
 ///
@@ -39,6 +39,9 @@ pub struct Args {
     /// Split to evaluate: train, val, test, or all
     #[arg(long, default_value = "test", value_parser = SplitArg::parse)]
     split: SplitArg,
+
+    #[command(flatten)]
+    detector: DetectorArgs,
 
     /// Corrupt every picture first, as `dldl robustness` does: blur:2, jpeg:10,
     /// scale:0.8
@@ -77,6 +80,7 @@ Examples:
 
 pub fn run(args: Args) -> Result<Outcome> {
     let estimator = Estimator::load(&args.model.path).map_err(UsageError::new)?;
+    let estimator = estimator.detector_params(args.detector.params());
     let source = args.dataset.open()?;
     let options = Options {
         corruption: args.corrupt,

@@ -34,7 +34,7 @@ def face_html(face: Face) -> str:
         f'<text x="{at(label):.0f}" y="{HEIGHT - 4}" text-anchor="middle">{label:g}</text>'
         for label in labels[:: max(1, (len(labels) - 1) // 5)][1:-1]
     )
-    text = f"{age.task} {age.value:.1f}, {100 * age.interval().level:g} % {low:.1f} to {high:.1f}"
+    text = f"{age.task} {age.value:.1f}, {100 * age.interval().level:g} % from {low:.1f} to {high:.1f}"
     return (
         f'<svg width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="11" '
         f'fill="currentColor" role="img" aria-label="{text}">'

@@ -187,7 +187,7 @@ class Estimator:
         threads: int | None = None,
         detect: bool = True,
         flip: bool = True,
-        detector: str = "mtcnn",
+        detector: str = "yunet",
         precision: str | None = None,
         min_quality: float = 0.0,
     ) -> Estimator:
@@ -195,8 +195,7 @@ class Estimator:
 
         ``threads``: at most so many, default one per processor. ``detect=False`` takes the
         central square of each picture for an aligned face. ``flip`` averages with the mirror
-        image: more accurate, slower. ``detector``: ``mtcnn``, or ``yunet``, which finds more
-        faces that are small or turned away. ``precision``: ``f32``, ``int8`` or ``auto``. Faces
+        image: more accurate, slower. ``detector``: ``yunet``, or ``mtcnn``, that of the paper. ``precision``: ``f32``, ``int8`` or ``auto``. Faces
         of a quality below ``min_quality``, 0 to 1, get no estimates.
 
         Raises :class:`DldlError` if there is no such model or it is damaged,

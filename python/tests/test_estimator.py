@@ -122,7 +122,7 @@ def test_wrong_objects_are_named(estimator: dldl.Estimator, portrait: Path) -> N
         estimator.estimate("missing.jpg")
     with pytest.raises(dldl.Error, match="unknown model `tinny`"):
         dldl.Estimator("tinny")
-    with pytest.raises(ValueError, match="mtcnn or yunet"):
+    with pytest.raises(ValueError, match="yunet or mtcnn"):
         dldl.Estimator(detector="haar")
     with pytest.raises(ValueError, match="threads 0"):
         dldl.Estimator(threads=0)
@@ -186,7 +186,7 @@ def test_options_of_the_estimator(portrait: Path) -> None:
     assert plain is not None and fused is not None and plain.value != fused.value
     quantized = dldl.Estimator(precision="int8")
     assert quantized.model["name"] == "tiny-int8"
-    assert len(dldl.Estimator(detector="yunet", threads=1).estimate(portrait)) == 1
+    assert len(dldl.Estimator(detector="mtcnn", threads=1).estimate(portrait)) == 1
 
 
 def test_threads_share_an_estimator(estimator: dldl.Estimator, portrait: Path) -> None:

@@ -39,7 +39,6 @@ pub(crate) struct YuNet {
 
 impl YuNet {
     /// The network with the built-in weights.
-    #[cfg_attr(not(feature = "yunet"), expect(dead_code, reason = "then nothing loads them"))]
     pub(crate) fn load() -> Self {
         let file = SafeTensors::deserialize(WEIGHTS).expect("the built-in weights are valid");
         let values = |name: &str| -> Vec<f32> {

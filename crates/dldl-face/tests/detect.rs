@@ -1,7 +1,7 @@
 //! The detector against facenet-pytorch 2.6.0 on real photographs (values stored by
 //! `tools/golden_face.py`), and its invariants: threads, scale, limits.
 
-use dldl_face::{Detector, DetectorParams, Face, Picture, SearchNet, decode_file, rotation};
+use dldl_face::{Detector, DetectorParams, Face, Picture, decode_file, rotation};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ fn astronaut() -> Picture {
 #[test]
 fn agrees_with_facenet_pytorch_on_photographs() {
     let golden: Golden = serde_json::from_str(include_str!("data/mtcnn_golden.json")).unwrap();
-    let detector = Detector::new(DetectorParams::default());
+    let detector = mtcnn();
     let mut compared = 0;
     for expected in &golden.pictures {
         let name = &expected.file;
@@ -78,8 +78,12 @@ fn agrees_with_facenet_pytorch_on_photographs() {
     assert!(compared >= 1);
 }
 
+fn mtcnn() -> Detector {
+    Detector::new(DetectorParams::mtcnn())
+}
+
 fn yunet() -> Detector {
-    Detector::new(DetectorParams { search: SearchNet::YuNet, ..DetectorParams::default() })
+    Detector::new(DetectorParams::default())
 }
 
 /// YuNet finds the faces that MTCNN finds, and crops are aligned in nearly the same way.
@@ -118,28 +122,33 @@ fn yunet_finds_the_same_faces_with_nearly_the_same_landmarks() {
 #[test]
 fn known_faces_are_found_again_without_a_search() {
     let picture = collage(&[250, 512], 762, 512);
-    let detector = Detector::new(DetectorParams::default());
-    let faces = detector.detect(&picture);
+    for detector in [mtcnn(), yunet()] {
+        found_again(&picture, &detector);
+    }
+}
+
+fn found_again(picture: &Picture, detector: &Detector) {
+    let faces = detector.detect(picture);
     let moved = |face: &Face| {
         let [x, y, w, h] = face.bbox;
         [x + 0.1 * w, y - 0.08 * h, w, 1.1 * h]
     };
     let boxes: Vec<[f32; 4]> = faces.iter().map(moved).collect();
-    let again = detector.detect_near(&picture, &boxes);
+    let again = detector.detect_near(picture, &boxes);
     assert_eq!(again.len(), 2);
     for (face, again) in faces.iter().zip(&again) {
         assert!(iou(&face.bbox, &again.bbox) > 0.8, "{face:?} {again:?}");
         assert!(landmark_error(&again.landmarks, &face.landmarks) < 0.06);
     }
     // There is no face at other places.
-    assert_eq!(detector.detect_near(&picture, &[[600.0, 380.0, 90.0, 110.0]]), []);
-    assert_eq!(detector.detect_near(&picture, &[]), []);
+    assert_eq!(detector.detect_near(picture, &[[600.0, 380.0, 90.0, 110.0]]), []);
+    assert_eq!(detector.detect_near(picture, &[]), []);
 }
 
 #[test]
 fn portraits_have_exactly_one_face() {
     let Some(root) = dldl_testdata::dataset("london/images") else { return };
-    let detectors = [Detector::new(DetectorParams::default()), yunet()];
+    let detectors = [mtcnn(), yunet()];
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in ["composite", "neutral_front", "smiling_front"] {
         let entries = std::fs::read_dir(root.join(folder)).unwrap();
@@ -260,7 +269,8 @@ fn pictures_without_a_face_have_no_detections_at_any_size() {
 #[test]
 fn parameters_take_effect() {
     let detect = |params| Detector::new(params).detect(&astronaut()).len();
-    let default = DetectorParams::default();
+    let default = DetectorParams::mtcnn();
+    assert_eq!(detect(DetectorParams { min_score: 1.0, ..DetectorParams::default() }), 0);
     // The face is about 90 pixels wide and 110 high.
     assert_eq!(detect(DetectorParams { min_face: 60.0, ..default }), 1);
     assert_eq!(detect(DetectorParams { min_face: 300.0, ..default }), 0);

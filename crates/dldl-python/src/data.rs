@@ -74,6 +74,7 @@ impl Dataset {
     }
 
     #[pyo3(signature = (out, *, size=224, detect=true, part=None, threads=0, progress=None))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn prepare<'py>(
         &self,
         py: Python<'py>,

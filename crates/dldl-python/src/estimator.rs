@@ -71,7 +71,8 @@ struct Seen {
 impl Estimator {
     #[new]
     #[pyo3(signature = (model=dldl::DEFAULT_MODEL.into(), *, threads=None, detect=true, flip=true,
-                        detector="mtcnn", precision=None, min_quality=0.0))]
+                        detector="yunet", precision=None, min_quality=0.0))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn new(
         py: Python<'_>,
         model: std::path::PathBuf,
@@ -88,7 +89,7 @@ impl Estimator {
         let search = match detector {
             "mtcnn" => SearchNet::Mtcnn,
             "yunet" => SearchNet::YuNet,
-            _ => return Err(unknown("detector", detector, "mtcnn or yunet")),
+            _ => return Err(unknown("detector", detector, "yunet or mtcnn")),
         };
         let precision = match precision {
             None => None,

@@ -62,6 +62,9 @@ fn encode(
     means.into_iter().zip(sigmas).map(|pair| one(pair).map_err(value)).collect()
 }
 
+/// A part of a target, if the method needs it.
+type Part = fn(&Target) -> Option<Vec<f64>>;
+
 /// A dictionary with `distribution` [N, K], `expectation` [N] and `ranks` [N, K - 1], as far as
 /// the method needs them.
 #[pyfunction]
@@ -75,7 +78,7 @@ pub fn targets<'py>(
     let (method, labels) = (self::method(method)?, label_set(labels)?);
     let targets = encode(&method, &labels, means, sigmas)?;
     let all = PyDict::new(py);
-    let parts: [(&str, fn(&Target) -> Option<Vec<f64>>); 3] = [
+    let parts: [(&str, Part); 3] = [
         ("distribution", |target| target.distribution.clone()),
         ("expectation", |target| target.expectation.map(|e| vec![e])),
         ("ranks", |target| target.ranks.clone()),

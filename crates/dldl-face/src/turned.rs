@@ -6,22 +6,38 @@
 
 use crate::detect::{Detector, Face};
 use crate::geometry::{Overlap, ScoredBox, nms};
-use crate::{DetectorStage, Picture};
+use crate::{DetectorStage, Picture, SearchNet};
 use rayon::prelude::*;
 
-/// Faces with at least this score are upright: turned ones hardly get 0.99.
-const UPRIGHT: f32 = 0.998;
 /// Where no face has at least this score, the turned picture is searched.
 const CONVINCING: f32 = 0.95;
-/// The least score of a face that is said to be turned. Faces in profile and blurred ones
-/// get up to 0.998 upside down.
-const TURNED: f32 = 0.999;
 /// How much larger the O-Net's logit of "face" must be in another turn.
 const MARGIN: f32 = 1.0;
+/// The same for a face that is detected again in all turns.
+const MARGIN_AGAIN: f32 = 1.0;
 /// The side of a turned face's surroundings, and the smallest face to look for in them, in
 /// units of the box's longer side. Boxes of turned faces are inexact.
 const SURROUNDINGS: f32 = 2.0;
 const SMALLEST: f32 = 0.5;
+
+/// The scores that decide. MTCNN's are those of the best of many windows, YuNet's those of one.
+struct Scores {
+    /// Faces with at least this score are upright.
+    upright: f32,
+    /// The least score of a face that is said to be turned.
+    turned: f32,
+}
+
+impl Scores {
+    fn of(search: SearchNet) -> Self {
+        match search {
+            // Turned faces hardly get 0.99. Those in profile and blurred ones get up to 0.998
+            // upside down.
+            SearchNet::Mtcnn => Self { upright: 0.998, turned: 0.999 },
+            SearchNet::YuNet => Self { upright: 0.995, turned: 0.97 },
+        }
+    }
+}
 
 /// Checks all faces of a picture for turns, and searches for turned ones if there is no
 /// convincing one.
@@ -31,10 +47,8 @@ pub(crate) fn with_turns(
     faces: Vec<Face>,
     on_stage: &(impl Fn(DetectorStage) + Sync),
 ) -> Vec<Face> {
-    let turned = |face: Face| match turns(detector, picture, &face, on_stage) {
-        0 => face,
-        turns => detect_again(detector, picture, &face, turns, on_stage).unwrap_or(face),
-    };
+    let scores = Scores::of(detector.params().search);
+    let turned = |face: Face| turned(detector, picture, &face, on_stage).unwrap_or(face);
     let mut faces: Vec<Face> = faces.into_par_iter().map(turned).collect();
     if faces.iter().all(|face| face.score < CONVINCING) {
         let upright_ones = faces.len();
@@ -42,7 +56,7 @@ pub(crate) fn with_turns(
             let upright = turned_back(picture, turns);
             let found = detector.search(&upright, 2.0 * detector.params().min_face, on_stage);
             let is_face = |face: &Face| {
-                face.score >= TURNED && self::turns(detector, &upright, face, on_stage) == 0
+                face.score >= scores.turned && self::turns(detector, &upright, face, on_stage) == 0
             };
             let size = [upright.width(), upright.height()].map(|n| n as f32);
             faces.extend(found.into_iter().filter(is_face).map(|f| placed(&f, turns, size)));
@@ -54,6 +68,29 @@ pub(crate) fn with_turns(
     faces
 }
 
+/// The face as it is detected in another turn, if it is turned.
+fn turned(
+    detector: &Detector,
+    picture: &Picture,
+    face: &Face,
+    on_stage: &(impl Fn(DetectorStage) + Sync),
+) -> Option<Face> {
+    let again = |turns| detect_again(detector, picture, face, turns, on_stage);
+    match detector.params().search {
+        SearchNet::Mtcnn => match turns(detector, picture, face, on_stage) {
+            0 => None,
+            turns => again(turns),
+        },
+        // Its boxes of turned faces are too inexact for the O-Net to compare turns in them.
+        search if face.score < Scores::of(search).upright => {
+            let best = (1..4).filter_map(again).max_by(|a, b| a.score.total_cmp(&b.score));
+            let logit = |score: f32| (score / (1.0 - score).max(1e-7)).ln();
+            best.filter(|best| logit(best.score) > logit(face.score) + MARGIN_AGAIN)
+        }
+        _ => None,
+    }
+}
+
 /// By how many quarters a face is turned clockwise, according to the O-Net.
 fn turns(
     detector: &Detector,
@@ -61,7 +98,7 @@ fn turns(
     face: &Face,
     on_stage: &(impl Fn(DetectorStage) + Sync),
 ) -> usize {
-    if face.score >= UPRIGHT {
+    if face.score >= Scores::of(detector.params().search).upright {
         return 0;
     }
     let Some(logits) = detector.logits_in_turns(picture, &window(face, 1.0), on_stage) else {
@@ -93,7 +130,7 @@ fn detect_again(
         found.iter().map(|face| placed(face, turns, size)).collect()
     });
     let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
-    best.filter(|face| face.score >= TURNED)
+    best.filter(|face| face.score >= Scores::of(detector.params().search).turned)
 }
 
 /// The faces that `search` finds in the surroundings of a face, where it is to look for faces

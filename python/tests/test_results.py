@@ -53,7 +53,7 @@ def test_tables(estimator: dldl.Estimator, pictures: Path) -> None:
 def test_notebooks_show_distributions(estimator: dldl.Estimator, portrait: Path) -> None:
     faces = estimator.estimate(portrait)
     html = faces[0]._repr_html_()
-    assert html.startswith("<svg") and "<polyline" in html and "age 30.1" in html
+    assert html.startswith("<svg") and "<polyline" in html and "age 27.8" in html
     assert faces._repr_html_() == html
     refused = dldl.Estimator(min_quality=0.99).estimate(portrait)
     assert "below 0.99" in refused[0]._repr_html_()
@@ -63,7 +63,7 @@ def test_plot(estimator: dldl.Estimator, portrait: Path, tmp_path: Path) -> None
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     axes = dldl.plot(portrait, estimator.estimate(portrait))
-    assert len(axes.patches) == 1 and axes.texts[0].get_text().startswith("30 (")
+    assert len(axes.patches) == 1 and axes.texts[0].get_text().startswith("28 (")
     matplotlib.pyplot.savefig(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 

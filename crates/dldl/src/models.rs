@@ -149,9 +149,9 @@ mod tests {
             let engine = engine(model.name).unwrap();
             assert_eq!(engine.info().name, model.name);
             assert!(!engine.info().figures.is_empty());
-            // Half precision or bytes, and little overhead.
+            // Half precision or bytes, and little overhead: mostly levels by band.
             let each = if engine.info().quantization.is_some() { 1 } else { 2 };
-            let most = each * engine.info().net.parameter_count() + 150_000;
+            let most = each * engine.info().net.parameter_count() + 200_000;
             assert!(model.bytes.len() < most, "{}: {} bytes", model.name, model.bytes.len());
         }
     }

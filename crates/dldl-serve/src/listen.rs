@@ -17,7 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::{self, App};
 use crate::metrics::Metrics;
@@ -34,8 +34,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after a connection could not be accepted, as when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// When the service stops: how long to wait for another connection that the system has
-/// accepted already.
+/// When the service stops: how long to wait for connections that the system has accepted
+/// already. Those that are there after it are taken too.
 const BACKLOG_TIME: Duration = Duration::from_millis(20);
 
 /// The bodies of this many requests at the limit of size fit into memory at a time.
@@ -192,8 +192,9 @@ impl Server {
         }
         self.app.stopping.store(true, Ordering::Relaxed);
         // Connections that the system has accepted are ours too.
+        let until = Instant::now() + BACKLOG_TIME;
         while let Ok(place) = connections.clone().try_acquire_owned()
-            && let Ok(Ok((stream, _))) = timeout(BACKLOG_TIME, listener.accept()).await
+            && let Ok(Ok((stream, _))) = timeout_at(until, listener.accept()).await
         {
             connect(stream, place);
         }

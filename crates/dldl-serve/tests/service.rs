@@ -354,3 +354,31 @@ fn a_stopping_service_answers_what_it_accepted() {
     service.stop();
     assert!(TcpStream::connect(service.address).is_err());
 }
+
+/// Clients that connect again and again do not keep a service from stopping.
+#[test]
+fn a_service_stops_although_clients_keep_connecting() {
+    let mut service = start(config());
+    let address = service.address;
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut answers = 0;
+                while let Ok(mut stream) = TcpStream::connect(address) {
+                    let request = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+                    let mut answer = Vec::new();
+                    let sent = stream.write_all(request);
+                    if sent.and_then(|()| stream.read_to_end(&mut answer)).is_ok() {
+                        answers += 1;
+                    }
+                }
+                answers
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+    // Does not return otherwise.
+    service.stop();
+    let answers: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
+    assert!(answers > 100, "{answers}");
+}

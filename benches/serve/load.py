@@ -242,7 +242,7 @@ def compare(dldl, portrait, seconds, rounds):
         services = {
             "FastAPI, facenet-pytorch, onnxruntime": Service(python),
             "**dldl serve**": serve(dldl, "--queue", "128"),
-            "**dldl serve --detector yunet**": serve(dldl, "--queue", "128", "--detector", "yunet"),
+            "**dldl serve --detector mtcnn**": serve(dldl, "--queue", "128", "--detector", "mtcnn"),
         }
         rates = {name: [] for name in services}
         for _ in range(rounds):

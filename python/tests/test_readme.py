@@ -1,5 +1,5 @@
-"""The Python section of the project's README, and what the package's README does not run as
-doctests: its notes for those who come from other packages, and the examples of `dldl.losses`."""
+"""The Python section of the project's README, the package's README with its notes for those who
+come from other packages, and the examples of `dldl.losses`."""
 
 import doctest
 import re
@@ -20,6 +20,14 @@ def test_the_example_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture
     file.write_text(blocks[0])
     runpy.run_path(str(file))
     assert re.fullmatch(r"\d\d years, 90 % from \d\d to \d\d\n", capsys.readouterr().out)
+
+
+def test_the_packages_readme() -> None:
+    pytest.importorskip("numpy")
+    pytest.importorskip("pandas")
+    readme = REPOSITORY / "python" / "README.md"
+    failed, tried = doctest.testfile(str(readme), module_relative=False)
+    assert failed == 0 and tried >= 10
 
 
 def test_the_migration_notes_run(estimator: dldl.Estimator, portrait: Path) -> None:

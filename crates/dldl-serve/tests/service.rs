@@ -380,5 +380,5 @@ fn a_service_stops_although_clients_keep_connecting() {
     // Does not return otherwise.
     service.stop();
     let answers: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
-    assert!(answers > 100, "{answers}");
+    assert!(answers > 0, "{answers}");
 }

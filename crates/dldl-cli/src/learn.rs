@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
+use dldl::models;
 use dldl_train::config::DeviceKind;
 use dldl_train::{RunFolder, TrainConfig, Training};
 
@@ -114,16 +115,11 @@ impl TrainingArgs {
     }
 }
 
-/// The built-in models, which `init` may name.
-fn built_in(name: &str) -> Option<&'static [u8]> {
-    dldl::models::MODELS.iter().find(|model| model.name == name).map(|model| model.bytes)
-}
-
 /// Runs a training, or continues it, and prints its summary.
 pub fn run(config: TrainConfig, resume: bool) -> Result<Outcome> {
     let folder = RunFolder::new(&config.run);
     let mut live = Live::new();
-    let training = Training::new(config).built_in_models(built_in);
+    let training = Training::new(config).built_in_models(models::built_in);
     let result = if resume { training.resume(&mut live) } else { training.run(&mut live) };
     let summary = result.map_err(|e| match e.is_invalid_request() {
         true => anyhow::Error::from(UsageError::new(e)),

@@ -13,8 +13,6 @@ use rayon::prelude::*;
 const CONVINCING: f32 = 0.95;
 /// How much larger the O-Net's logit of "face" must be in another turn.
 const MARGIN: f32 = 1.0;
-/// The same for a face that is detected again in all turns.
-const MARGIN_AGAIN: f32 = 1.0;
 /// The side of a turned face's surroundings, and the smallest face to look for in them, in
 /// units of the box's longer side. Boxes of turned faces are inexact.
 const SURROUNDINGS: f32 = 2.0;
@@ -85,7 +83,7 @@ fn turned(
         search if face.score < Scores::of(search).upright => {
             let best = (1..4).filter_map(again).max_by(|a, b| a.score.total_cmp(&b.score));
             let logit = |score: f32| (score / (1.0 - score).max(1e-7)).ln();
-            best.filter(|best| logit(best.score) > logit(face.score) + MARGIN_AGAIN)
+            best.filter(|best| logit(best.score) > logit(face.score) + MARGIN)
         }
         _ => None,
     }
@@ -135,7 +133,7 @@ fn detect_again(
 
 /// The faces that `search` finds in the surroundings of a face, where it is to look for faces
 /// of at least the given size.
-pub(crate) fn search_around(
+fn search_around(
     picture: &Picture,
     face: &Face,
     search: impl Fn(&Picture, f32) -> Vec<Face>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dldl::models;
 use dldl_train::log::EpochRecord;
 use dldl_train::{Progress, Start, Step, TrainConfig, Training};
 use pyo3::exceptions::PyValueError;
@@ -116,7 +117,7 @@ pub fn train(
     };
     let config = config.map_err(|e| PyValueError::new_err(crate::errors::text(&e)))?;
     let run = config.run.clone();
-    let training = Training::new(config).built_in_models(built_in);
+    let training = Training::new(config).built_in_models(models::built_in);
     let work = |control: &Control<Event>| {
         let mut report = Report(control);
         if resume { training.resume(&mut report) } else { training.run(&mut report) }
@@ -135,9 +136,4 @@ pub fn train(
         weights: summary.weights,
         run,
     })
-}
-
-/// The built-in models, which `init` may name.
-fn built_in(name: &str) -> Option<&'static [u8]> {
-    dldl::models::MODELS.iter().find(|model| model.name == name).map(|model| model.bytes)
 }

@@ -55,7 +55,7 @@ pub fn run<T: Send, E: Send>(
 ) -> PyResult<T> {
     let (send, receive) = channel();
     let receive = Mutex::new(receive);
-    let control = Control { stop: AtomicBool::new(false), events: Mutex::new(send.clone()) };
+    let control = Control { stop: AtomicBool::new(false), events: Mutex::new(send) };
     let mut failed = None;
     let ended = thread::scope(|scope| {
         let control = &control;
@@ -76,9 +76,12 @@ pub fn run<T: Send, E: Send>(
                 let receive = receive.lock().expect("this thread alone locks it");
                 receive.try_iter().collect()
             };
-            let mut handled = py.check_signals();
+            // A callback that has failed is not called again.
+            let mut handled = if failed.is_none() { py.check_signals() } else { Ok(()) };
             for event in waiting {
-                handled = handled.and_then(|()| handle(py, event));
+                if failed.is_none() {
+                    handled = handled.and_then(|()| handle(py, event));
+                }
             }
             if let Err(error) = handled {
                 failed.get_or_insert(error);
@@ -90,7 +93,6 @@ pub fn run<T: Send, E: Send>(
             }
         }
     });
-    drop(send);
     match ended {
         Err(payload) if !payload.is::<Cancelled>() => resume_unwind(payload),
         Ok(value) if failed.is_none() => Ok(value),

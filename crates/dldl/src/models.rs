@@ -39,6 +39,11 @@ pub fn names() -> Vec<&'static str> {
     MODELS.iter().map(|m| m.name).collect()
 }
 
+/// The weights file of a built-in model, if there is one of this name.
+pub fn built_in(name: &str) -> Option<&'static [u8]> {
+    MODELS.iter().find(|model| model.name == name).map(|model| model.bytes)
+}
+
 /// The arithmetic of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Convert the MTCNN weights of facenet-pytorch 2.6.0 (MIT) to one safetensors file.
+"""Convert the MTCNN weights of facenet-pytorch 2.6.0 (MIT) to two safetensors files: the O-Net,
+and the two networks of the search.
 
     pip install facenet-pytorch==2.6.0 safetensors
-    python tools/convert_mtcnn.py crates/dldl-face/weights/mtcnn.safetensors
+    python tools/convert_mtcnn.py crates/dldl-face/weights
 
 Tensors keep their PyTorch names, prefixed with that of the network
-("pnet.conv1.weight"), with two changes that make the file simpler to use:
+("pnet.conv1.weight"), with two changes that make the files simpler to use:
 
 * The heads of a network are stacked into one layer "head" (P: 2 + 4 outputs as a
   1x1 convolution; R: 2 + 4; O: 2 + 4 + 10): scores, then the box, then the
@@ -14,7 +15,7 @@ Tensors keep their PyTorch names, prefixed with that of the network
   Caffe-Matlab original. The columns of the first dense layer are reordered to the
   usual (channel, y, x), so no transposition is needed.
 
-Weights are stored in half precision, which halves the file to 1.0 MB; biases and
+Weights are stored in half precision, which halves the files to 1.0 MB; biases and
 slopes in single precision. Compared with single precision, landmarks of some faces
 move by up to 2 % of the inter-ocular distance, since MTCNN chooses between windows
 with nearly equal scores; errors of ages are the same.
@@ -53,12 +54,15 @@ def main(out: str) -> None:
             tensors[f"{net}.{name}"] = tensor
     tensors = {k: (v.half() if v.dim() > 1 else v.float()).contiguous()
                for k, v in ((k, v.detach()) for k, v in tensors.items())}
-    # A single entry: the order of several is undefined, so the file would differ
+    # A single entry: the order of several is undefined, so the files would differ
     # from run to run.
-    save_file(tensors, out, metadata={
+    metadata = {
         "origin": "facenet-pytorch 2.6.0 (MIT, Copyright (c) 2019 Timothy Esler), "
                   "converted by tools/convert_mtcnn.py",
-    })
+    }
+    for file, nets in [("onet", ["onet"]), ("mtcnn-search", ["pnet", "rnet"])]:
+        part = {k: v for k, v in tensors.items() if k.split(".")[0] in nets}
+        save_file(part, f"{out}/{file}.safetensors", metadata=metadata)
     for name, tensor in sorted(tensors.items()):
         print(name, list(tensor.shape))
 

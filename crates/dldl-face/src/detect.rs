@@ -6,18 +6,19 @@
 //! Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment using Multitask
 //! Cascaded Convolutional Networks", 2016.
 
+#[cfg(feature = "mtcnn")]
+use crate::cascade::Cascade;
 use crate::geometry::{Overlap, ScoredBox, nms};
-use crate::nets::{self, Nets, NormalizedPixel, WindowNet};
-use crate::pyramid::{Downscaler, PixelRect, scales};
-use crate::search::{self, Candidate, Tile, face_probability};
-use crate::turned::{turned_pixels, with_turns};
+use crate::nets::{WindowNet, face_probability, onet};
+use crate::surroundings::{self, search_around};
+use crate::turned::{with_turns, without_overlaps};
+use crate::windows::{logits_in_turns, run_on_windows};
 use crate::yunet::YuNet;
 use crate::{DetectorStage, Picture};
 use dldl_kernels::LANES;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 /// The smallest faces that YuNet finds reliably, in pixels: where only larger ones are asked
 /// for, the picture is reduced to make them as large as this.
@@ -27,25 +28,12 @@ const YUNET_MIN_FACE: f32 = 20.0;
 /// 300 pictures of UTKFace.
 const IN_WINDOW: [[f32; 2]; 5] =
     [[0.3355, 0.389], [0.6909, 0.3857], [0.5113, 0.5961], [0.3564, 0.7533], [0.6687, 0.7538]];
+/// The smallest face to look for near an expected one, in units of the box's longer side: YuNet
+/// sees the expected one four times as large as the smallest that it finds.
+const SMALLEST_NEAR: f32 = 0.25;
+
 /// The overlap from which a face of MTCNN's is the same as one of YuNet's.
 const SAME_FACE: f32 = 0.6;
-
-/// Windows per parallel task of [`run_on_windows`].
-const BATCH: usize = 8;
-
-/// Working memory of [`run_on_windows`].
-#[derive(Debug, Default)]
-struct WindowScratch {
-    downscaler: Downscaler,
-    pixels: Vec<NormalizedPixel>,
-    net: nets::Scratch,
-}
-
-// Working memory of each thread, kept between pictures: one or two megabytes.
-thread_local! {
-    static SEARCH: RefCell<search::Scratch> = RefCell::default();
-    static WINDOWS: RefCell<WindowScratch> = RefCell::default();
-}
 
 /// A detected face, in pixels of the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,18 +77,19 @@ impl Face {
 #[non_exhaustive]
 pub enum SearchNet {
     /// The P-Net and R-Net of MTCNN, on downscaled copies of the picture.
+    #[cfg(feature = "mtcnn")]
     Mtcnn,
     /// YuNet, once on the whole picture.
     YuNet,
 }
 
 /// Parameters of the detection. By default, YuNet searches pictures whose shorter side has at
-/// most 1500 pixels; [`DetectorParams::mtcnn`] is the paper's detector.
+/// most 1500 pixels; `DetectorParams::mtcnn` is the paper's detector.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorParams {
     /// The network for the search.
-    #[serde(default = "mtcnn")]
+    #[cfg_attr(feature = "mtcnn", serde(default = "mtcnn"))]
     pub search: SearchNet,
     /// The score from which YuNet accepts a face, 0..=1.
     #[serde(default = "min_score")]
@@ -120,12 +109,14 @@ pub struct DetectorParams {
 }
 
 /// What caches were prepared with that do not say.
+#[cfg(feature = "mtcnn")]
 fn mtcnn() -> SearchNet {
     SearchNet::Mtcnn
 }
 
 impl DetectorParams {
     /// MTCNN with its usual thresholds, as in the paper.
+    #[cfg(feature = "mtcnn")]
     pub fn mtcnn() -> Self {
         Self { search: SearchNet::Mtcnn, ..Self::default() }
     }
@@ -154,8 +145,16 @@ impl Default for DetectorParams {
 #[derive(Clone, Debug)]
 pub struct Detector {
     params: DetectorParams,
-    nets: Nets,
-    yunet: Option<YuNet>,
+    search: Search,
+    onet: WindowNet,
+}
+
+/// The networks of the search.
+#[derive(Clone, Debug)]
+enum Search {
+    #[cfg(feature = "mtcnn")]
+    Mtcnn(Cascade),
+    YuNet(YuNet),
 }
 
 impl Detector {
@@ -168,8 +167,12 @@ impl Detector {
         assert!(params.min_face >= 1.0, "min_face must be 1 or more");
         assert!(params.factor > 0.0 && params.factor < 1.0, "factor must be between 0 and 1");
         assert!(params.max_short_side > 0, "max_short_side must be 1 or more");
-        let yunet = (params.search == SearchNet::YuNet).then(YuNet::load);
-        Self { params, nets: Nets::load(), yunet }
+        let search = match params.search {
+            #[cfg(feature = "mtcnn")]
+            SearchNet::Mtcnn => Search::Mtcnn(Cascade::load()),
+            SearchNet::YuNet => Search::YuNet(YuNet::load()),
+        };
+        Self { params, search, onet: onet() }
     }
 
     /// The parameters of the detection.
@@ -205,16 +208,35 @@ impl Detector {
     }
 
     /// The faces near expected boxes `[left, top, width, height]`, such as those of the
-    /// previous frame of a video: the last two networks without the search, at a small part
+    /// previous frame of a video, without a search of the whole picture: at a small part
     /// of its time. Largest box first; a place without a face gives none. Finds upright
     /// faces only, and none that no box covers for the most part.
     pub fn detect_near(&self, picture: &Picture, boxes: &[[f32; 4]]) -> Vec<Face> {
-        let window = |&[x, y, w, h]: &[f32; 4]| {
-            ScoredBox { corners: [x, y, x + w, y + h], score: 1.0 }.squared()
+        let faces = match &self.search {
+            #[cfg(feature = "mtcnn")]
+            Search::Mtcnn(cascade) => {
+                let window = |bbox: &[f32; 4]| surroundings::square_around(bbox, 1.0);
+                let windows: Vec<ScoredBox> = boxes.iter().map(window).collect();
+                let windows = cascade.refine(&self.params, picture, &windows, &|_| ());
+                self.decide(picture, &windows, &|_| ())
+            }
+            Search::YuNet(_) => {
+                let near = |bbox: &[f32; 4]| self.nearest(picture, bbox);
+                without_overlaps(boxes.par_iter().filter_map(near).collect())
+            }
         };
-        let windows: Vec<ScoredBox> = boxes.iter().map(window).collect();
-        let windows = self.refine(picture, &windows, &|_| ());
-        largest_first(self.decide(picture, &windows, &|_| ()))
+        largest_first(faces)
+    }
+
+    /// The face that overlaps an expected box most, by a search of its surroundings.
+    fn nearest(&self, picture: &Picture, bbox: &[f32; 4]) -> Option<Face> {
+        let faces = search_around(picture, bbox, |near, side| {
+            self.search(near, SMALLEST_NEAR * side, &|_| ())
+        });
+        let expected = Face { bbox: *bbox, score: 1.0, landmarks: [[0.0; 2]; 5] };
+        let overlaps = faces.into_iter().map(|face| (face.overlap(&expected), face));
+        let best = overlaps.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (best.0 >= 0.5).then_some(best.1)
     }
 
     /// The picture, with at most `max_short_side` pixels on its shorter side.
@@ -228,44 +250,6 @@ impl Detector {
         Cow::Owned(picture.resized(side(picture.width()), side(picture.height())))
     }
 
-    /// The P-Net on all levels of the pyramid.
-    fn propose(
-        &self,
-        picture: &Picture,
-        min_face: f32,
-        on_stage: &(impl Fn(DetectorStage) + Sync),
-    ) -> Vec<ScoredBox> {
-        let DetectorParams { factor, thresholds, .. } = self.params;
-        let tiles: Vec<Tile> =
-            scales(picture.width(), picture.height(), min_face.into(), factor.into())
-                .into_iter()
-                .flat_map(|scale| Tile::split(picture, scale))
-                .collect();
-        let search = |tile: &Tile| {
-            SEARCH.with_borrow_mut(|scratch| {
-                tile.search(picture, &self.nets.p, thresholds[0], scratch, on_stage)
-            })
-        };
-        let found: Vec<Vec<Candidate>> = tiles.par_iter().map(search).collect();
-
-        on_stage(DetectorStage::Nms);
-        // First within each scale, then across scales.
-        let mut all: Vec<Candidate> = Vec::new();
-        let mut level: Vec<Candidate> = Vec::new();
-        for (i, mut found) in found.into_iter().enumerate() {
-            level.append(&mut found);
-            if tiles.get(i + 1).is_none_or(|next| next.scale != tiles[i].scale) {
-                // A face gives many neighboring candidates, hence the factor of 8.
-                let level = std::mem::take(&mut level);
-                let level = best_candidates(level, 8 * self.params.max_candidates);
-                all.extend(nms_candidates(&level, 0.5));
-            }
-        }
-        let mut all = nms_candidates(&all, 0.7);
-        all.truncate(self.params.max_candidates);
-        all.iter().map(|c| c.window.refined(&c.offsets, 0.0).squared()).collect()
-    }
-
     /// The upright faces of at least `min_face` pixels, in pixels of `picture`.
     pub(crate) fn search(
         &self,
@@ -273,47 +257,30 @@ impl Detector {
         min_face: f32,
         on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<Face> {
-        if let Some(yunet) = &self.yunet {
-            let faces = self.search_by_yunet(yunet, picture, min_face, on_stage);
-            return self.with_landmarks(picture, faces, on_stage);
+        match &self.search {
+            #[cfg(feature = "mtcnn")]
+            Search::Mtcnn(cascade) => {
+                let candidates = cascade.propose(&self.params, picture, min_face, on_stage);
+                let candidates = cascade.refine(&self.params, picture, &candidates, on_stage);
+                self.decide(picture, &candidates, on_stage)
+            }
+            Search::YuNet(yunet) => {
+                let faces = self.search_by_yunet(yunet, picture, min_face, on_stage);
+                self.with_landmarks(picture, faces, on_stage)
+            }
         }
-        self.cascade(picture, min_face, on_stage)
     }
 
-    /// MTCNN's three networks, one after the other.
-    fn cascade(
-        &self,
-        picture: &Picture,
-        min_face: f32,
-        on_stage: &(impl Fn(DetectorStage) + Sync),
-    ) -> Vec<Face> {
-        let candidates = self.propose(picture, min_face, on_stage);
-        let candidates = self.refine(picture, &candidates, on_stage);
-        self.decide(picture, &candidates, on_stage)
-    }
-
-    /// The O-Net's logit of "face", relative to "no face", for a window as it is and turned
-    /// counterclockwise by one, two and three quarters. None for a window outside the
-    /// picture.
+    /// The O-Net's logits of "face" for a window and its three turns, see
+    /// [`logits_in_turns`].
     pub(crate) fn logits_in_turns(
         &self,
         picture: &Picture,
         window: &ScoredBox,
         on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Option<[f32; 4]> {
-        let rect = pixels_inside(window, picture)?;
-        let net = &self.nets.o;
         on_stage(DetectorStage::ONet);
-        WINDOWS.with_borrow_mut(|WindowScratch { downscaler, pixels, net: scratch }| {
-            pixels.clear();
-            downscaler.append(picture, rect, net.size, pixels);
-            for turns in 1..4 {
-                let whole = &pixels[..net.size * net.size];
-                pixels.extend(turned_pixels(whole, [net.size; 2], turns));
-            }
-            let out = net.run(pixels, scratch);
-            Some([0, 1, 2, 3].map(|i| out[i].0[1] - out[i].0[0]))
-        })
+        logits_in_turns(&self.onet, picture, window)
     }
 
     /// YuNet on the picture, reduced as far as the smallest face allows.
@@ -360,28 +327,6 @@ impl Detector {
         faces.into_par_iter().map(located).collect()
     }
 
-    /// The R-Net on every candidate.
-    fn refine(
-        &self,
-        picture: &Picture,
-        candidates: &[ScoredBox],
-        on_stage: &(impl Fn(DetectorStage) + Sync),
-    ) -> Vec<ScoredBox> {
-        let mut found = Vec::new();
-        for (window, out) in
-            run_on_windows(&self.nets.r, DetectorStage::RNet, picture, candidates, on_stage)
-        {
-            let score = face_probability(out[0], out[1]);
-            if score > self.params.thresholds[1] {
-                let offsets = [out[2], out[3], out[4], out[5]];
-                found.push(Candidate { window: ScoredBox { score, ..window }, offsets });
-            }
-        }
-        on_stage(DetectorStage::Nms);
-        let found = nms_candidates(&found, 0.7);
-        found.iter().map(|c| c.window.refined(&c.offsets, 1.0).squared()).collect()
-    }
-
     /// The O-Net on the remaining candidates: the faces, in pixels of `picture`.
     fn decide(
         &self,
@@ -392,7 +337,7 @@ impl Detector {
         let mut boxes = Vec::new();
         let mut landmarks: Vec<[[f32; 2]; 5]> = Vec::new();
         for (window, out) in
-            run_on_windows(&self.nets.o, DetectorStage::ONet, picture, candidates, on_stage)
+            run_on_windows(&self.onet, DetectorStage::ONet, picture, candidates, on_stage)
         {
             let score = face_probability(out[0], out[1]);
             if score > self.params.thresholds[2] {
@@ -447,62 +392,4 @@ fn largest_first(mut faces: Vec<Face>) -> Vec<Face> {
     let size = |f: &Face| f.bbox[2] * f.bbox[3];
     faces.sort_by(|a, b| size(b).total_cmp(&size(a)));
     faces
-}
-
-/// The `n` candidates with the best scores; if there are no more than `n`, all of
-/// them in their given order.
-fn best_candidates(mut candidates: Vec<Candidate>, n: usize) -> Vec<Candidate> {
-    if candidates.len() > n {
-        candidates.sort_by(|a, b| b.window.score.total_cmp(&a.window.score));
-        candidates.truncate(n);
-    }
-    candidates
-}
-
-/// Non-maximum suppression of candidates by IoU; best first.
-fn nms_candidates(candidates: &[Candidate], limit: f32) -> Vec<Candidate> {
-    let windows: Vec<ScoredBox> = candidates.iter().map(|c| c.window).collect();
-    nms(&windows, limit, Overlap::Union).into_iter().map(|i| candidates[i]).collect()
-}
-
-/// Runs `net` on every window of the picture, resized to the network's input.
-/// Windows outside the picture are omitted from the result.
-fn run_on_windows(
-    net: &WindowNet,
-    stage: DetectorStage,
-    picture: &Picture,
-    windows: &[ScoredBox],
-    on_stage: &(impl Fn(DetectorStage) + Sync),
-) -> Vec<(ScoredBox, [f32; LANES])> {
-    let run = |windows: &[ScoredBox]| {
-        WINDOWS.with_borrow_mut(|WindowScratch { downscaler, pixels, net: scratch }| {
-            on_stage(DetectorStage::Windows);
-            pixels.clear();
-            let mut used = Vec::with_capacity(windows.len());
-            for window in windows {
-                if let Some(rect) = pixels_inside(window, picture) {
-                    downscaler.append(picture, rect, net.size, pixels);
-                    used.push(*window);
-                }
-            }
-            on_stage(stage);
-            let outputs = net.run(pixels, scratch);
-            used.into_iter().zip(outputs).map(|(w, out)| (w, out.0)).collect::<Vec<_>>()
-        })
-    };
-    windows.par_chunks(BATCH).flat_map_iter(run).collect()
-}
-
-/// The pixels of the picture inside a window, if there are any. The corners are
-/// truncated to whole pixels, which count from 1; the last one is included.
-fn pixels_inside(window: &ScoredBox, picture: &Picture) -> Option<PixelRect> {
-    let [x1, y1, x2, y2] = window.corners.map(|v| v as i64);
-    let (x1, y1) = (x1.max(1) - 1, y1.max(1) - 1);
-    let (x2, y2) = (x2.min(picture.width() as i64), y2.min(picture.height() as i64));
-    (x2 > x1 && y2 > y1).then(|| PixelRect {
-        x: x1 as usize,
-        y: y1 as usize,
-        width: (x2 - x1) as usize,
-        height: (y2 - y1) as usize,
-    })
 }

@@ -84,6 +84,7 @@ impl ScoredBox {
     }
 
     /// The square with the same center and the longer side.
+    #[cfg(feature = "mtcnn")]
     pub(crate) fn squared(&self) -> Self {
         let (w, h) = (self.width(), self.height());
         let side = w.max(h);

@@ -24,6 +24,8 @@
 //! end a run over many.
 
 mod align;
+#[cfg(feature = "mtcnn")]
+mod cascade;
 mod crop;
 mod decode;
 mod detect;
@@ -36,9 +38,10 @@ mod measures;
 mod nets;
 mod picture;
 mod pyramid;
-mod search;
 mod stage;
+mod surroundings;
 mod turned;
+mod windows;
 mod yunet;
 
 pub use align::{align, whole_picture};

@@ -1,58 +1,30 @@
-//! MTCNN's three networks and their built-in weights. The R-Net and the O-Net,
-//! which run on single windows, are evaluated here; the P-Net, which runs on whole
-//! pictures, in [`crate::search`].
+//! MTCNN's networks for single windows, and the O-Net with its built-in weights.
 
 use dldl_kernels::{DirectConv, LANES, Lanes, max_pool_rows};
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
 
-/// facenet-pytorch's weights (MIT, see `weights/NOTICE.md`), converted by
+/// facenet-pytorch's O-Net (MIT, see `weights/NOTICE.md`), converted by
 /// `tools/convert_mtcnn.py`.
-static WEIGHTS: &[u8] = include_bytes!("../weights/mtcnn.safetensors");
+static WEIGHTS: &[u8] = include_bytes!("../weights/onet.safetensors");
 
 /// A pixel of a network's input: red, green and blue as `(v - 127.5) / 128`. The
 /// fourth value is unused.
 pub(crate) type NormalizedPixel = [f32; 4];
-
-/// The three networks of the cascade.
-#[derive(Clone, Debug)]
-pub(crate) struct Nets {
-    pub p: PNet,
-    /// 24x24 pixels; 6 outputs, as the P-Net's.
-    pub r: WindowNet,
-    /// 48x48 pixels; 16 outputs: as the P-Net's, then five x and five y of the
-    /// landmarks.
-    pub o: WindowNet,
-}
-
-/// The proposal network, for inputs of any size from 12x12: two logits (no face,
-/// face) and four box offsets for the 12x12 window at every second pixel. The
-/// layers are public because [`crate::search`] runs them row by row.
-#[derive(Clone, Debug)]
-pub(crate) struct PNet {
-    /// 3x3, followed by 2x2 max pooling.
-    pub conv1: DirectConv<NormalizedPixel>,
-    /// 3x3
-    pub conv2: DirectConv<Lanes>,
-    /// 3x3
-    pub conv3: DirectConv<Lanes>,
-    /// 1x1
-    pub head: DirectConv<Lanes>,
-}
 
 /// A network for square windows of one size.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowNet {
     /// Side of the windows in pixels.
     pub size: usize,
-    first: DirectConv<NormalizedPixel>,
-    layers: Vec<Layer>,
+    pub first: DirectConv<NormalizedPixel>,
+    pub layers: Vec<Layer>,
     /// Dense layers, on the last layer's output in memory order.
-    dense: Vec<DirectConv<Lanes>>,
+    pub dense: Vec<DirectConv<Lanes>>,
 }
 
 #[derive(Clone, Debug)]
-enum Layer {
+pub(crate) enum Layer {
     Conv(DirectConv<Lanes>),
     /// Max pooling over `kernel` x `kernel` with stride 2, including windows that
     /// reach over the edge.
@@ -69,46 +41,20 @@ pub(crate) struct Scratch {
     features: Vec<Lanes>,
 }
 
-impl Nets {
-    /// The networks with the built-in weights.
-    pub(crate) fn load() -> Self {
-        let file = SafeTensors::deserialize(WEIGHTS).expect("the built-in weights are valid");
-        let read = Reader { file };
-        let conv = |net, i| Layer::Conv(read.conv(net, i));
-        let pool = |kernel| Layer::Pool { kernel };
-        Self {
-            p: PNet {
-                conv1: read.conv("pnet", 1),
-                conv2: read.conv("pnet", 2),
-                conv3: read.conv("pnet", 3),
-                head: read.dense("pnet.head", None, 1),
-            },
-            r: WindowNet {
-                size: 24,
-                first: read.conv("rnet", 1),
-                layers: vec![pool(3), conv("rnet", 2), pool(3), conv("rnet", 3)],
-                dense: vec![
-                    read.dense("rnet.dense4", Some("rnet.prelu4"), 3),
-                    read.dense("rnet.head", None, 1),
-                ],
-            },
-            o: WindowNet {
-                size: 48,
-                first: read.conv("onet", 1),
-                layers: vec![
-                    pool(3),
-                    conv("onet", 2),
-                    pool(3),
-                    conv("onet", 3),
-                    pool(2),
-                    conv("onet", 4),
-                ],
-                dense: vec![
-                    read.dense("onet.dense5", Some("onet.prelu5"), 3),
-                    read.dense("onet.head", None, 1),
-                ],
-            },
-        }
+/// The network that decides and finds landmarks: 48x48 pixels; the logits of "no face" and
+/// "face", four box offsets, five x and five y of the landmarks.
+pub(crate) fn onet() -> WindowNet {
+    let read = Reader::new(WEIGHTS);
+    let conv = |i| Layer::Conv(read.conv("onet", i));
+    let pool = |kernel| Layer::Pool { kernel };
+    WindowNet {
+        size: 48,
+        first: read.conv("onet", 1),
+        layers: vec![pool(3), conv(2), pool(3), conv(3), pool(2), conv(4)],
+        dense: vec![
+            read.dense("onet.dense5", Some("onet.prelu5"), 3),
+            read.dense("onet.head", None, 1),
+        ],
     }
 }
 
@@ -161,11 +107,17 @@ fn pool(input: &[Lanes], blocks: usize, side: usize, kernel: usize, out: &mut Ve
     small
 }
 
-struct Reader {
+/// Reads layers from built-in weights.
+pub(crate) struct Reader {
     file: SafeTensors<'static>,
 }
 
 impl Reader {
+    pub(crate) fn new(weights: &'static [u8]) -> Self {
+        let file = SafeTensors::deserialize(weights).expect("the built-in weights are valid");
+        Self { file }
+    }
+
     fn tensor(&self, name: &str) -> (Vec<f32>, Vec<usize>) {
         let view = self.file.tensor(name).unwrap_or_else(|e| panic!("built-in weights: {e}"));
         let data = view.data();
@@ -184,7 +136,7 @@ impl Reader {
     }
 
     /// The convolution `conv{i}` with its activation.
-    fn conv<T: dldl_kernels::Pixel>(&self, net: &str, i: usize) -> DirectConv<T> {
+    pub(crate) fn conv<T: dldl_kernels::Pixel>(&self, net: &str, i: usize) -> DirectConv<T> {
         let (weight, shape) = self.tensor(&format!("{net}.conv{i}.weight"));
         let bias = self.values(&format!("{net}.conv{i}.bias"));
         let slopes = self.values(&format!("{net}.prelu{i}.weight"));
@@ -194,7 +146,12 @@ impl Reader {
     /// A dense layer on `side` x `side` pixels, as a 1x1 convolution on one pixel.
     /// Its inputs are reordered to the memory order of the previous layer's output:
     /// row, block, column, lane.
-    fn dense(&self, name: &str, activation: Option<&str>, side: usize) -> DirectConv<Lanes> {
+    pub(crate) fn dense(
+        &self,
+        name: &str,
+        activation: Option<&str>,
+        side: usize,
+    ) -> DirectConv<Lanes> {
         let (weight, shape) = self.tensor(&format!("{name}.weight"));
         let bias = self.values(&format!("{name}.bias"));
         let slopes = activation.map(|name| self.values(&format!("{name}.weight")));
@@ -215,4 +172,9 @@ impl Reader {
         };
         DirectConv::new(&ordered, &bias, slopes.as_deref(), inputs, 1)
     }
+}
+
+/// The softmax probability of "face", from the logits of "no face" and "face".
+pub(crate) fn face_probability(no_face: f32, face: f32) -> f32 {
+    1.0 / (1.0 + (no_face - face).exp())
 }

@@ -1,5 +1,5 @@
 //! Network inputs from the picture: area averages of the whole picture or of a
-//! rectangle in it, and the scales of the detection pyramid.
+//! rectangle in it.
 
 use crate::Picture;
 use crate::nets::NormalizedPixel;
@@ -15,22 +15,6 @@ pub(crate) struct PixelRect {
     pub height: usize,
 }
 
-/// The scales of the pyramid. The first makes faces of `min_face` pixels 12 pixels
-/// large, the P-Net's window; each further one is `factor` times the previous, as
-/// long as the picture's shorter side is at least 12 pixels.
-pub(crate) fn scales(width: usize, height: usize, min_face: f64, factor: f64) -> Vec<f64> {
-    const WINDOW: f64 = 12.0;
-    let mut scale = WINDOW / min_face;
-    let mut side = width.min(height) as f64 * scale;
-    let mut scales = Vec::new();
-    while side >= WINDOW {
-        scales.push(scale);
-        scale *= factor;
-        side *= factor;
-    }
-    scales
-}
-
 /// Downscales to network inputs, `(v - 127.5) / 128` of the area average. Holds
 /// the working memory.
 #[derive(Debug, Default)]
@@ -39,6 +23,7 @@ pub(crate) struct Downscaler(AreaAverage);
 impl Downscaler {
     /// The given rows and columns of the whole picture downscaled to `size` (width
     /// and height). Replaces the contents of `out`.
+    #[cfg(feature = "mtcnn")]
     pub(crate) fn whole(
         &mut self,
         picture: &Picture,
@@ -89,13 +74,7 @@ impl Downscaler {
 mod tests {
     use super::*;
 
-    #[test]
-    fn scales_of_a_small_picture() {
-        // 100 * 0.6 = 60, 42.5, 30.2, 21.4, 15.2, then 10.7 < 12.
-        assert_eq!(scales(300, 100, 20.0, 0.709).len(), 5);
-        assert!(scales(19, 400, 20.0, 0.709).is_empty());
-    }
-
+    #[cfg(feature = "mtcnn")]
     #[test]
     fn a_tile_equals_that_region_of_the_whole() {
         let rgb = (0..3 * 31 * 23u32).map(|i| (i * 37 % 251) as u8).collect();

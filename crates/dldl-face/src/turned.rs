@@ -6,6 +6,7 @@
 
 use crate::detect::{Detector, Face};
 use crate::geometry::{Overlap, ScoredBox, nms};
+use crate::surroundings::{search_around, square_around};
 use crate::{DetectorStage, Picture, SearchNet};
 use rayon::prelude::*;
 
@@ -13,9 +14,8 @@ use rayon::prelude::*;
 const CONVINCING: f32 = 0.95;
 /// How much larger the O-Net's logit of "face" must be in another turn.
 const MARGIN: f32 = 1.0;
-/// The side of a turned face's surroundings, and the smallest face to look for in them, in
-/// units of the box's longer side. Boxes of turned faces are inexact.
-const SURROUNDINGS: f32 = 2.0;
+/// The smallest face to look for in the surroundings of a turned one, in units of its box's
+/// longer side.
 const SMALLEST: f32 = 0.5;
 
 /// The scores that decide. MTCNN's are those of the best of many windows, YuNet's those of one.
@@ -31,6 +31,7 @@ impl Scores {
         match search {
             // Turned faces hardly get 0.99. Those in profile and blurred ones get up to 0.998
             // upside down.
+            #[cfg(feature = "mtcnn")]
             SearchNet::Mtcnn => Self { upright: 0.998, turned: 0.999 },
             SearchNet::YuNet => Self { upright: 0.995, turned: 0.97 },
         }
@@ -75,6 +76,7 @@ fn turned(
 ) -> Option<Face> {
     let again = |turns| detect_again(detector, picture, face, turns, on_stage);
     match detector.params().search {
+        #[cfg(feature = "mtcnn")]
         SearchNet::Mtcnn => match turns(detector, picture, face, on_stage) {
             0 => None,
             turns => again(turns),
@@ -99,18 +101,12 @@ fn turns(
     if face.score >= Scores::of(detector.params().search).upright {
         return 0;
     }
-    let Some(logits) = detector.logits_in_turns(picture, &window(face, 1.0), on_stage) else {
+    let Some(logits) = detector.logits_in_turns(picture, &square_around(&face.bbox, 1.0), on_stage)
+    else {
         return 0;
     };
     let best = (1..4).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).expect("there are three");
     if logits[best] > logits[0] + MARGIN { best } else { 0 }
-}
-
-/// A square around a face's box, in the detector's convention.
-fn window(face: &Face, zoom: f32) -> ScoredBox {
-    let [x, y, w, h] = face.bbox;
-    let (cx, cy, half) = (x + 0.5 * w, y + 0.5 * h, 0.5 * zoom * w.max(h));
-    ScoredBox { corners: [cx - half, cy - half, cx + half, cy + half], score: face.score }
 }
 
 /// The face in its surroundings, which are turned so that it is upright.
@@ -121,35 +117,14 @@ fn detect_again(
     turns: usize,
     on_stage: &(impl Fn(DetectorStage) + Sync),
 ) -> Option<Face> {
-    let found = search_around(picture, face, |near, min_face| {
+    let found = search_around(picture, &face.bbox, |near, side| {
         let near = turned_back(near, turns);
         let size = [near.width(), near.height()].map(|n| n as f32);
-        let found = detector.search(&near, min_face, on_stage);
+        let found = detector.search(&near, (SMALLEST * side).max(1.0), on_stage);
         found.iter().map(|face| placed(face, turns, size)).collect()
     });
     let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
     best.filter(|face| face.score >= Scores::of(detector.params().search).turned)
-}
-
-/// The faces that `search` finds in the surroundings of a face, where it is to look for faces
-/// of at least the given size.
-fn search_around(
-    picture: &Picture,
-    face: &Face,
-    search: impl Fn(&Picture, f32) -> Vec<Face>,
-) -> Vec<Face> {
-    let [x1, y1, x2, y2] = window(face, SURROUNDINGS).corners;
-    let from = |v: f32| v.floor().max(0.0) as usize;
-    let to = |v: f32, side: usize| (v.ceil().max(0.0) as usize).min(side);
-    let (x, y) = (from(x1), from(y1));
-    let (x2, y2) = (to(x2, picture.width()), to(y2, picture.height()));
-    if x2 <= x || y2 <= y {
-        return Vec::new();
-    }
-    let near = cut(picture, [x, y, x2 - x, y2 - y]);
-    let side = face.bbox[2].max(face.bbox[3]);
-    let found = search(&near, (SMALLEST * side).max(1.0));
-    found.iter().map(|face| moved(face, [x as f32, y as f32])).collect()
 }
 
 /// A face that was found in a picture of this size, in the coordinates of that picture
@@ -168,14 +143,8 @@ fn placed(face: &Face, turns: usize, [width, height]: [f32; 2]) -> Face {
     Face { bbox, score: face.score, landmarks: face.landmarks.map(point) }
 }
 
-fn moved(face: &Face, [dx, dy]: [f32; 2]) -> Face {
-    let [x, y, w, h] = face.bbox;
-    let landmarks = face.landmarks.map(|[x, y]| [x + dx, y + dy]);
-    Face { bbox: [x + dx, y + dy, w, h], score: face.score, landmarks }
-}
-
 /// The faces that do not overlap better ones by more than half of the smaller box.
-fn without_overlaps(faces: Vec<Face>) -> Vec<Face> {
+pub(crate) fn without_overlaps(faces: Vec<Face>) -> Vec<Face> {
     let boxes: Vec<ScoredBox> = (faces.iter())
         .map(|face| {
             let [x, y, w, h] = face.bbox;
@@ -183,13 +152,6 @@ fn without_overlaps(faces: Vec<Face>) -> Vec<Face> {
         })
         .collect();
     nms(&boxes, 0.5, Overlap::Smaller).into_iter().map(|i| faces[i]).collect()
-}
-
-/// A rectangle `[x, y, width, height]` of the picture.
-fn cut(picture: &Picture, [x, y, width, height]: [usize; 4]) -> Picture {
-    let row = |y: usize| &picture.rgb()[3 * (y * picture.width() + x)..][..3 * width];
-    let rgb = (y..y + height).flat_map(row).copied().collect();
-    Picture::new(width, height, rgb).expect("the rectangle has its pixels")
 }
 
 /// The picture turned counterclockwise by quarters, so that a face that is turned clockwise
@@ -248,15 +210,5 @@ mod tests {
         };
         let kept = without_overlaps(vec![face(0.0, 0.8), face(2.0, 0.99), face(30.0, 0.9)]);
         assert_eq!(kept.iter().map(|f| f.bbox[0]).collect::<Vec<_>>(), [2.0, 30.0]);
-    }
-
-    #[test]
-    fn cuts_have_the_pixels_of_the_rectangle() {
-        let picture = Picture::new(4, 3, (0..36).collect()).unwrap();
-        let part = cut(&picture, [1, 2, 2, 1]);
-        assert_eq!(
-            (part.width(), part.height(), part.rgb()),
-            (2, 1, &[27, 28, 29, 30, 31, 32][..])
-        );
     }
 }

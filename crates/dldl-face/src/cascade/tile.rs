@@ -1,19 +1,13 @@
 //! The P-Net on one level of the pyramid: from a picture to candidate windows, in
 //! tiles that run in parallel.
 
+use super::{Candidate, PNet};
 use crate::geometry::ScoredBox;
-use crate::nets::{NormalizedPixel, PNet};
+use crate::nets::{NormalizedPixel, face_probability};
 use crate::pyramid::Downscaler;
 use crate::{DetectorStage, Picture};
 use dldl_kernels::{Lanes, max_pool_rows};
 use std::ops::Range;
-
-/// A window with the corner offsets that a network predicts for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
-    pub window: ScoredBox,
-    pub offsets: [f32; 4],
-}
 
 /// A rectangle of the P-Net's output at one scale. Tiles bound the memory that a
 /// large picture needs, fit in the cache and run in parallel. Their input overlaps,
@@ -158,9 +152,4 @@ impl Tile {
             found.push(Candidate { window: ScoredBox { corners, score }, offsets });
         }
     }
-}
-
-/// The softmax probability of "face", from the logits of "no face" and "face".
-pub(crate) fn face_probability(no_face: f32, face: f32) -> f32 {
-    1.0 / (1.0 + (no_face - face).exp())
 }

@@ -1,6 +1,6 @@
-"""Every stage from the file to the age, and facenet-pytorch's detector: the same
-pictures, one thread, CPU time, medians over the pictures. Both detectors are MTCNN
-with the same weights and the same settings: faces of at least 20 pixels."""
+"""Every stage from the file to the age, and facenet-pytorch's MTCNN: the same
+pictures, one thread, CPU time, medians over the pictures. Both look for faces of at least
+20 pixels."""
 
 import json
 import statistics
@@ -71,7 +71,7 @@ def compare(title: str, paths: list[Path]) -> str:
         for stage, ms in ours(some).items():
             mine.setdefault(stage, []).append(ms)
     rows = [f"| {title} | dldl, CPU ms | facenet-pytorch, CPU ms | ratio |", "|---|---|---|---|"]
-    parts = ["reduction", "pyramid", "P-Net", "suppression", "windows", "R-Net", "O-Net"]
+    parts = ["YuNet", "windows", "O-Net"]
     order = ["decode", "detect", *parts, "align", "network", "network, flipped too"]
     for stage in order:
         ms = statistics.median(mine[stage])

@@ -1,4 +1,4 @@
-"""TinyAgeNet in 8-bit integers: one crop of 224x224 pixels on one thread, in CPU
+"""TinyAgeNet and ThinAgeNet in 8-bit integers, and in OpenVINO's bf16: one crop of 224x224 pixels on one thread, in CPU
 time. The other runtimes run a QDQ model that onnxruntime's `quantize_static` makes
 from the ONNX file of `dldl export`: unsigned activations and signed weights with a
 scale per channel, the fastest kind in these runtimes. The values of the scales do
@@ -33,20 +33,21 @@ def quantized(plain: Path) -> Path:
     return int8
 
 
-def main() -> None:
+def compare(name: str, net: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
-        dldl("export", "--model", "random-tiny", "--out", plain)
+        dldl("export", "--model", net, "--out", plain)
         int8, crops = quantized(plain), noise()
         others = {
             "onnxruntime int8": onnxruntime_run(int8, crops),
             "onnxruntime f32": onnxruntime_run(plain, crops),
             "OpenVINO int8": openvino_run(int8, crops),
+            "OpenVINO bf16": openvino_run(plain, crops, INFERENCE_PRECISION_HINT="bf16"),
         }
     for call in others.values():
         call()
     measures = {label: lambda call=call: median_ms(call) for label, call in others.items()}
-    for model, kind in (("random-tiny-int8", "int8"), ("random-tiny", "f32")):
+    for model, kind in ((f"{net}-int8", "int8"), (net, "f32")):
         for level in ("", "avx512", "avx2"):
             try:
                 isa = bench(model, level)["isa"]
@@ -56,8 +57,13 @@ def main() -> None:
                 f"**dldl {kind}, {isa}**",
                 lambda model=model, level=level: bench(model, level)["cpu_ms"]["median"],
             )
-    print(table("TinyAgeNet, one crop", alternate(measures), "onnxruntime int8"))
-    print()
+    return table(f"{name}, one crop", alternate(measures), "onnxruntime int8")
+
+
+def main() -> None:
+    for name, net in (("TinyAgeNet", "random-tiny"), ("ThinAgeNet", "random-thin")):
+        print(compare(name, net))
+        print()
     print(setting("onnxruntime", "openvino"))
 
 

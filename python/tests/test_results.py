@@ -53,7 +53,7 @@ def test_tables(estimator: dldl.Estimator, pictures: Path) -> None:
 def test_notebooks_show_distributions(estimator: dldl.Estimator, portrait: Path) -> None:
     faces = estimator.estimate(portrait)
     html = faces[0]._repr_html_()
-    assert html.startswith("<svg") and "<polyline" in html and "age 27.8" in html
+    assert html.startswith("<svg") and "<polyline" in html and "age 27.9" in html
     assert faces._repr_html_() == html
     refused = dldl.Estimator(min_quality=0.99).estimate(portrait)
     assert "below 0.99" in refused[0]._repr_html_()

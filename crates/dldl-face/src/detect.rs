@@ -6,23 +6,19 @@
 //! Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment using Multitask
 //! Cascaded Convolutional Networks", 2016.
 
-#[cfg(feature = "mtcnn")]
-use crate::cascade::Cascade;
 use crate::geometry::{Overlap, ScoredBox, nms};
 use crate::nets::{WindowNet, face_probability, onet};
-use crate::surroundings::{self, search_around};
+use crate::surroundings::Surroundings;
 use crate::turned::{with_turns, without_overlaps};
 use crate::windows::{logits_in_turns, run_on_windows};
-use crate::yunet::YuNet;
+use crate::yunet::{self, YuNet};
 use crate::{DetectorStage, Picture};
+#[cfg(feature = "mtcnn")]
+use crate::{cascade::Cascade, surroundings::square_around};
 use dldl_kernels::LANES;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-
-/// The smallest faces that YuNet finds reliably, in pixels: where only larger ones are asked
-/// for, the picture is reduced to make them as large as this.
-const YUNET_MIN_FACE: f32 = 20.0;
 
 /// Where the landmarks are in the square around MTCNN's boxes, in units of its side: means over
 /// 300 pictures of UTKFace.
@@ -59,8 +55,22 @@ impl Face {
         side(0) * side(1) / (a[2] * a[3]).min(b[2] * b[3])
     }
 
+    pub(crate) fn scored_box(&self) -> ScoredBox {
+        let [x, y, w, h] = self.bbox;
+        ScoredBox { corners: [x, y, x + w, y + h], score: self.score }
+    }
+
+    /// Moves it by `dx` and `dy`.
+    pub(crate) fn shift(&mut self, [dx, dy]: [f32; 2]) {
+        self.bbox[0] += dx;
+        self.bbox[1] += dy;
+        for point in &mut self.landmarks {
+            *point = [point[0] + dx, point[1] + dy];
+        }
+    }
+
     /// Multiplies the coordinates by those of `zoom`, across and down.
-    fn scale(&mut self, zoom: [f32; 2]) {
+    pub(crate) fn scale(&mut self, zoom: [f32; 2]) {
         for (i, v) in self.bbox.iter_mut().enumerate() {
             *v *= zoom[i % 2];
         }
@@ -70,8 +80,8 @@ impl Face {
     }
 }
 
-/// What finds the places of faces in a picture. Boxes and landmarks are those of MTCNN's
-/// O-Net, wherever it sees the face too.
+/// What finds the places of faces in a picture. Landmarks are those of MTCNN's O-Net,
+/// wherever it sees the face too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -79,7 +89,7 @@ pub enum SearchNet {
     /// The P-Net and R-Net of MTCNN, on downscaled copies of the picture.
     #[cfg(feature = "mtcnn")]
     Mtcnn,
-    /// YuNet, once on the whole picture.
+    /// YuNet, first on the picture at half its size.
     YuNet,
 }
 
@@ -196,13 +206,19 @@ impl Detector {
         on_stage: &(impl Fn(DetectorStage) + Sync),
     ) -> Vec<Face> {
         on_stage(DetectorStage::Downscale);
-        let searched = self.downscaled(picture);
-        let faces = self.search(&searched, self.params.min_face, on_stage);
+        let (searched, min_face) = match &self.search {
+            #[cfg(feature = "mtcnn")]
+            Search::Mtcnn(_) => (self.downscaled(picture), self.params.min_face),
+            // Reduces the picture itself.
+            Search::YuNet(_) => {
+                let short = picture.width().min(picture.height()) as f32;
+                let factor = (short / self.params.max_short_side as f32).max(1.0);
+                (Cow::Borrowed(picture), factor * self.params.min_face)
+            }
+        };
+        let faces = self.search(&searched, min_face, on_stage);
         let mut faces = with_turns(self, &searched, faces, on_stage);
-        let zoom = [
-            picture.width() as f32 / searched.width() as f32,
-            picture.height() as f32 / searched.height() as f32,
-        ];
+        let zoom = zoom(&searched, picture);
         faces.iter_mut().for_each(|face| face.scale(zoom));
         largest_first(faces)
     }
@@ -215,7 +231,7 @@ impl Detector {
         let faces = match &self.search {
             #[cfg(feature = "mtcnn")]
             Search::Mtcnn(cascade) => {
-                let window = |bbox: &[f32; 4]| surroundings::square_around(bbox, 1.0);
+                let window = |bbox: &[f32; 4]| square_around(bbox, 1.0);
                 let windows: Vec<ScoredBox> = boxes.iter().map(window).collect();
                 let windows = cascade.refine(&self.params, picture, &windows, &|_| ());
                 self.decide(picture, &windows, &|_| ())
@@ -230,17 +246,17 @@ impl Detector {
 
     /// The face that overlaps an expected box most, by a search of its surroundings.
     fn nearest(&self, picture: &Picture, bbox: &[f32; 4]) -> Option<Face> {
-        let faces = search_around(picture, bbox, |near, side| {
-            self.search(near, SMALLEST_NEAR * side, &|_| ())
-        });
+        let near = Surroundings::of(picture, bbox)?;
+        let faces = self.search(&near.picture, SMALLEST_NEAR * near.side, &|_| ());
         let expected = Face { bbox: *bbox, score: 1.0, landmarks: [[0.0; 2]; 5] };
-        let overlaps = faces.into_iter().map(|face| (face.overlap(&expected), face));
+        let faces = faces.into_iter().map(|face| near.placed(face));
+        let overlaps = faces.map(|face| (face.overlap(&expected), face));
         let best = overlaps.max_by(|a, b| a.0.total_cmp(&b.0))?;
         (best.0 >= 0.5).then_some(best.1)
     }
 
     /// The picture, with at most `max_short_side` pixels on its shorter side.
-    fn downscaled<'a>(&self, picture: &'a Picture) -> Cow<'a, Picture> {
+    pub(crate) fn downscaled<'a>(&self, picture: &'a Picture) -> Cow<'a, Picture> {
         let short = picture.width().min(picture.height());
         let limit = self.params.max_short_side;
         if short <= limit {
@@ -265,9 +281,21 @@ impl Detector {
                 self.decide(picture, &candidates, on_stage)
             }
             Search::YuNet(yunet) => {
-                let faces = self.search_by_yunet(yunet, picture, min_face, on_stage);
+                on_stage(DetectorStage::YuNet);
+                let mut faces = yunet::search(yunet, picture, min_face, self.params.min_score);
+                // Sizes are inexact.
+                faces.retain(|face| face.bbox[2].max(face.bbox[3]) >= 0.8 * min_face);
                 self.with_landmarks(picture, faces, on_stage)
             }
+        }
+    }
+
+    /// YuNet's highest score in a picture of a face.
+    pub(crate) fn best_score(&self, picture: &Picture) -> f32 {
+        match &self.search {
+            #[cfg(feature = "mtcnn")]
+            Search::Mtcnn(_) => 0.0,
+            Search::YuNet(yunet) => yunet.best_score(picture),
         }
     }
 
@@ -283,32 +311,7 @@ impl Detector {
         logits_in_turns(&self.onet, picture, window)
     }
 
-    /// YuNet on the picture, reduced as far as the smallest face allows.
-    fn search_by_yunet(
-        &self,
-        yunet: &YuNet,
-        picture: &Picture,
-        min_face: f32,
-        on_stage: &(impl Fn(DetectorStage) + Sync),
-    ) -> Vec<Face> {
-        on_stage(DetectorStage::YuNet);
-        let size = [picture.width(), picture.height()].map(|side| side as f32);
-        let scale = (YUNET_MIN_FACE / min_face).min(1.0);
-        let [width, height] = size.map(|side| ((side * scale).round() as usize).max(1));
-        let searched = match scale < 1.0 {
-            true => Cow::Owned(picture.resized(width, height)),
-            false => Cow::Borrowed(picture),
-        };
-        let mut faces = yunet.search(&searched, self.params.min_score);
-        for face in &mut faces {
-            face.scale([size[0] / searched.width() as f32, size[1] / searched.height() as f32]);
-        }
-        // Sizes are inexact.
-        faces.retain(|face| face.bbox[2].max(face.bbox[3]) >= 0.8 * min_face);
-        faces
-    }
-
-    /// Replaces YuNet's boxes and landmarks by those of MTCNN's O-Net, by which crops are
+    /// Replaces YuNet's landmarks by those of MTCNN's O-Net, by which crops are
     /// aligned everywhere, in the window where YuNet's expect them. Where the O-Net sees no
     /// face, YuNet's are kept.
     fn with_landmarks(
@@ -320,7 +323,8 @@ impl Detector {
         let located = |mut face: Face| {
             let near = self.decide(picture, &[window_of(&face.landmarks)], on_stage);
             if let Some(near) = near.first().filter(|near| face.overlap(near) >= SAME_FACE) {
-                face = Face { score: face.score.max(near.score), ..*near };
+                face.landmarks = near.landmarks;
+                face.score = face.score.max(near.score);
             }
             face
         };
@@ -386,6 +390,11 @@ fn landmarks_in(window: &ScoredBox, out: &[f32; LANES]) -> [[f32; 2]; 5] {
         [w * out[6 + k] + window.corners[0] - 1.0, h * out[11 + k] + window.corners[1] - 1.0]
     };
     std::array::from_fn(point)
+}
+
+/// What a picture's coordinates are multiplied by to be those of `whole`, across and down.
+pub(crate) fn zoom(picture: &Picture, whole: &Picture) -> [f32; 2] {
+    [whole.width() as f32 / picture.width() as f32, whole.height() as f32 / picture.height() as f32]
 }
 
 fn largest_first(mut faces: Vec<Face>) -> Vec<Face> {

@@ -93,6 +93,42 @@ impl Picture {
         self.region_resized([0.0, 0.0, self.width as f64, self.height as f64], width, height)
     }
 
+    /// The rectangle `[x, y, width, height]`, which must be inside the picture.
+    pub(crate) fn cut(&self, [x, y, width, height]: [usize; 4]) -> Picture {
+        let row = |y: usize| &self.rgb[3 * (y * self.width + x)..][..3 * width];
+        let rgb = (y..y + height).flat_map(row).copied().collect();
+        Picture { width, height, rgb, reduction: 1, full_size: (width, height) }
+    }
+
+    /// The averages of squares of `factor` x `factor` pixels. What is left of the last rows
+    /// and columns is dropped, unless the picture is smaller than a square.
+    pub(crate) fn averaged(&self, factor: usize) -> Picture {
+        let factor = factor.min(self.width).min(self.height).clamp(1, 255);
+        let (width, height) = (self.width / factor, self.height / factor);
+        let samples = 3 * width * factor;
+        let mut sums = vec![0_u16; samples];
+        let mut rgb = Vec::with_capacity(3 * width * height);
+        let area = (factor * factor) as u32;
+        for rows in self.rgb.chunks_exact(3 * self.width * factor) {
+            sums.fill(0);
+            for row in rows.chunks_exact(3 * self.width) {
+                for (sum, &v) in sums.iter_mut().zip(row) {
+                    *sum += u16::from(v);
+                }
+            }
+            for pixels in sums.chunks_exact(3 * factor) {
+                let mut total = [area / 2; 3];
+                for pixel in pixels.as_chunks::<3>().0 {
+                    for (total, &v) in total.iter_mut().zip(pixel) {
+                        *total += u32::from(v);
+                    }
+                }
+                rgb.extend(total.map(|total| (total / area) as u8));
+            }
+        }
+        Picture { width, height, rgb, reduction: 1, full_size: (width, height) }
+    }
+
     /// The rectangle `[x, y, width, height]`, which must be inside the picture,
     /// resized to `width` x `height` pixels as in [`Picture::resized`].
     pub(crate) fn region_resized(&self, region: [f64; 4], width: usize, height: usize) -> Picture {
@@ -142,6 +178,28 @@ mod tests {
             let error = Picture::new(width, height, vec![0; bytes]).unwrap_err().to_string();
             assert!(error.contains(&width.to_string()), "{error}");
         }
+    }
+
+    #[test]
+    fn cuts_have_the_pixels_of_the_rectangle() {
+        let picture = Picture::new(4, 3, (0..36).collect()).unwrap();
+        let part = picture.cut([1, 2, 2, 1]);
+        assert_eq!(
+            (part.width(), part.height(), part.rgb()),
+            (2, 1, &[27, 28, 29, 30, 31, 32][..])
+        );
+    }
+
+    #[test]
+    fn averages_are_those_of_whole_squares() {
+        let picture = Picture::new(5, 3, (0..45).map(|i| i * 5).collect()).unwrap();
+        let half = picture.averaged(2);
+        assert_eq!((half.width(), half.height()), (2, 1));
+        // (0 + 15 + 75 + 90) / 4, and so on.
+        assert_eq!(half.rgb(), [45, 50, 55, 75, 80, 85]);
+        assert_eq!(picture.averaged(1), picture);
+        // Not below one pixel: squares of 3.
+        assert_eq!((picture.averaged(9).width(), picture.averaged(9).height()), (1, 1));
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! than upright, the face is detected again in its turned surroundings. Where nothing
 //! convincing was found, the turned picture is searched.
 
-use crate::detect::{Detector, Face};
+use crate::detect::{Detector, Face, zoom};
 use crate::geometry::{Overlap, ScoredBox, nms};
-use crate::surroundings::{search_around, square_around};
+use crate::surroundings::{Surroundings, square_around};
 use crate::{DetectorStage, Picture, SearchNet};
 use rayon::prelude::*;
 
@@ -14,6 +14,8 @@ use rayon::prelude::*;
 const CONVINCING: f32 = 0.95;
 /// How much larger the O-Net's logit of "face" must be in another turn.
 const MARGIN: f32 = 1.0;
+/// The size of a face, in pixels, at which YuNet compares turns.
+const COMPARED: f32 = 40.0;
 /// The smallest face to look for in the surroundings of a turned one, in units of its box's
 /// longer side.
 const SMALLEST: f32 = 0.5;
@@ -51,14 +53,20 @@ pub(crate) fn with_turns(
     let mut faces: Vec<Face> = faces.into_par_iter().map(turned).collect();
     if faces.iter().all(|face| face.score < CONVINCING) {
         let upright_ones = faces.len();
+        let small = detector.downscaled(picture);
+        let zoom = zoom(&small, picture);
         for turns in 1..4 {
-            let upright = turned_back(picture, turns);
+            let upright = turned_back(&small, turns);
             let found = detector.search(&upright, 2.0 * detector.params().min_face, on_stage);
             let is_face = |face: &Face| {
                 face.score >= scores.turned && self::turns(detector, &upright, face, on_stage) == 0
             };
             let size = [upright.width(), upright.height()].map(|n| n as f32);
-            faces.extend(found.into_iter().filter(is_face).map(|f| placed(&f, turns, size)));
+            faces.extend(found.into_iter().filter(is_face).map(|face| {
+                let mut face = placed(&face, turns, size);
+                face.scale(zoom);
+                face
+            }));
         }
         if faces.len() > upright_ones {
             faces = without_overlaps(faces);
@@ -74,21 +82,39 @@ fn turned(
     face: &Face,
     on_stage: &(impl Fn(DetectorStage) + Sync),
 ) -> Option<Face> {
-    let again = |turns| detect_again(detector, picture, face, turns, on_stage);
-    match detector.params().search {
+    let search = detector.params().search;
+    match search {
         #[cfg(feature = "mtcnn")]
         SearchNet::Mtcnn => match turns(detector, picture, face, on_stage) {
             0 => None,
-            turns => again(turns),
+            turns => {
+                let near = Surroundings::of(picture, &face.bbox)?;
+                detect_again(detector, &near, turns, on_stage)
+            }
         },
         // Its boxes of turned faces are too inexact for the O-Net to compare turns in them.
-        search if face.score < Scores::of(search).upright => {
-            let best = (1..4).filter_map(again).max_by(|a, b| a.score.total_cmp(&b.score));
+        SearchNet::YuNet if face.score < Scores::of(search).upright => {
+            let near = Surroundings::of(picture, &face.bbox)?;
+            let turns = turns_by_yunet(detector, &near, on_stage)?;
             let logit = |score: f32| (score / (1.0 - score).max(1e-7)).ln();
-            best.filter(|best| logit(best.score) > logit(face.score) + MARGIN)
+            detect_again(detector, &near, turns, on_stage)
+                .filter(|found| logit(found.score) > logit(face.score) + MARGIN)
         }
-        _ => None,
+        SearchNet::YuNet => None,
     }
+}
+
+/// By how many quarters a face is turned clockwise, according to YuNet; none if it is upright.
+fn turns_by_yunet(
+    detector: &Detector,
+    near: &Surroundings,
+    on_stage: &(impl Fn(DetectorStage) + Sync),
+) -> Option<usize> {
+    on_stage(DetectorStage::YuNet);
+    let small = near.picture.averaged((near.side / COMPARED) as usize);
+    let scores = [0, 1, 2, 3].map(|turns| detector.best_score(&turned_back(&small, turns)));
+    let best = (1..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).expect("there are three");
+    (scores[best] > scores[0]).then_some(best)
 }
 
 /// By how many quarters a face is turned clockwise, according to the O-Net.
@@ -112,19 +138,16 @@ fn turns(
 /// The face in its surroundings, which are turned so that it is upright.
 fn detect_again(
     detector: &Detector,
-    picture: &Picture,
-    face: &Face,
+    near: &Surroundings,
     turns: usize,
     on_stage: &(impl Fn(DetectorStage) + Sync),
 ) -> Option<Face> {
-    let found = search_around(picture, &face.bbox, |near, side| {
-        let near = turned_back(near, turns);
-        let size = [near.width(), near.height()].map(|n| n as f32);
-        let found = detector.search(&near, (SMALLEST * side).max(1.0), on_stage);
-        found.iter().map(|face| placed(face, turns, size)).collect()
-    });
-    let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
-    best.filter(|face| face.score >= Scores::of(detector.params().search).turned)
+    let upright = turned_back(&near.picture, turns);
+    let size = [upright.width(), upright.height()].map(|n| n as f32);
+    let found = detector.search(&upright, (SMALLEST * near.side).max(1.0), on_stage);
+    let best = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let is_sure = best.score >= Scores::of(detector.params().search).turned;
+    is_sure.then(|| near.placed(placed(&best, turns, size)))
 }
 
 /// A face that was found in a picture of this size, in the coordinates of that picture
@@ -145,12 +168,7 @@ fn placed(face: &Face, turns: usize, [width, height]: [f32; 2]) -> Face {
 
 /// The faces that do not overlap better ones by more than half of the smaller box.
 pub(crate) fn without_overlaps(faces: Vec<Face>) -> Vec<Face> {
-    let boxes: Vec<ScoredBox> = (faces.iter())
-        .map(|face| {
-            let [x, y, w, h] = face.bbox;
-            ScoredBox { corners: [x, y, x + w, y + h], score: face.score }
-        })
-        .collect();
+    let boxes: Vec<ScoredBox> = faces.iter().map(Face::scored_box).collect();
     nms(&boxes, 0.5, Overlap::Smaller).into_iter().map(|i| faces[i]).collect()
 }
 

@@ -6,6 +6,9 @@
 //! landmarks.
 
 mod chain;
+mod coarse;
+
+pub(crate) use coarse::search;
 
 use crate::Picture;
 use crate::detect::Face;
@@ -15,7 +18,7 @@ use dldl_kernels::{DepthwiseConv, DirectConv, Lanes};
 use safetensors::SafeTensors;
 
 /// `yunet_n` (Apache-2.0, see `weights/NOTICE.md`), converted by `tools/convert_yunet.py`.
-static WEIGHTS: &[u8] = include_bytes!("../weights/yunet.safetensors");
+static WEIGHTS: &[u8] = include_bytes!("../../weights/yunet.safetensors");
 
 /// Sides are extended by black to a multiple of this.
 const STEP: usize = 32;
@@ -72,16 +75,17 @@ impl YuNet {
     }
 
     /// The upright faces with at least this score, best first, in pixels of the picture.
-    pub(crate) fn search(&self, picture: &Picture, threshold: f32) -> Vec<Face> {
+    fn search(&self, picture: &Picture, threshold: f32) -> Vec<Face> {
         let faces = self.candidates(picture, threshold);
-        let boxes: Vec<ScoredBox> = faces
-            .iter()
-            .map(|face| {
-                let [x, y, w, h] = face.bbox;
-                ScoredBox { corners: [x, y, x + w, y + h], score: face.score }
-            })
-            .collect();
+        let boxes: Vec<ScoredBox> = faces.iter().map(Face::scored_box).collect();
         nms(&boxes, SAME, Overlap::Union).into_iter().map(|i| faces[i]).collect()
+    }
+
+    /// The highest score in the picture.
+    pub(crate) fn best_score(&self, picture: &Picture) -> f32 {
+        let heads = self.heads(picture);
+        let scores = heads.iter().flat_map(|map| &map.lanes).map(score);
+        scores.fold(0.0, f32::max)
     }
 
     fn candidates(&self, picture: &Picture, threshold: f32) -> Vec<Face> {

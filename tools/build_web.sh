@@ -25,6 +25,8 @@ mkdir -p "$out/npm" "$out/site/dldl"
     --remove-name-section --remove-producers-section --out-dir "$out/npm" \
     "$out/build/wasm32-unknown-unknown/release/dldl_web.wasm"
 cp crates/dldl-web/npm/* crates/dldl/LICENSE.md LICENSE-WEIGHTS LICENSE-MIT LICENSE-APACHE "$out/npm"
+version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = //p' Cargo.toml)
+sed -i "s/\"version\": \".*\"/\"version\": $version/" "$out/npm/package.json"
 
 # The page, with the engine that runs in it.
 cp web/*.html web/*.css web/*.svg web/*.js "$out/site"

@@ -21,7 +21,6 @@ mod random;
 mod shared_args;
 
 use std::ffi::OsString;
-use std::io::Write;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
@@ -69,7 +68,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         // The reader closed the pipe (`| head`): not an error.
         Err(e) if is_broken_pipe(&e) => 0,
         Err(e) => {
-            let _ = writeln!(std::io::stderr(), "error: {e:#}");
+            printing::complain([format!("error: {e:#}")]);
             if e.is::<UsageError>() { 2 } else { 1 }
         }
     }

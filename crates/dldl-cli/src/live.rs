@@ -1,6 +1,6 @@
 //! The progress of a training on stderr, as a bar in a terminal and as lines elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use dldl_train::log::EpochRecord;
@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 
 use crate::interrupt;
 use crate::learn::errors;
+use crate::printing::{complain, printable_lines};
 use crate::progress::style;
 
 /// Time between two lines within an epoch, without a bar.
@@ -151,9 +152,8 @@ impl Progress for Live {
 
     fn note(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            // The training continues even if stderr is closed.
-            None => drop(writeln!(std::io::stderr(), "{text}")),
+            Some(bar) => bar.println(printable_lines(text)),
+            None => complain([text.to_owned()]),
         }
     }
 

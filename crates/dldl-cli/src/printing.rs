@@ -16,10 +16,11 @@ pub enum ReportFormat {
     Json,
 }
 
-/// Prints `text` to stdout with exactly one newline at its end.
+/// Prints `text` to stdout with exactly one newline at its end, for people: see
+/// [`printable_lines`].
 pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", text.trim_end_matches('\n'))?;
+    writeln!(out, "{}", printable_lines(text.trim_end_matches('\n')))?;
     Ok(out.flush()?)
 }
 
@@ -40,8 +41,20 @@ pub fn complain(lines: impl IntoIterator<Item = String>) {
     let mut stderr = std::io::stderr().lock();
     for line in lines {
         // With stderr closed there is nobody to tell.
-        let _ = writeln!(stderr, "{line}");
+        let _ = writeln!(stderr, "{}", printable_lines(&line));
     }
+}
+
+/// Replaces control characters, which could do anything to a terminal: names of files and
+/// messages about their contents are whatever somebody wrote.
+pub fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// [`printable`] for text of several lines.
+pub fn printable_lines(text: &str) -> String {
+    let is_safe = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if is_safe(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// Whether stdout may be colored: it is a terminal and neither `NO_COLOR`
@@ -68,6 +81,12 @@ pub fn thousands(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_replaced() {
+        assert_eq!(printable("a\x1b[2J\n.jpg"), "a\u{fffd}[2J\u{fffd}.jpg");
+        assert_eq!(printable_lines("a\x1b[2J\n\tb\r"), "a\u{fffd}[2J\n\tb\u{fffd}");
+    }
 
     #[test]
     fn thousands_are_separated_by_commas() {

@@ -34,7 +34,7 @@ mod label_teacher;
 mod learner;
 pub mod log;
 mod loss;
-mod npy;
+pub mod npy;
 mod plan;
 mod prefetch;
 mod progress;

@@ -10,7 +10,7 @@
 /// # Errors
 /// What is wrong with the file, if it is anything else, truncated or longer than its
 /// shape says.
-pub(crate) fn parse(bytes: &[u8]) -> Result<([usize; 2], Vec<f32>), String> {
+pub fn parse(bytes: &[u8]) -> Result<([usize; 2], Vec<f32>), String> {
     let truncated = || "the file is truncated".to_owned();
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("not a NumPy file")?;
     let (version, rest) = rest.split_at_checked(2).ok_or_else(truncated)?;

@@ -10,8 +10,8 @@ use crate::annotate::{self, Copies};
 use crate::inputs::{self, Input};
 use crate::outcome::{Outcome, UsageError};
 use crate::output::{Format, Printer};
-use crate::progress;
 use crate::shared_args::{FaceArgs, ThreadArgs};
+use crate::{printing, progress};
 
 /// Estimate the age and attractiveness of faces in pictures
 ///
@@ -130,9 +130,7 @@ pub fn run(args: Args) -> Result<Outcome> {
     })?;
     bar.finish_and_clear();
     printer.end()?;
-    for note in inputs.notes() {
-        eprintln!("note: {note}");
-    }
+    printing::complain(inputs.notes().iter().map(|note| format!("note: {note}")));
     Ok(Outcome::of(failures))
 }
 

@@ -15,9 +15,9 @@ use indicatif::ProgressBar;
 
 use crate::annotate::{self, Mark};
 use crate::outcome::{Outcome, UsageError};
-use crate::output::{Format, Printer, printable};
+use crate::output::{Format, Printer};
 use crate::shared_args::{FaceArgs, ThreadArgs};
-use crate::{interrupt, people, progress};
+use crate::{interrupt, people, printing, progress};
 
 /// Estimate the ages of people in a video
 ///
@@ -198,7 +198,8 @@ pub fn run(args: Args) -> Result<Outcome> {
         people::print(&records, args.format, model, &options)?;
         if args.format == Format::Table {
             let found = if records.len() == 1 { "person" } else { "people" };
-            println!("\n{} {found} in {} frames", records.len(), summary.frames - skipped);
+            let frames = summary.frames - skipped;
+            printing::print(&format!("\n{} {found} in {frames} frames", records.len()))?;
         }
     } else {
         printer.end()?;
@@ -206,7 +207,8 @@ pub fn run(args: Args) -> Result<Outcome> {
     all?;
     written?;
     if skipped > 0 {
-        eprintln!("note: {skipped} frames were skipped to keep up with the camera or stream");
+        let kept_up = "were skipped to keep up with the camera or stream";
+        printing::complain([format!("note: {skipped} frames {kept_up}")]);
     }
     if interrupt::requested() {
         return Ok(Outcome::Stopped);
@@ -216,8 +218,8 @@ pub fn run(args: Args) -> Result<Outcome> {
             1 => "an error".into(),
             n => format!("{n} errors, the first"),
         };
-        let (name, first) = (printable(&name), printable(&summary.first_error));
-        eprintln!("error: {name}: damaged: ffmpeg reported {errors}: {first}");
+        let first = printing::printable(&summary.first_error);
+        printing::complain([format!("error: {name}: damaged: ffmpeg reported {errors}: {first}")]);
     }
     Ok(Outcome::of(summary.errors))
 }

@@ -6,6 +6,7 @@ mod data;
 mod estimate;
 mod experiment;
 mod explain;
+mod hostile;
 mod intervals;
 mod quantize;
 #[cfg(feature = "serve")]

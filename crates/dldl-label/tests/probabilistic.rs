@@ -207,9 +207,10 @@ proptest! {
             let own: Vec<f64> = all.filter(|(e, _)| bands.band(**e) == k).map(|(_, s)| *s).collect();
             let inside = own.iter().filter(|s| **s <= band.levels.level(level)).count();
             let error = inside as f64 / own.len() as f64 - level;
-            // Five standard errors: there are up to ten bands in each of 256 cases.
+            // Seven standard errors: there are up to ten bands in each of 256 cases, and the
+            // errors of high levels are skewed.
             let both = 1.0 / own.len() as f64 + 1.0 / band.n as f64;
-            let chance = 5.0 * (level * (1.0 - level) * both).sqrt() + 1.0 / band.n as f64;
+            let chance = 7.0 * (level * (1.0 - level) * both).sqrt() + 1.0 / band.n as f64;
             prop_assert!(error.abs() < chance, "{} from {}: {} of {}", level, band.from, inside, own.len());
         }
         prop_assert_eq!(bands.bands().iter().map(|b| b.n).sum::<usize>(), 3000);

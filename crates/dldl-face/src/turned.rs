@@ -1,8 +1,9 @@
 //! Faces that are not upright: the picture lies on its side or upside down. The networks
 //! were trained on upright faces, yet often accept a turned one, with landmarks in the
-//! wrong places. So the O-Net sees each face in all four turns; where it prefers another
-//! than upright, the face is detected again in its turned surroundings. Where nothing
-//! convincing was found, the turned picture is searched.
+//! wrong places. So a face that is not sure is compared in all four turns: by YuNet in its
+//! surroundings, or by the O-Net after MTCNN's search. Where another turn than upright is
+//! better, the face is detected again in its turned surroundings. Where nothing convincing
+//! was found, the turned picture is searched.
 
 use crate::detect::{Detector, Face, zoom};
 use crate::geometry::{Overlap, ScoredBox, nms};
